@@ -1,0 +1,19 @@
+"""Stopping Early: gradient descent with early stopping is robust to label noise.
+
+The module behind the book. One file an idea of the paper, lowest floor first:
+
+- `scale`: how large an experiment is (quick, colab, paper) and where it runs.
+- `data`: the dataset model, Definitions 1.1 to 1.3, and the corruption of labels.
+- `network`: the one-hidden-layer network, Eq. 2.
+- `theory`: the covariance of the cluster centers and what the theorems promise.
+- `descent`: the loss and gradient descent, Eqs. 3 and 4.
+- `jacobian`: the Jacobian, its spectrum, information and nuisance space, section 4.
+- `metrics`: errors, and how far two loss distributions are apart.
+- `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
+- `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
+- `training`: minibatch training of those networks.
+- `experiments`: the sizes of every figure, and the figures' runs.
+- `plots`, `page`, `provenance`: how the book draws, speaks, and says where a result comes from.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,100 @@
+"""The paper's deep networks: the convolutional network of Figure 1, the ResNet of Figure 4."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv_net(
+    image_shape: tuple[int, int, int] = (1, 28, 28),
+    widths: tuple[int, int, int] = (64, 128, 256),
+    n_classes: int = 10,
+    seed: int = 0,
+) -> nn.Sequential:
+    """The network of Figures 1 and 3: two convolutions, one pool, two linear layers.
+
+    At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is
+    (channels, height, width), at least 6 × 6 pixels.
+    """
+    channels, height, width = image_shape
+    if min(height, width) < 6:
+        raise ValueError(f"image_shape is {image_shape}, need at least 6 × 6 pixels")
+    first, second, hidden = widths
+    with _seeded(seed):
+        return nn.Sequential(
+            nn.Conv2d(channels, first, 3),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, n_classes),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 × 3 convolutions around a shortcut without parameters (option A of He et al.)."""
+
+    def __init__(self, channels: int, width: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.stride, self.missing = stride, width - channels
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        half = self.missing // 2
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, half, self.missing - half))
+        x = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(x)) + shortcut)
+
+
+def resnet(
+    depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0
+) -> nn.Sequential:
+    """The ResNet for small images of He et al.; depth 20 and width 16 give 269,722 parameters.
+
+    `depth` is 6m + 2. Raises `ValueError` otherwise.
+    """
+    blocks, rest = divmod(depth - 2, 6)
+    if rest or blocks < 1:
+        raise ValueError(f"depth is {depth}, should be 6m + 2, as 8, 14 or 20")
+    with _seeded(seed):
+        layers = [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        current = width
+        for stage, stage_width in enumerate((width, 2 * width, 4 * width)):
+            for block in range(blocks):
+                stride = 2 if stage and not block else 1
+                layers.append(ResidualBlock(current, stage_width, stride))
+                current = stage_width
+        model = nn.Sequential(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, n_classes)
+        )
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+class _seeded:
+    """Draw initial weights from a seed and leave the global generator as it was."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self.state = torch.random.get_rng_state()
+        torch.manual_seed(self.seed)
+
+    def __exit__(self, *_) -> None:
+        torch.random.set_rng_state(self.state)

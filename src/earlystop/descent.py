@@ -1,0 +1,127 @@
+"""The loss of Eq. 3 and gradient descent on it, Eq. 4."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from earlystop.network import ERF, Activation, output_weights, predict
+from earlystop.page import progress
+
+
+def loss(
+    weights: Float[Tensor, "k d"],
+    inputs: Float[Tensor, "n d"],
+    labels: Float[Tensor, " n"],
+    activation: Activation = ERF,
+) -> Float[Tensor, ""]:
+    """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3)."""
+    return 0.5 * (labels - predict(weights, inputs, activation)).square().sum()
+
+
+def gradient(
+    weights: Float[Tensor, "k d"],
+    inputs: Float[Tensor, "n d"],
+    labels: Float[Tensor, " n"],
+    activation: Activation = ERF,
+) -> Float[Tensor, "k d"]:
+    """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand."""
+    v = output_weights(len(weights), weights)
+    residual = predict(weights, inputs, activation) - labels
+    return (residual[:, None] * activation.derivative(inputs @ weights.T) * v).T @ inputs
+
+
+def largest_stable_step(
+    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
+) -> float:
+    """2/σ₁(J)², above which gradient descent on the linearized loss diverges."""
+    v = output_weights(len(weights), weights)
+    slopes = activation.derivative(inputs @ weights.T) * v
+    gram = (inputs @ inputs.T) * (slopes @ slopes.T)
+    return 2 / torch.linalg.eigvalsh(gram.cpu().double())[-1].item()
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What a run of gradient descent leaves behind: T iterations on n samples."""
+
+    outputs: Float[Tensor, "T+1 n"]  # f(W_τ) on the training inputs, τ = 0 to T
+    distance: Float[Tensor, " T+1"]  # ‖W_τ - W₀‖_F
+    weights: Float[Tensor, "k d"]  # W_T
+
+
+class DivergenceError(ValueError):
+    """Gradient descent left the region where the loss is finite or sensible."""
+
+
+def gradient_descent(
+    weights: Float[Tensor, "k d"],
+    inputs: Float[Tensor, "n d"],
+    labels: Float[Tensor, " n"],
+    *,
+    step_size: float,
+    iterations: int,
+    activation: Activation = ERF,
+    ridge: float = 0.0,
+) -> Trajectory:
+    """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
+
+    `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is
+    L(W) + λ‖W - W₀‖²_F, the objective of W_ridge in section 2. Equal to a loop over `gradient`,
+    with the work arrays kept: about three times faster.
+    Raises `ValueError` on a bad argument or NaN, `DivergenceError` when the loss explodes.
+    """
+    _check_arguments(weights, inputs, labels, step_size, iterations, ridge)
+    v = output_weights(len(weights), weights)
+    start = weights.T.contiguous()  # (d, k): the layout that is fastest
+    current, transposed = start.clone(), inputs.T.contiguous()
+    hidden = inputs.new_empty(len(inputs), len(weights))
+    work = torch.empty_like(hidden)
+    outputs = inputs.new_empty(iterations + 1, len(inputs))
+    distance = inputs.new_empty(iterations + 1)
+    ceiling = None
+
+    for tau in progress(range(iterations + 1), "gradient descent"):
+        torch.mm(inputs, current, out=hidden)
+        torch.mv(activation.value(hidden, out=work), v, out=outputs[tau])
+        distance[tau] = torch.linalg.norm(current - start)
+        residual = outputs[tau] - labels
+        if tau % 20 == 0 or tau == iterations:
+            size = 0.5 * residual.square().sum().item()
+            ceiling = 100 * (size + 1) if ceiling is None else ceiling
+            if not size <= ceiling:
+                raise _diverged(tau, step_size, weights, inputs, activation)
+        if tau < iterations:
+            slopes = activation.derivative(hidden, out=work)
+            step = ((transposed * residual) @ slopes).mul_(v)
+            if ridge:
+                step += 2 * ridge * (current - start)
+            current -= step_size * step
+    return Trajectory(outputs, distance, current.T.contiguous())
+
+
+def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> None:
+    if weights.shape[1] != inputs.shape[1]:
+        raise ValueError(
+            f"weights are for inputs in R^{weights.shape[1]}, but inputs are in R^{inputs.shape[1]}"
+        )
+    if labels.shape != inputs.shape[:1]:
+        raise ValueError(f"{len(inputs)} inputs but labels of shape {tuple(labels.shape)}")
+    for name, tensor in (("weights", weights), ("inputs", inputs), ("labels", labels)):
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} contain NaN or infinity")
+    if not step_size > 0:
+        raise ValueError(f"step_size is {step_size}, should be above 0")
+    if iterations < 0:
+        raise ValueError(f"iterations is {iterations}, should be 0 or more")
+    if not ridge >= 0:
+        raise ValueError(f"ridge is {ridge}, should be 0 or more")
+
+
+def _diverged(tau, step_size, weights, inputs, activation) -> DivergenceError:
+    stable = largest_stable_step(weights, inputs, activation)
+    return DivergenceError(
+        f"gradient descent diverged by iteration {tau} with step_size {step_size:.4g}; "
+        f"the largest stable step at initialization is about {stable:.4g}"
+    )

@@ -1,0 +1,46 @@
+"""Errors, and how far two distributions of losses are apart."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from earlystop.data import nearest_label
+
+
+def error_rate(
+    outputs: Float[Tensor, "... n"], labels: Float[Tensor, " n"], classes: Float[Tensor, " K_bar"]
+) -> Float[Tensor, "..."]:
+    """Share of samples whose nearest class label is not `labels` (Eq. 5)."""
+    return (nearest_label(outputs, classes) != labels).float().mean(-1)
+
+
+def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
+    """Probability that a flipped sample has the larger loss, ties counted half.
+
+    1 separates the two perfectly, ½ not at all. Raises `ValueError` if one of them is empty.
+    """
+    if not len(clean) or not len(flipped):
+        raise ValueError("auroc needs at least one clean and one flipped loss")
+    clean = clean.sort().values
+    below = torch.searchsorted(clean, flipped, right=False)
+    up_to = torch.searchsorted(clean, flipped, right=True)
+    return ((below + up_to).double() / 2 / len(clean)).mean().item()
+
+
+def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int = 50) -> float:
+    """Shared area of the two normalized histograms: 0 apart, 1 equal."""
+    top = max(clean.max().item(), flipped.max().item())
+    bottom = min(clean.min().item(), flipped.min().item())
+    if top == bottom:
+        return 1.0
+    shares = [
+        torch.histc(values.float(), bins, bottom, top) / len(values) for values in (clean, flipped)
+    ]
+    return torch.minimum(*shares).sum().item()
+
+
+def split_losses(
+    losses: Float[Tensor, " n"], flipped: Bool[Tensor, " n"]
+) -> tuple[Float[Tensor, " a"], Float[Tensor, " b"]]:
+    """Losses of the samples with their true label, and of those with a flipped one."""
+    return losses[~flipped], losses[flipped]

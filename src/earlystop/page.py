@@ -1,0 +1,60 @@
+"""How a chapter speaks: computed sentences, tables, progress bars, sliders."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from IPython.display import Markdown, display
+from tqdm.auto import tqdm
+
+from earlystop.scale import SCALES, current_scale
+
+
+def progress(items: Iterable, description: str) -> Iterable:
+    """`items`, with a bar after two seconds; set `TQDM_DISABLE=1` where nobody watches."""
+    silent = bool(os.environ.get("TQDM_DISABLE"))
+    return tqdm(items, desc=description, delay=2, leave=False, disable=silent)
+
+
+def explore(draw: Callable[..., None], **sliders: Any) -> None:
+    """Draw with sliders in a live session: `ipywidgets.interact(draw, **sliders)`.
+
+    Shows nothing where `TQDM_DISABLE` is set: on a built page no kernel would answer.
+    """
+    if not os.environ.get("TQDM_DISABLE"):
+        from ipywidgets import interact
+
+        interact(draw, **sliders)
+
+
+def say(text: str) -> None:
+    """Show Markdown: a sentence whose numbers were computed."""
+    display(Markdown(text))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Show a table; floats are printed with three significant digits."""
+    lines = [header, ["---"] * len(header), *rows]
+    say("\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines))
+
+
+def show_sizes(config: type) -> None:
+    """Show every size of an experiment's configuration at each scale, the current one in bold."""
+    current = current_scale()
+    header = ["", *(f"**{name}**" if name == current else name for name in SCALES)]
+    here = 1 + SCALES.index(current)
+    rows = [
+        [f"**{_cell(value)}**" if column == here else value for column, value in enumerate(row)]
+        for row in config.rows()
+    ]
+    table(header, rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple):
+        return ", ".join(_cell(part) for part in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)

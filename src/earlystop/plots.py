@@ -1,0 +1,79 @@
+"""How the book draws: one style, colours that colour-blind readers can tell apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from torch import Tensor
+
+# One colour, marker and dash a meaning, the same in every chapter.
+NOISY = {"color": "#0072B2", "linestyle": "-", "marker": "o"}  # against the given labels
+TRUE = {"color": "#D55E00", "linestyle": "--", "marker": "s"}  # against the true labels
+TEST = {"color": "#009E73", "linestyle": "-.", "marker": "^"}  # on unseen inputs
+OTHER = {"color": "#CC79A7", "linestyle": ":", "marker": "D"}  # a second setting of the same
+REFERENCE = {"color": "#000000", "linestyle": ":", "linewidth": 1.4}  # theory, or a flip rate
+CLEAN_COLOR, FLIPPED_COLOR = "#0072B2", "#D55E00"
+LEVEL_MAP = plt.get_cmap("viridis")
+
+
+def use_style() -> None:
+    """Draw everything in the book's style, as vector graphics."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    plt.style.use(Path(__file__).with_name("book.mplstyle"))
+    set_matplotlib_formats("svg")
+
+
+def line(style: dict) -> dict:
+    """`style` without its marker, for curves of many points."""
+    return {key: value for key, value in style.items() if key != "marker"}
+
+
+def level_color(index: int, count: int) -> tuple:
+    """Colour of the `index`-th of `count` ordered levels, dark to bright."""
+    return LEVEL_MAP(0.9 * index / max(1, count - 1))
+
+
+def band(
+    ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style
+) -> None:
+    """Mean over seeds as a line, and the range from lowest to highest as a band."""
+    runs = torch.as_tensor(runs).cpu()
+    (drawn,) = ax.plot(x, runs.mean(0), label=label, **style)
+    if len(runs) > 1:
+        ax.fill_between(
+            x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0
+        )
+
+
+def loss_histogram(
+    ax: Axes,
+    clean: Float[Tensor, " n"],
+    flipped: Float[Tensor, " m"],
+    title: str = "",
+    bins: int = 40,
+    top: float | None = None,
+) -> None:
+    """Distribution of the losses of clean and of flipped samples, as shares of each group."""
+    top = max(clean.max().item(), flipped.max().item()) if top is None else top
+    groups = (
+        (clean, "label is true", CLEAN_COLOR, ""),
+        (flipped, "label is flipped", FLIPPED_COLOR, "//"),
+    )
+    for values, label, color, hatch in groups:
+        values = values.cpu().clamp(max=top)
+        ax.hist(
+            values.numpy(),
+            bins=bins,
+            range=(0, top),
+            weights=torch.full((len(values),), 1 / len(values)).numpy(),
+            label=label,
+            facecolor=color + "66",
+            edgecolor=color,
+            hatch=hatch,
+            histtype="stepfilled",
+        )
+    ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")

@@ -1,0 +1,105 @@
+"""How large an experiment is, and where it runs: one switch, `EARLYSTOP_SCALE`."""
+
+import dataclasses
+import os
+from typing import Any
+
+import torch
+
+SCALES = ("quick", "colab", "paper")
+
+
+def parse_scale(text: str) -> tuple[str, dict[str, str]]:
+    """Split a scale such as `"colab train_size=2000 epochs=3"` into name and changed sizes.
+
+    Raises `ValueError` if the name is none of `SCALES` or a size has no `key=value` form.
+    """
+    name, *changes = text.split() or [""]
+    if name not in SCALES:
+        raise ValueError(
+            f"EARLYSTOP_SCALE={text!r}: the scale {name!r} is unknown, "
+            f"use one of {', '.join(SCALES)}"
+        )
+    for change in changes:
+        if "=" not in change:
+            raise ValueError(
+                f"EARLYSTOP_SCALE={text!r}: {change!r} should read key=value, "
+                "as in 'colab train_size=2000'"
+            )
+    return name, dict(change.split("=", 1) for change in changes)
+
+
+def scale_text() -> str:
+    """The whole switch as set, or the default: `quick` without a GPU, `colab` with one."""
+    default = "colab" if torch.cuda.is_available() else "quick"
+    return os.environ.get("EARLYSTOP_SCALE", "").strip() or default
+
+
+def current_scale() -> str:
+    """Name of the scale that experiments run at: `quick`, `colab` or `paper`."""
+    return parse_scale(scale_text())[0]
+
+
+def device() -> torch.device:
+    """The device that experiments run on: a CUDA GPU, an Apple GPU or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def sizes(quick: Any, colab: Any, paper: Any, doc: str) -> Any:
+    """A dataclass field with one value a scale; its default is the current scale's."""
+    values = dict(zip(SCALES, (quick, colab, paper)))
+    return dataclasses.field(
+        default_factory=lambda: values[current_scale()],
+        metadata={"scales": values, "doc": doc},
+    )
+
+
+class Sized:
+    """Base of the experiments' configurations: frozen dataclasses whose fields are `sizes`."""
+
+    @classmethod
+    def at(cls, scale: str | None = None, **changes: Any) -> "Sized":
+        """The configuration at a scale (default: the switch, its `key=value` changes included).
+
+        Raises `ValueError` for an unknown scale or field, or a value of the wrong type.
+        """
+        name, from_switch = parse_scale(scale_text() if scale is None else scale)
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        values = {key: field.metadata["scales"][name] for key, field in fields.items()}
+        values.update(
+            {
+                key: _convert(key, text, values[key])
+                for key, text in from_switch.items()
+                if key in fields
+            }
+        )
+        for key in changes:
+            if key not in fields:
+                raise ValueError(
+                    f"{cls.__name__} has no size {key!r}; it has {', '.join(fields)}"
+                )
+        return cls(**{**values, **changes})
+
+    @classmethod
+    def rows(cls) -> list[list[Any]]:
+        """Every size as a row: what it is, and its value at each scale."""
+        return [
+            [field.metadata["doc"], *field.metadata["scales"].values()]
+            for field in dataclasses.fields(cls)
+        ]
+
+
+def _convert(key: str, text: str, like: Any) -> Any:
+    """Read `text` as a value of the type of `like`; tuples are separated by commas."""
+    try:
+        if isinstance(like, tuple):
+            return tuple(type(like[0])(part) for part in text.split(","))
+        return type(like)(text)
+    except ValueError:
+        raise ValueError(
+            f"EARLYSTOP_SCALE: {key}={text!r} should look like {like!r}"
+        ) from None

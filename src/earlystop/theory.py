@@ -1,0 +1,151 @@
+"""What the theorems promise: Σ(C) and λ(C), Theorems 2.2, 2.3 and 4.1 as numbers."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from earlystop.network import ERF, Activation, predict
+
+
+def cluster_covariance(
+    centers: Float[Tensor, "K d"], activation: Activation = ERF
+) -> Float[Tensor, "K K"]:
+    """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1).
+
+    Raises `ValueError` if a center is not a unit vector.
+    """
+    centers = centers.double()
+    norms = centers.norm(dim=1)
+    if ((norms - 1).abs() > 1e-5).any():
+        raise ValueError(
+            f"a center has norm {norms[(norms - 1).abs().argmax()].item():.4g}: "
+            "the closed form needs unit vectors"
+        )
+    correlation = (centers @ centers.T).clamp(-1, 1)
+    return correlation * activation.kappa(correlation)
+
+
+def cluster_covariance_monte_carlo(
+    centers: Float[Tensor, "K d"], activation: Activation = ERF, *, samples: int, seed: int = 0
+) -> tuple[Float[Tensor, "K K"], Float[Tensor, "K K"]]:
+    """Σ(C) as an average over `samples` draws of g, with the standard error of each entry."""
+    generator = torch.Generator().manual_seed(seed)
+    centers = centers.double().cpu()
+    g = torch.randn(samples, centers.shape[1], generator=generator, dtype=torch.float64)
+    slopes = activation.derivative(g @ centers.T)  # (samples, K)
+    mean = slopes.T @ slopes / samples
+    variance = (slopes**2).T @ slopes**2 / samples - mean**2
+    overlap = centers @ centers.T
+    return overlap * mean, overlap.abs() * (variance.clamp(min=0) / samples).sqrt()
+
+
+def smallest_eigenvalue(covariance: Float[Tensor, "K K"]) -> float:
+    """λ(C), the smallest eigenvalue of Σ(C)."""
+    return torch.linalg.eigvalsh(covariance.double())[0].item()
+
+
+@dataclass(frozen=True)
+class TheoremScales:
+    """The quantities of Theorem 2.2 with every unnamed constant and logarithm set to 1.
+
+    They say how things grow, not how large they are.
+    """
+
+    center_norm: float  # ‖C‖², squared spectral norm
+    smallest_eigenvalue: float  # λ(C)
+    iterations: float  # ‖C‖²/λ(C), to which T is proportional
+    hidden_units: float  # K²‖C‖⁴/λ(C)⁴, the width asked for
+    input_noise: float  # δλ(C)²/K², the largest ε₀
+    corruption_rate: float  # δ/8, the largest ρ; this constant is the paper's
+
+
+def theorem_scales(
+    centers: Float[Tensor, "K d"], label_separation: float, activation: Activation = ERF
+) -> TheoremScales:
+    """How the conditions and conclusions of Theorem 2.2 scale for given centers and δ."""
+    lam = smallest_eigenvalue(cluster_covariance(centers, activation))
+    norm = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2
+    count = len(centers)
+    return TheoremScales(
+        center_norm=norm,
+        smallest_eigenvalue=lam,
+        iterations=norm / lam,
+        hidden_units=count**2 * norm**2 / lam**4,
+        input_noise=label_separation * lam**2 / count**2,
+        corruption_rate=label_separation / 8,
+    )
+
+
+def interpolation_distance_bound(
+    weights: Float[Tensor, "k d"],
+    first: Float[Tensor, " d"],
+    second: Float[Tensor, " d"],
+    label_gap: float,
+    activation: Activation = ERF,
+) -> float:
+    """A lower bound on ‖W - W₀‖ for any W that fits two points with labels `label_gap` apart.
+
+    The explicit, deterministic form of Theorem 2.3 derived in the book:
+    (|y₂-y₁| - |f(W₀,x₂)-f(W₀,x₁)|) / (Γ ‖x₂-x₁‖ (1 + ‖W₀‖/√k)), in spectral norm, for inputs in
+    the unit ball. Raises `ValueError` for coinciding or longer inputs, or an unbounded Γ.
+    """
+    pair = torch.stack([first, second])
+    gap = (second - first).norm().item()
+    if gap == 0:
+        raise ValueError("the two inputs coincide: no network fits two labels there")
+    if pair.norm(dim=1).max() > 1 + 1e-5:
+        raise ValueError("the bound needs inputs of norm at most 1")
+    if not math.isfinite(activation.smoothness):
+        raise ValueError(f"the bound needs |φ'| and |φ''| bounded, which {activation.name} is not")
+    start = predict(weights, pair, activation)
+    already = (start[1] - start[0]).abs().item()
+    spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
+    return max(0.0, (label_gap - already) / (activation.smoothness * gap * spread))
+
+
+def cluster_means(
+    values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]
+) -> Float[Tensor, "... n"]:
+    """Replace every value by the mean of its cluster: the projection on the information space."""
+    onehot = torch.nn.functional.one_hot(clusters).to(values)
+    return (values @ onehot / onehot.sum(0)) @ onehot.T
+
+
+def diffuseness(basis: Float[Tensor, "n r"]) -> float:
+    """γ, the smallest number with ‖v‖_∞ ≤ √(γ/n) for all unit v in the span (section 4).
+
+    `basis` has orthonormal columns. γ is n times the largest leverage score.
+    """
+    gap = basis.T @ basis - torch.eye(basis.shape[1]).to(basis)
+    if gap.abs().max() > 1e-4:
+        raise ValueError("the columns of basis are not orthonormal")
+    return len(basis) * basis.square().sum(dim=1).max().item()
+
+
+def conditional_mean_losses(corruption_rate: float, n_classes: int) -> tuple[float, float]:
+    """Loss ½‖f - y‖² of a clean and of a flipped sample if f is the mean noisy one-hot label.
+
+    `corruption_rate` ρ with redrawn labels uniform over all `n_classes`, the true one included.
+    """
+    if not 0 <= corruption_rate <= 1:
+        raise ValueError(f"corruption_rate is {corruption_rate}, should be between 0 and 1")
+    spread = corruption_rate / n_classes
+    f = torch.full((n_classes,), spread, dtype=torch.float64)
+    f[0] += 1 - corruption_rate
+    labels = torch.eye(n_classes, dtype=torch.float64)[:2]  # the true class, and another one
+    clean, flipped = (0.5 * (f - labels).square().sum(dim=1)).tolist()
+    return clean, flipped
+
+
+def plateau_distance(
+    dataset_means: Float[Tensor, " K"], centers: Float[Tensor, "K d"], activation: Activation = ERF
+) -> float:
+    """‖W - W₀‖_F at which an infinitely wide network outputs the given mean label at each center.
+
+    √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2.
+    """
+    means = dataset_means.double()
+    return math.sqrt(means @ torch.linalg.solve(cluster_covariance(centers, activation), means))
