@@ -1,0 +1,48 @@
+PYTHON ?= python3
+TORCH_INDEX ?=
+REAL_SCALE ?= colab train_size=2000 epochs=3
+PORT ?= 8000
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help book test serve notebooks check-site real-data clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: $(STAMP) notebooks ## execute the chapters that changed and build _build/html
+	$(BIN)/jupyter-book build . -W
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest tests
+
+serve: ## show the built book at http://localhost:8000 (PORT=...)
+	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
+	@echo "http://localhost:$(PORT)"
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+notebooks: $(STAMP) ## write notebooks/*.ipynb from book/*.md
+	$(BIN)/python book/_ext/pairs.py
+
+check-site: $(STAMP) ## test the built book in a browser
+	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py
+
+real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _build/real
+	@mkdir -p _build/real
+	for name in 04_mnist 05_cifar10 06_jacobian; do \
+	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
+	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
+	done
+
+clean: ## remove everything that was built, keep the environment
+	rm -rf _build
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "This book needs Python 3.10 or newer, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
+	  echo "Name a newer one, for example: make book PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install "`grep '^torch==' requirements.txt`" --index-url $(TORCH_INDEX))
+	$(BIN)/pip install -r requirements.txt
+	$(BIN)/pip install --no-deps --editable .
+	@touch $(STAMP)

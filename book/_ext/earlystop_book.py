@@ -1,0 +1,296 @@
+"""The book's own Sphinx extension.
+
+It executes stale chapters side by side into a cache that knows the source code,
+serves MathJax from the site itself, points the launch buttons at ``notebooks/``,
+and checks the result of every build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbclient
+import nbformat
+import psutil
+from bs4 import BeautifulSoup
+from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import create_nb_reader
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+OLD_CACHES = 3  # caches of earlier source versions that are kept
+BYTES_PER_KERNEL = 1.5e9  # a chapter with torch needs up to about 1.5 GB
+MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def source_key(root: Path) -> str:
+    """Hash everything outside a chapter that can change what the chapter prints."""
+    digest = hashlib.sha256(os.environ.get("EARLYSTOP_SCALE", "").encode())
+    sources = sorted(path for path in (root / "src").rglob("*") if path.suffix in (".py", ".mplstyle"))
+    for path in [*sources, root / "requirements.txt"]:
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def remove_old_caches(caches: Path, current: Path) -> None:
+    """Keep the current cache and the most recent others."""
+    others = [path for path in caches.iterdir() if path.is_dir() and path != current]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in others[OLD_CACHES:]:
+        shutil.rmtree(path)
+
+
+def configure(app, config) -> None:
+    """Choose the execution cache and, if the repository is known, the buttons."""
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    current = caches / source_key(Path(app.srcdir))
+    current.mkdir(parents=True, exist_ok=True)
+    os.utime(current)
+    remove_old_caches(caches, current)
+    config.nb_execution_cache_path = str(current)
+    config.mathjax_path = "mathjax/tex-chtml.js"
+    config.ogp_site_url = config.html_baseurl
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    options.update(use_edit_page_button=known, use_repository_button=known)
+    options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"} if known else {}
+    for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
+        listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
+    app.registry.css_files[:] = [css for css in app.registry.css_files if "thebe" not in css[0]]
+
+
+# -------------------------------------------------------------------- execution
+
+
+def read_notebook(app, docname: str):
+    """Read a page as a notebook; None where it has nothing to execute."""
+    path, settings = app.env.doc2path(docname), app.env.mystnb_config
+    text = Path(path).read_text(encoding="utf8")
+    reader = create_nb_reader(path, app.env.myst_config, settings, text)
+    notebook = reader.read(text) if reader else None
+    if notebook is None or not any(cell.cell_type == "code" for cell in notebook.cells):
+        return None
+    mode = notebook.metadata.get("mystnb", {}).get("execution_mode", settings.execution_mode)
+    return notebook if mode == "cache" else None
+
+
+def stop(message: str) -> None:
+    """End the build with a message of ours and exit code 1, without Sphinx's own traceback."""
+    raise SystemExit(f"\n{message.rstrip()}\n\nThe book was not built.")
+
+
+def run_notebook(text: str, folder: str, timeout: int) -> tuple[str, float, str]:
+    """Execute a notebook; return its text, its seconds, and the error or ''."""
+    notebook, error, start = nbformat.reads(text, as_version=4), "", time.perf_counter()
+    try:
+        # No timing: it would land in the cells' metadata, which the cache compares.
+        quiet = ["--log-level=40"]
+        nbclient.execute(notebook, cwd=folder, timeout=timeout, record_timing=False, extra_arguments=quiet)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
+        error = ANSI.sub("", str(problem))
+    return nbformat.writes(notebook), time.perf_counter() - start, error
+
+
+def machine() -> str:
+    """Say in a few words what the chapters run on."""
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        names = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+        if names:
+            return f"a machine with an {names[0]} GPU"
+    cores = cpu_cores()
+    return f"{cores} CPU core{'s' if cores > 1 else ''}"
+
+
+def cpu_cores() -> int:
+    """Count the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def execute_stale(app, env, docnames) -> None:
+    """Execute the chapters that are not in the cache, side by side, longest first."""
+    env.earlystop_runs = getattr(env, "earlystop_runs", {})
+    app.earlystop_executed, cache, stale = [], get_cache(env.mystnb_config.execution_cache_path), {}
+    for docname in sorted(docnames):
+        notebook = read_notebook(app, docname)
+        env.earlystop_runs.pop(docname, None)
+        if notebook is not None:
+            try:
+                env.earlystop_runs[docname] = cache.match_cache_notebook(notebook).data
+            except KeyError:
+                stale[docname] = notebook
+    if stale:
+        execute(app, env, cache, stale)
+
+
+def execute(app, env, cache, stale: dict) -> None:
+    """Execute notebooks in as many processes as cores and memory allow."""
+    cores, memory = cpu_cores(), psutil.virtual_memory().total
+    workers = max(1, min(cores, len(stale), int(memory / BYTES_PER_KERNEL)))
+    os.environ["TQDM_DISABLE"] = "1"  # nobody watches: no progress bars, no live widgets
+    if workers > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores // workers))
+    timings = Path(env.mystnb_config.execution_cache_path).parent / "seconds.json"
+    seconds = json.loads(timings.read_text()) if timings.exists() else {}
+    facts = {"machine": machine(), "scale": os.environ.get("EARLYSTOP_SCALE") or "quick"}
+    timeout, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
+    logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        jobs = {}
+        for name in sorted(stale, key=lambda name: -seconds.get(name, 1e9)):
+            path = Path(env.doc2path(name))
+            jobs[pool.submit(run_notebook, nbformat.writes(stale[name]), str(path.parent), timeout)] = name
+        for job in as_completed(jobs):
+            name, (text, seconds_taken, error) = jobs[job], job.result()
+            if error:
+                failed.append(f"{env.doc2path(name)} failed after {seconds_taken:.1f} s.\n{error}")
+                logger.info("FAILED %s", name)
+                continue
+            logger.info("executed %s in %.1f s", name, seconds_taken)
+            data = {"execution_seconds": seconds_taken, **facts}
+            bundle = CacheBundleIn(nbformat.reads(text, as_version=4), env.doc2path(name), data=data)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            env.earlystop_runs[name], seconds[name] = data, seconds_taken
+            app.earlystop_executed.append(name)
+    timings.write_text(json.dumps(seconds, indent=1, sort_keys=True))
+    if failed:
+        stop("\n\n".join(failed))
+
+
+class RunsIn(SphinxDirective):
+    """``{runs-in}``: one line that says how long this page took, and where."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the line; nothing on a page that executes nothing."""
+        run = self.env.earlystop_runs.get(self.env.docname)
+        if run is None:
+            return []
+        seconds = max(1, round(run["execution_seconds"]))
+        scale, where = html.escape(run["scale"]), html.escape(run["machine"])
+        line = f"Runs in {seconds} s at <code>{scale}</code> scale on {where} (measured when this page was built)."
+        return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
+
+
+# ------------------------------------------------------------------------ pages
+
+
+def pair_of(app, pagename: str) -> Path | None:
+    """The notebook that ``pairs.py`` wrote for a page, if there is one."""
+    pair = Path(app.srcdir) / "notebooks" / f"{Path(pagename).name}.ipynb"
+    return pair if pair.exists() and pagename in app.env.earlystop_runs else None
+
+
+def offer_download(app, pagename, templatename, context, doctree) -> None:
+    """Add the executed notebook to the download button, which the theme makes next."""
+    if pair_of(app, pagename):
+        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def write_download(app, pagename: str) -> None:
+    """Write the executed notebook in its plain-Markdown form: the pair plus the outputs."""
+    cache = get_cache(app.env.mystnb_config.execution_cache_path)
+    executed = cache.merge_match_into_notebook(read_notebook(app, pagename))[1]
+    done = [cell for cell in executed.cells if cell.cell_type == "code"]
+    notebook = nbformat.read(pair_of(app, pagename), as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"][1:]  # the first one installs
+    for count, (cell, source) in enumerate(zip(cells, done), start=1):
+        cell.outputs, cell.execution_count = source.outputs, count
+    target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+
+
+def finish_page(app, pagename, templatename, context, doctree) -> None:
+    """Point launch buttons at ``notebooks/`` and write the download."""
+    paired, name = pair_of(app, pagename), Path(pagename).name
+    for group in [b for b in context.get("header_buttons", []) if b.get("label") == "launch-buttons"]:
+        for button in group["buttons"]:
+            button["url"] = button["url"].replace(f"/{pagename}.md", f"/notebooks/{name}.ipynb")
+        if not paired:
+            context["header_buttons"].remove(group)
+    if paired:  # here, because the theme may have copied its own version
+        write_download(app, pagename)
+
+
+def copy_mathjax(outdir: Path) -> None:
+    """Copy the part of MathJax that the pages load."""
+    package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    for name in MATHJAX:
+        source, target = package / name, outdir / "_static" / "mathjax" / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        elif not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+# ------------------------------------------------------------ the finished book
+
+
+def figure_problems(app, docname: str) -> list[str]:
+    """List the figures that a page declares and does not show."""
+    notebook, page = read_notebook(app, docname), Path(app.outdir) / f"{docname}.html"
+    if not page.exists():
+        return [f"{docname}: the page is missing in the built book"]
+    if notebook is None:
+        return []
+    images = BeautifulSoup(page.read_text(encoding="utf8"), "html.parser").select("img[src]")
+    shown = {" ".join(i.get("alt", "").split()) for i in images if (page.parent / i["src"]).exists()}
+    problems = []
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {})
+        if not {"figure", "image"} & set(figure):
+            continue
+        name = figure.get("figure", {}).get("name") or cell.source.strip().splitlines()[0]
+        alt = " ".join(str(figure.get("image", {}).get("alt") or "").split())
+        if not alt:
+            problems.append(f"{docname}: figure {name!r} has no alt text (mystnb: image: alt)")
+        elif alt not in shown:
+            problems.append(f"{docname}: figure {name!r} produced no image")
+    return problems
+
+
+def finish_build(app, exception) -> None:
+    """Check the built book, then say what ran and where to read it."""
+    if exception or app.builder.name != "html":
+        return
+    copy_mathjax(Path(app.outdir))
+    problems = [text for name in sorted(app.env.all_docs) for text in figure_problems(app, name)]
+    if problems:
+        stop("The book is not complete:\n  " + "\n  ".join(problems))
+    logger.info("\n%-28s%10s", "Page", "seconds")
+    for name, run in sorted(app.env.earlystop_runs.items()):
+        how = "executed now" if name in app.earlystop_executed else "from the cache"
+        logger.info("%-28s%10.1f  %s", name, run["execution_seconds"], how)
+    logger.info("Open %s, or run: make serve", Path(app.outdir) / "index.html")
+
+
+def setup(app) -> dict:
+    """Connect everything to Sphinx."""
+    app.add_directive("runs-in", RunsIn)
+    app.connect("config-inited", configure)
+    app.connect("env-before-read-docs", execute_stale)
+    app.connect("html-page-context", offer_download)
+    app.connect("html-page-context", finish_page, priority=900)
+    app.connect("build-finished", finish_build, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,301 @@
+"""Write ``notebooks/<chapter>.ipynb`` from ``book/<chapter>.md``, one way.
+
+A chapter is MyST Markdown; its notebook must read well in plain Jupyter and in
+Colab, which know no MyST: directives become quotes and headings, references
+become words.  The result depends on the sources only.
+
+    python book/_ext/pairs.py           write the notebooks
+    python book/_ext/pairs.py --check   list the notebooks that differ
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+from pybtex.database import parse_file
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^(\s*)(`{3,}|:{3,}|~{3,})(?:\{([\w:-]+)\})?[ \t]*(.*?)\s*$")
+ROLE = re.compile(r"\{([a-zA-Z:_-]+)\}`([^`]+)`")
+TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
+LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
+NUMBERED = re.compile(r"(Theorem|Lemma|Definition|Corollary|Proposition|Assumption|Remark|Example) [\d.]+")
+BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "seealso", "admonition", "dropdown", "margin"}
+DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents"}
+
+
+class PairError(Exception):
+    """A chapter holds something that a notebook cannot show."""
+
+
+def quote(title: str, body: str) -> str:
+    """A block quote with a bold title."""
+    text = f"**{title.rstrip('.')}.** {body}" if not body.startswith(("-", "$$", "1.")) else f"**{title}.**\n\n{body}"
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+
+
+def split_options(body: list[str]) -> tuple[dict, str]:
+    """Separate the ``:key: value`` lines of a directive from its text."""
+    options, rest = {}, list(body)
+    while rest and (match := re.match(r"^\s*:([\w-]+):\s*(.*)$", rest[0])):
+        options[match[1]] = match[2].strip()
+        rest.pop(0)
+    return options, "\n".join(rest).strip("\n")
+
+
+def blocks(text: str, where: str):
+    """Yield ``(name, argument, body lines)``; name is None for text, '' for a code fence."""
+    lines, plain, at = text.splitlines(), [], 0
+    while at < len(lines):
+        fence = FENCE.match(lines[at])
+        if not fence or (fence[2][0] == ":" and not fence[3]):
+            plain.append(lines[at])
+            at += 1
+            continue
+        closing = re.compile(rf"^\s*{fence[2][0]}{{{len(fence[2])},}}\s*$")
+        end = next((n for n in range(at + 1, len(lines)) if closing.match(lines[n])), None)
+        if end is None:
+            raise PairError(f"{where}: {lines[at].strip()!r} is not closed (is a code cell nested in it?)")
+        yield None, "", plain
+        plain = []
+        indent = len(fence[1])
+        body = [line[indent:] if line[:indent].isspace() else line for line in lines[at + 1 : end]]
+        yield (fence[3] or "", fence[4], body) if fence[3] else ("", lines[at], [*lines[at + 1 : end], lines[end]])
+        at = end + 1
+    yield None, "", plain
+
+
+class Book:
+    """The chapters with everything they can refer to: titles, figures, equations, papers."""
+
+    def __init__(self, root: Path = ROOT):
+        """Read all pages once and collect their labels."""
+        self.root = root
+        self.papers = parse_file(str(root / "book" / "references.bib")).entries
+        self.labels, self.pages, self.notebooks = {}, {}, {}
+        for path in sorted((root / "book").glob("*.md")):
+            self.notebooks[path.stem] = jupytext.read(path, fmt="md:myst")
+            self.collect(path.stem, self.notebooks[path.stem])
+
+    def collect(self, page: str, notebook) -> None:
+        """Number the figures, exercises and equations of a page as the book does."""
+        chapter = int(page[:2]) if page[:2].isdigit() else 0
+        self.counts = {}
+
+        def numbered(kind: str, label: str | None) -> None:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            if label:
+                number = f"{chapter}.{self.counts[kind]}"
+                self.labels[label] = f"({number})" if kind == "equation" else f"{kind} {number}"
+
+        for cell in notebook.cells:
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure.get("caption"):
+                numbered("Figure", figure.get("name"))
+            if cell.cell_type == "markdown":
+                self.collect_text(page, cell.source, numbered)
+
+    def collect_text(self, page: str, text: str, numbered) -> None:
+        """Record the labels in Markdown text, directives included."""
+        for name, argument, body in blocks(text, f"book/{page}.md"):
+            if name is None:
+                label = None
+                for line in body:
+                    if match := LABEL.match(line):
+                        label = match[1]
+                    elif match := re.match(r"^(#+)\s+(.*)$", line):
+                        self.pages.setdefault(page, match[2])
+                        if label:
+                            self.labels[label] = match[2]
+                        label = None
+                    elif match := re.search(r"\$\$\s*\(([\w:.-]+)\)\s*$", line):
+                        numbered("equation", match[1])
+                continue
+            options, inner = split_options(body)
+            label = options.get("label") or options.get("name")
+            if name.startswith("prf:") and label:
+                kind, found = name[4:].capitalize(), NUMBERED.search(argument)
+                self.labels[label] = found[0] if found else f"{kind} ({argument})" if argument else kind
+            elif name in ("exercise", "exercise-start"):
+                numbered("Exercise", label)
+            elif name in ("figure", "math"):
+                if name == "figure" or label:
+                    numbered("Figure" if name == "figure" else "equation", label)
+            if name:
+                self.collect_text(page, inner, numbered)
+
+    def name_of(self, label: str, where: str) -> str:
+        """The words that stand for a label."""
+        if label not in self.labels:
+            raise PairError(f"{where}: nothing is labelled {label!r}")
+        return self.labels[label]
+
+    def cite(self, keys: str, style: str, where: str) -> str:
+        """Author and year of the cited papers."""
+        texts = []
+        for key in keys.split(","):
+            if key.strip() not in self.papers:
+                raise PairError(f"{where}: references.bib has no {key.strip()!r}")
+            paper = self.papers[key.strip()]
+            names = [" ".join(person.last_names) for person in paper.persons["author"]]
+            who = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
+            who = re.sub(r"[{}\\'\"]", "", who)
+            texts.append(f"{who} ({paper.fields['year']})" if style == "t" else f"{who}, {paper.fields['year']}")
+        return ", ".join(texts) if style == "t" else f"({'; '.join(texts)})"
+
+    def role(self, match: re.Match, where: str) -> str:
+        """Turn one role into plain text."""
+        role, text = match[1], match[2]
+        named = TARGET.match(text)
+        label = named[2] if named else text
+        if role in ("prf:ref", "ref", "numref", "eq"):
+            found = self.name_of(label, where)
+            return re.sub(r"%s|\{number\}", found.split()[-1], named[1]) if named else found
+        if role == "doc":
+            title = named[1] if named else self.pages[Path(label).stem]
+            return f"[{title}]({Path(label).stem}.ipynb)" if Path(label).stem[:2].isdigit() else title
+        if role.startswith("cite"):
+            return self.cite(text, role.partition(":")[2] or "p", where)
+        if role == "math":
+            return f"${text}$"
+        if role in ("glue", "glue:text"):
+            return f"`{text.split(':')[0]}`"
+        if role in ("term", "abbr", "kbd", "nb-download", "download"):
+            return named[1] if named else text
+        raise PairError(f"{where}: no plain text for the role {match[0]}")
+
+    def inline(self, text: str, where: str) -> str:
+        """Convert roles, labels, links and comments in running text."""
+        lines = [line for line in text.splitlines() if not LABEL.match(line) and not line.startswith("%")]
+        text = ROLE.sub(lambda match: self.role(match, where), "\n".join(lines))
+        tag = lambda match: f"\\tag{{{self.name_of(match[1], where)[1:-1]}}}\n$$"
+        text = re.sub(r"\s*\$\$\s*\(([\w:.-]+)\)\s*$", lambda match: "\n" + tag(match), text, flags=re.M)
+        text = re.sub(r"\[([^\]]*)\]\(#([\w:.-]+)\)", lambda m: m[1] or self.name_of(m[2], where), text)
+        text = re.sub(r"\]\((?:\./)?(\d\d_\w+)\.md(#[\w-]*)?\)", r"](\1.ipynb)", text)
+        return re.sub(r"(?<=\S)\{[.#][\w. #-]+\}", "", text)
+
+    def convert(self, text: str, where: str) -> str:
+        """Convert Markdown text with directives to plain Markdown."""
+        parts = []
+        for name, argument, body in blocks(text, where):
+            if name is None:
+                parts.append(self.inline("\n".join(body), where))
+            elif name == "":
+                parts.append("\n".join([argument, *body]))
+            elif name not in DROPPED:
+                parts.append("\n" + self.directive(name, self.inline(argument, where), body, where) + "\n")
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).strip("\n")
+
+    def directive(self, name: str, argument: str, body: list[str], where: str) -> str:
+        """Convert one directive."""
+        options, raw = split_options(body)
+        if name in ("code-cell", "raw-cell"):
+            raise PairError(f"{where}: a code cell is nested in a directive, so no notebook can run it")
+        if name == "math":
+            label = options.get("label")
+            return f"$$\n{raw}\n" + (f"\\tag{{{self.labels[label][1:-1]}}}\n" if label else "") + "$$"
+        if name in ("code-block", "code"):
+            return f"```{argument}\n{raw}\n```"
+        inner = self.convert(raw, where)
+        if name.startswith("prf:"):
+            kind = name[4:].capitalize()
+            title = argument if NUMBERED.search(argument) else f"{kind} ({argument})" if argument else kind
+            return quote(title, inner)
+        if name in BOXES:
+            return quote(argument or name.capitalize(), inner)
+        if name in ("exercise", "exercise-start"):
+            number = self.name_of(options.get("label", ""), where)
+            return f"**{number}{f' ({argument})' if argument else ''}.** {inner}"
+        if name in ("solution", "solution-start"):
+            title = f"Solution to {self.name_of(argument, where)}"
+            if name == "solution-start":
+                return f"**{title}.** {inner}"
+            return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
+        if name in ("exercise-end", "solution-end"):
+            return ""
+        if name in ("figure", "image"):
+            return f"![{options.get('alt', '')}](../book/{argument})" + (f"\n\n*{inner}*" if inner else "")
+        if name == "table":
+            return f"*{argument}*\n\n{inner}"
+        raise PairError(f"{where}: no plain Markdown for the directive {{{name}}}")
+
+    def fold(self, text: str) -> str:
+        """Turn a gated solution without code cells into one that folds."""
+        start = r"(`{3,}|:{3,})\{solution-start\} *(\S+)\n((?::[\w-]+:.*\n)*)\1\n"
+        end = r"(?:`{3,}|:{3,})\{solution-end\}\n(?:`{3,}|:{3,})"
+        return re.sub(start + r"(.*?)" + end, r"``````{solution} \2\n\3\4``````", text, flags=re.S)
+
+    def notebook(self, page: str):
+        """The notebook of one chapter."""
+        where, source, cells = f"book/{page}.md", self.notebooks[page], [install_cell(self.root)]
+        for cell in source.cells:
+            if cell.cell_type == "markdown":
+                text = self.convert(self.fold(cell.source), where)
+                if text:
+                    cells.append(nbformat.v4.new_markdown_cell(text))
+                continue
+            tags = cell.metadata.get("tags")
+            cells.append(nbformat.v4.new_code_cell(cell.source, metadata={"tags": tags} if tags else {}))
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure.get("caption"):
+                text = " ".join(self.inline(figure["caption"], where).split())
+                cells.append(nbformat.v4.new_markdown_cell(f"*{self.labels.get(figure.get('name'), 'Figure')}. {text}*"))
+        seen = {}
+        for cell in cells:
+            digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+            seen[digest] = seen.get(digest, 0) + 1
+            cell.id = f"{digest}-{seen[digest]}"
+        metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        metadata |= {key: source.metadata[key] for key in ("accelerator", "colab") if key in source.metadata}
+        result = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
+        nbformat.validate(result)
+        return result
+
+
+def install_cell(root: Path):
+    """The first cell: makes the book's package importable, or says how."""
+    repository = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")).get("repository", {})
+    address, branch = repository.get("url"), repository.get("branch", "main")
+    install = f'%pip install -q "earlystop @ git+{address}@{branch}"' if address else (
+        'raise ImportError("run `pip install .` in the folder of this book, restart the kernel, and run this cell again")'
+    )
+    return nbformat.v4.new_code_cell(f"try:\n    import earlystop  # the package of this book\nexcept ImportError:\n    {install}")
+
+
+def all_pairs(root: Path = ROOT) -> dict[Path, str]:
+    """Every notebook's path and text."""
+    book = Book(root)
+    chapters = [page for page in book.notebooks if page[:2].isdigit()]
+    return {root / "notebooks" / f"{page}.ipynb": nbformat.writes(book.notebook(page)) + "\n" for page in chapters}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the notebooks, or with ``--check`` list those that differ."""
+    try:
+        pairs = all_pairs()
+    except PairError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    extra = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - set(pairs))
+    stale = [path for path, text in pairs.items() if not path.exists() or path.read_text(encoding="utf8") != text]
+    if "--check" in arguments:
+        for path in [*stale, *extra]:
+            print(f"{path.relative_to(ROOT)} differs from its chapter: run make notebooks")
+        return int(bool(stale or extra))
+    for path in extra:
+        path.unlink()
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(pairs[path], encoding="utf8")
+        print("wrote", path.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
