@@ -1,5 +1,8 @@
 """The paper's deep networks: the convolutional network of Figure 1, the ResNet of Figure 4."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -86,15 +89,9 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-class _seeded:
-    """Draw initial weights from a seed and leave the global generator as it was."""
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.state = torch.random.get_rng_state()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *_) -> None:
-        torch.random.set_rng_state(self.state)
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed and leave the global generators as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from earlystop.scale import random_stream
+
 CENTER_TRIES = 2000  # candidates for one center before the whole draw starts again,
 CENTER_BATCH = 50  # looked at in batches
 CENTER_RESTARTS = 20
@@ -93,7 +95,7 @@ def clusterable_dataset(
     n_classes = (len(labels) if labels else n_clusters) if n_classes is None else n_classes
     _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise)
     alphas = _labels_as_given(labels, n_classes, label_separation)
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "dataset")
 
     center_classes = torch.arange(n_clusters) * n_classes // n_clusters
     centers = _place_centers(center_classes, dim, 2 * input_noise, generator)
@@ -146,7 +148,7 @@ def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) ->
     `corruption_rate` (ρ) is in [0, 1]; the new label is uniform over the other classes.
     """
     _check_rate(corruption_rate)
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "corruption")
     labels, corrupted = dataset.clean_labels.cpu().clone(), torch.zeros_like(dataset.corrupted.cpu())
     classes = dataset.classes.cpu()
     for cluster, alpha in enumerate(dataset.center_labels.cpu()):
@@ -173,7 +175,7 @@ def redraw_labels(
     unknown = labels[~torch.isin(labels, classes)]
     if len(unknown):
         raise ValueError(f"label {unknown[0].item()} is not one of the classes {classes.tolist()}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "corruption")
     count = round(corruption_rate * len(labels))
     chosen = torch.randperm(len(labels), generator=generator)[:count].to(labels.device)
     drawn = torch.randint(len(classes), (count,), generator=generator).to(labels.device)
@@ -211,7 +213,7 @@ def around_centers(dataset: Dataset, n_samples: int, seed: int = 0) -> Dataset:
 
     What Theorem 2.2 promises to classify beyond the training set.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "inputs")
     centers = dataset.centers.cpu().double()
     clusters = torch.randint(len(centers), (n_samples,), generator=generator)
     inputs = _around(centers[clusters], dataset.input_noise, "cap", generator)
@@ -264,10 +266,13 @@ def _labels_as_given(labels, n_classes, label_separation) -> Float[Tensor, " K_b
         raise ValueError(f"{len(alphas)} labels for n_classes = {n_classes}")
     if n_classes < 2 or not (alphas.abs() <= 1).all():
         raise ValueError(f"labels {labels} should be two or more numbers in [-1, 1]")
-    gap = (alphas[1:] - alphas[:-1]).min().item()
-    if gap <= 0 or (label_separation is not None and gap < label_separation - 1e-12):
+    gap, wanted = (alphas[1:] - alphas[:-1]).min().item(), label_separation
+    if gap <= 0:
+        raise ValueError(f"labels {labels} should be distinct")
+    if wanted is not None and not 0 < wanted <= gap + 1e-12:
         raise ValueError(
-            f"labels {labels} are {gap:.4g} apart, less than label_separation = {label_separation}"
+            f"label_separation is {wanted}, should be between 0 and {gap:.4g}, "
+            f"the smallest gap between the labels {labels}"
         )
     return alphas
 
@@ -316,7 +321,7 @@ def _cluster_sizes(n_samples, n_clusters, size_range, generator) -> Int[Tensor, 
         return sizes
     low, up = size_range
     smallest = max(1, math.ceil(low * n_samples / n_clusters - 1e-9))
-    largest = math.floor(up * n_samples / n_clusters + 1e-9)
+    largest = math.floor(min(up * n_samples / n_clusters, n_samples) + 1e-9)
     if not smallest * n_clusters <= n_samples <= largest * n_clusters:
         raise ValueError(
             f"size_range {size_range} allows clusters of {smallest} to {largest} samples: "
@@ -341,5 +346,5 @@ def _around(centers, radius, noise, generator) -> Float[Tensor, "n d"]:
         )
     direction = direction - (direction * centers).sum(1, keepdim=True) * centers
     direction = direction / direction.norm(dim=1, keepdim=True)
-    along = torch.as_tensor(1 - radius**2 / 2)  # ‖x - c‖ = radius on the unit sphere
-    return along * centers + (1 - along**2).clamp(min=0).sqrt() * direction
+    radius = torch.as_tensor(radius, dtype=torch.float64)  # ‖x - c‖ = radius on the unit sphere
+    return (1 - radius**2 / 2) * centers + radius * (1 - radius**2 / 4).sqrt() * direction

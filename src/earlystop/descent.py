@@ -89,9 +89,9 @@ def gradient_descent(
         residual = outputs[tau] - labels
         if tau % 20 == 0 or tau == iterations:
             size = 0.5 * residual.square().sum().item()
-            ceiling = 100 * (size + 1) if ceiling is None else ceiling
+            ceiling = 4 * (size + 1) if ceiling is None else ceiling
             if not size <= ceiling:
-                raise _diverged(tau, step_size, weights, inputs, activation)
+                raise _diverged(tau, step_size, weights, inputs, activation, ridge)
         if tau < iterations:
             slopes = activation.derivative(hidden, out=work)
             step = ((transposed * residual) @ slopes).mul_(v)
@@ -119,8 +119,8 @@ def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> N
         raise ValueError(f"ridge is {ridge}, should be 0 or more")
 
 
-def _diverged(tau, step_size, weights, inputs, activation) -> DivergenceError:
-    stable = largest_stable_step(weights, inputs, activation)
+def _diverged(tau, step_size, weights, inputs, activation, ridge) -> DivergenceError:
+    stable = 2 / (2 / largest_stable_step(weights, inputs, activation) + 2 * ridge)
     return DivergenceError(
         f"gradient descent diverged by iteration {tau} with step_size {step_size:.4g}; "
         f"the largest stable step at initialization is about {stable:.4g}"

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from earlystop.page import progress
+from earlystop.scale import random_stream
 
 DIGITS_TEST = 397  # of scikit-learn's 1,797 digits
 
@@ -103,7 +104,7 @@ def sample_split(
     """Disjoint random subsets of the given sizes. Raises `ValueError` if there are too few images."""
     if sum(sizes) > len(images):
         raise ValueError(f"{sum(sizes):,} images asked for, but {images.title} has {len(images):,}")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(images), generator=random_stream(seed, "split"))
     return tuple(images.subset(part) for part in order[: sum(sizes)].split(list(sizes)))
 
 
@@ -136,12 +137,13 @@ def _from_hub(name: str, split: str) -> tuple[Tensor, Tensor]:
                 return pixels, labels
         except Exception:  # a damaged file may fail in any way; it is made again below
             pass
-        decoded.unlink(missing_ok=True)
     source = _download(name, repository, files[split])
     try:
         pixels, labels = _decode(source, column)
         intact = content_hash(pixels, labels) == hashes[split]
-    except Exception:
+    except (ImportError, MemoryError):  # no fault of the file
+        raise
+    except Exception:  # a damaged file may fail in any way
         intact = False
     if not intact:
         kept = _discard(source)
@@ -201,10 +203,13 @@ def _discard(source: Path) -> str:
 
 def _write_atomically(path: Path, pixels: Tensor, labels: Tensor) -> None:
     """Write the decoded images so that no half-written file is ever read; failing is no harm."""
+    part = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            part = Path(file.name)
             np.savez(file, pixels=pixels.numpy(), labels=labels.numpy())
-        os.replace(file.name, path)
+        os.replace(part, path)
     except OSError:
-        Path(getattr(locals().get("file"), "name", "")).unlink(missing_ok=True)
+        if part:
+            part.unlink(missing_ok=True)

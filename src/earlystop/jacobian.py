@@ -40,7 +40,7 @@ def model_gram(
     No more than `limit` bytes of J are held at a time: where all of it is larger, the product
     is put together from blocks of rows, which are computed again when they are needed again.
     """
-    if model.training:
+    if any(module.training for module in model.modules()):
         raise ValueError("put the model in eval mode: batch statistics would couple the samples")
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     buffers = dict(model.named_buffers())
@@ -59,13 +59,15 @@ def model_gram(
         return block
 
     bytes_per_row = count * inputs.element_size()
-    size = len(inputs) if len(inputs) * bytes_per_row <= limit else max(1, int(limit / 2 / bytes_per_row))
+    size = len(inputs)
+    if size * bytes_per_row > limit:  # two blocks at a time
+        size = max(1, int(limit / 2 / bytes_per_row))
     parts = [slice(start, start + size) for start in range(0, len(inputs), size)]
     gram = inputs.new_empty(len(inputs), len(inputs))
-    for number_done, part in enumerate(progress(parts, "Jacobian")):
+    for done, part in enumerate(progress(parts, "Jacobian")):
         block = rows(part)
         gram[part, part] = block @ block.T
-        for other in parts[:number_done]:
+        for other in parts[:done]:
             gram[part, other] = block @ rows(other).T
             gram[other, part] = gram[part, other].T
     return (gram.cpu() if gram.device.type == "mps" else gram).double()  # mps has no float64

@@ -28,7 +28,12 @@ def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
 
 
 def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int = 50) -> float:
-    """Shared area of the two normalized histograms: 0 apart, 1 equal."""
+    """Shared area of the two normalized histograms: 0 apart, 1 equal.
+
+    Raises `ValueError` if one of them is empty.
+    """
+    if not len(clean) or not len(flipped):
+        raise ValueError("overlap needs at least one clean and one flipped loss")
     top = max(clean.max().item(), flipped.max().item())
     bottom = min(clean.min().item(), flipped.min().item())
     if top == bottom:

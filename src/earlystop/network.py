@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from earlystop.scale import random_stream
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -78,7 +80,8 @@ def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tenso
             f"hidden_units is {hidden_units}, should be even and at least 2: "
             "half of the output weights are negative"
         )
-    v = torch.full((hidden_units,), 1 / math.sqrt(hidden_units))
+    dtype = torch.float32 if like is None else like.dtype
+    v = torch.full((hidden_units,), 1 / math.sqrt(hidden_units), dtype=dtype)
     v[hidden_units // 2 :] *= -1
     return v if like is None else v.to(like)
 
@@ -97,7 +100,7 @@ def initial_weights(
     then f(W₀, x) = 0 for every x, as Theorem 4.1 assumes.
     """
     output_weights(hidden_units)
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "weights")
     rows = hidden_units // 2 if paired else hidden_units
     weights = torch.randn(rows, dim, generator=generator, dtype=torch.float64)
     return (torch.cat([weights, weights]) if paired else weights).to(dtype)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import torch
 from IPython.display import Markdown, display
 from tqdm.auto import tqdm
 
@@ -12,8 +13,11 @@ from earlystop.scale import SCALES, current_scale
 
 def progress(items: Iterable, description: str) -> Iterable:
     """`items`, with a bar after two seconds; set `TQDM_DISABLE=1` where nobody watches."""
-    silent = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(items, desc=description, delay=2, leave=False, disable=silent)
+    return tqdm(items, desc=description, delay=2, leave=False, disable=_nobody_watches())
+
+
+def _nobody_watches() -> bool:
+    return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
 
 
 def explore(draw: Callable[..., None], **sliders: Any) -> None:
@@ -21,7 +25,7 @@ def explore(draw: Callable[..., None], **sliders: Any) -> None:
 
     Shows nothing where `TQDM_DISABLE` is set: on a built page no kernel would answer.
     """
-    if not os.environ.get("TQDM_DISABLE"):
+    if not _nobody_watches():
         from ipywidgets import interact
 
         interact(draw, **sliders)
@@ -51,8 +55,10 @@ def show_sizes(config: type) -> None:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        value = value.item()
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
     if isinstance(value, tuple):
         return ", ".join(_cell(part) for part in value)
     if isinstance(value, int) and not isinstance(value, bool):

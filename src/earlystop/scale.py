@@ -1,6 +1,7 @@
 """How large an experiment is, and where it runs: one switch, `EARLYSTOP_SCALE`."""
 
 import dataclasses
+import hashlib
 import os
 from typing import Any
 
@@ -50,12 +51,15 @@ def device() -> torch.device:
 
 
 def sizes(quick: Any, colab: Any, paper: Any, doc: str) -> Any:
-    """A dataclass field with one value a scale; its default is the current scale's."""
+    """A dataclass field with one value a scale; `Sized.at` chooses."""
     values = dict(zip(SCALES, (quick, colab, paper)))
-    return dataclasses.field(
-        default_factory=lambda: values[current_scale()],
-        metadata={"scales": values, "doc": doc},
-    )
+    return dataclasses.field(metadata={"scales": values, "doc": doc})
+
+
+def random_stream(seed: int, purpose: str) -> torch.Generator:
+    """A generator of its own for every purpose, so that one seed serves independent draws."""
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 class Sized:
@@ -65,24 +69,24 @@ class Sized:
     def at(cls, scale: str | None = None, **changes: Any) -> "Sized":
         """The configuration at a scale (default: the switch, its `key=value` changes included).
 
-        Raises `ValueError` for an unknown scale or field, or a value of the wrong type.
+        The switch serves several experiments, so a key of another one is passed over.
+        Raises `ValueError` for an unknown scale or size, or a text that does not convert.
         """
         name, from_switch = parse_scale(scale_text() if scale is None else scale)
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        values = {key: field.metadata["scales"][name] for key, field in fields.items()}
-        values.update(
-            {
-                key: _convert(key, text, values[key])
-                for key, text in from_switch.items()
-                if key in fields
-            }
-        )
-        for key in changes:
-            if key not in fields:
-                raise ValueError(
-                    f"{cls.__name__} has no size {key!r}; it has {', '.join(fields)}"
-                )
-        return cls(**{**values, **changes})
+        values = {
+            field.name: field.metadata["scales"][name] for field in dataclasses.fields(cls)
+        }
+        known = {field.name for one in Sized.__subclasses__() for field in dataclasses.fields(one)}
+        if unknown := from_switch.keys() - known:
+            raise ValueError(f"no experiment has a size {min(unknown)!r}")
+        if unknown := changes.keys() - values.keys():
+            raise ValueError(
+                f"{cls.__name__} has no size {min(unknown)!r}; it has {', '.join(values)}"
+            )
+        for key, value in {**from_switch, **changes}.items():
+            if key in values:
+                values[key] = _convert(key, value, values[key])
+        return cls(**values)
 
     @classmethod
     def rows(cls) -> list[list[Any]]:
@@ -93,13 +97,13 @@ class Sized:
         ]
 
 
-def _convert(key: str, text: str, like: Any) -> Any:
-    """Read `text` as a value of the type of `like`; tuples are separated by commas."""
+def _convert(key: str, text: Any, like: Any) -> Any:
+    """Read a text as a value of the type of `like`; tuples are separated by commas."""
+    if not isinstance(text, str):
+        return text
     try:
         if isinstance(like, tuple):
             return tuple(type(like[0])(part) for part in text.split(","))
         return type(like)(text)
     except ValueError:
-        raise ValueError(
-            f"EARLYSTOP_SCALE: {key}={text!r} should look like {like!r}"
-        ) from None
+        raise ValueError(f"{key}={text!r} should look like {like!r}") from None

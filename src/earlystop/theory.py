@@ -65,8 +65,15 @@ class TheoremScales:
 def theorem_scales(
     centers: Float[Tensor, "K d"], label_separation: float, activation: Activation = ERF
 ) -> TheoremScales:
-    """How the conditions and conclusions of Theorem 2.2 scale for given centers and δ."""
+    """How the conditions and conclusions of Theorem 2.2 scale for given centers and δ.
+
+    Raises `ValueError` unless δ > 0 and λ(C) > 0, as the theorem assumes.
+    """
+    if not label_separation > 0:
+        raise ValueError(f"label_separation is {label_separation}, should be above 0")
     lam = smallest_eigenvalue(cluster_covariance(centers, activation))
+    if lam < 1e-12:
+        raise ValueError(f"λ(C) is {lam:.2g}: {activation.name} cannot tell these centers apart")
     norm = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2
     count = len(centers)
     return TheoremScales(
@@ -103,7 +110,7 @@ def interpolation_distance_bound(
     start = predict(weights, pair, activation)
     already = (start[1] - start[0]).abs().item()
     spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
-    return max(0.0, (label_gap - already) / (activation.smoothness * gap * spread))
+    return max(0.0, (abs(label_gap) - already) / (activation.smoothness * gap * spread))
 
 
 def cluster_means(
@@ -111,7 +118,7 @@ def cluster_means(
 ) -> Float[Tensor, "... n"]:
     """Replace every value by the mean of its cluster: the projection on the information space."""
     onehot = torch.nn.functional.one_hot(clusters).to(values)
-    return (values @ onehot / onehot.sum(0)) @ onehot.T
+    return (values @ onehot / onehot.sum(0).clamp(min=1)) @ onehot.T
 
 
 def diffuseness(basis: Float[Tensor, "n r"]) -> float:
@@ -132,6 +139,8 @@ def conditional_mean_losses(corruption_rate: float, n_classes: int) -> tuple[flo
     """
     if not 0 <= corruption_rate <= 1:
         raise ValueError(f"corruption_rate is {corruption_rate}, should be between 0 and 1")
+    if n_classes < 2:
+        raise ValueError(f"n_classes is {n_classes}, should be at least 2")
     spread = corruption_rate / n_classes
     f = torch.full((n_classes,), spread, dtype=torch.float64)
     f[0] += 1 - corruption_rate

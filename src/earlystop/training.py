@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earlystop.page import progress
+from earlystop.scale import random_stream
 
 Loss = Callable[[Float[Tensor, "n classes"], Int[Tensor, " n"]], Float[Tensor, " n"]]
 
@@ -41,7 +42,7 @@ def train(
         raise ValueError(f"epochs is {epochs} and batch_size {batch_size}, should be 0 or 1 and more")
     if len(inputs) != len(labels):
         raise ValueError(f"{len(inputs)} inputs but {len(labels)} labels")
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "batches")
     history: dict[str, list[float]] = {}
     for epoch in progress(range(epochs + 1), "epochs"):
         if epoch:

@@ -1,0 +1,143 @@
+"""The book's own tools: the cache key, the Markdown conversion, and builds that must fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import earlystop_book  # noqa: E402
+import pairs  # noqa: E402
+
+HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+FIGURE = "---\nmystnb:\n  figure:\n    caption: A caption\n    name: fig-x\n  image:\n    alt: {alt}\n---\n"
+
+
+def write(root, path, text):
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """The book's own configuration with one page of ours."""
+    shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    for name in ("_config.yml", "requirements.txt", "book/references.bib"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    write(tmp_path, "_toc.yml", "format: jb-book\nroot: book/index\n")
+    write(tmp_path, "src/earlystop/__init__.py", "")
+    return tmp_path
+
+
+def build(root):
+    """Build a book; return its exit code and everything it printed."""
+    code = "from jupyter_book.cli.main import main; main(['build', '.', '-W'])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, env=os.environ)
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_a_failing_cell_fails_the_build(small_book):
+    write(small_book, "book/index.md", HEAD + "# Page\n\n```{code-cell}\nwidth = 0\n1 / width  # oh\n```\n")
+    code, printed = build(small_book)
+    assert code != 0
+    for part in ("index.md", "1 / width  # oh", "ZeroDivisionError: division by zero"):
+        assert part in printed
+
+
+def test_a_figure_that_draws_nothing_fails_the_build(small_book):
+    cell = "```{code-cell}\n" + FIGURE.format(alt="A line") + "print('no figure')\n```\n"
+    write(small_book, "book/index.md", HEAD + "# Page\n\n```{runs-in}\n```\n\n" + cell)
+    code, printed = build(small_book)
+    assert code != 0
+    assert "book/index: figure 'fig-x' produced no image" in printed
+
+
+def test_a_figure_without_alt_text_fails_the_build(small_book):
+    cell = "```{code-cell}\n" + FIGURE.format(alt="''") + "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```\n"
+    write(small_book, "book/index.md", HEAD + "# Page\n\n" + cell)
+    code, printed = build(small_book)
+    assert code != 0
+    assert "figure 'fig-x' has no alt text" in printed
+
+
+def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):
+    monkeypatch.delenv("EARLYSTOP_SCALE", raising=False)
+    keys = [earlystop_book.source_key(small_book)]
+    write(small_book, "src/earlystop/data.py", "x = 1\n")
+    keys.append(earlystop_book.source_key(small_book))
+    write(small_book, "requirements.txt", "numpy\n")
+    keys.append(earlystop_book.source_key(small_book))
+    monkeypatch.setenv("EARLYSTOP_SCALE", "paper")
+    keys.append(earlystop_book.source_key(small_book))
+    assert len(set(keys)) == 4
+    assert earlystop_book.source_key(small_book) == keys[-1]
+
+
+def test_only_recent_caches_are_kept(tmp_path):
+    for age, name in enumerate(["now", "a", "b", "c", "d"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    earlystop_book.remove_old_caches(tmp_path, tmp_path / "now")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "now"]
+
+
+SAMPLES = [
+    ("````{prf:theorem} Theorem 2.2\n:label: thm-x\n\nLet $x$.\n````", "> **Theorem 2.2.** Let $x$."),
+    ("```{note}\nText.\n```", "> **Note.** Text."),
+    (":::{admonition} Aside\nText.\n:::", "> **Aside.** Text."),
+    ("```{runs-in}\n```", ""),
+    ("```{math}\n:label: eq-x\nx = 1\n```", "$$\nx = 1\n\\tag{1.1}\n$$"),
+    ("By {prf:ref}`thm-x` and {eq}`eq-x`.", "By Theorem 2.2 and (1.1)."),
+    ("{cite:t}`li2020gradient` and {cite:p}`jacot2018neural,he2016deep`", "Li et al. (2020) and (Jacot et al., 2018; He et al., 2016)"),
+    ("(here)=\n## Title\n\n{ref}`here`", "## Title\n\nTitle"),
+    ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
+]
+
+
+@pytest.fixture
+def book(tmp_path):
+    for name in ("_config.yml", "book/references.bib"):
+        write(tmp_path, name, (ROOT / name).read_text())
+    text = "# One\n\n" + SAMPLES[0][0] + "\n\n" + SAMPLES[4][0] + "\n\n" + SAMPLES[7][0] + "\n"
+    write(tmp_path, "book/01_one.md", HEAD + text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("myst, plain", SAMPLES)
+def test_conversion_to_plain_markdown(book, myst, plain):
+    assert pairs.Book(book).convert(myst, "sample") == plain
+
+
+SOLUTION = "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
+
+
+def test_a_solution_in_words_folds(book):
+    write(book, "book/01_one.md", HEAD + "# One\n\n" + SOLUTION.format(cell=""))
+    text = "\n".join(cell.source for cell in pairs.Book(book).notebook("01_one").cells)
+    assert "**Exercise 1.1.**" in text
+    assert "<details><summary>Solution to Exercise 1.1</summary>\n\nSo.\n\n</details>" in text
+
+
+def test_a_solution_with_code_keeps_its_cells(book):
+    write(book, "book/01_one.md", HEAD + "# One\n\n" + SOLUTION.format(cell="```{code-cell}\n1 + 1\n```\n\n"))
+    cells = pairs.Book(book).notebook("01_one").cells
+    assert "**Solution to Exercise 1.1.**" in cells[1].source
+    assert cells[2].source == "1 + 1"
+
+
+@pytest.mark.parametrize("broken", ["````{note}\n```{code-cell}\n1\n```\n````", "{nonsense}`x`", "```{grid}\n```", "{ref}`nowhere`"])
+def test_what_no_notebook_can_show_is_refused(book, broken):
+    with pytest.raises(pairs.PairError, match="sample"):
+        pairs.Book(book).convert(broken, "sample")
+
+
+def test_first_cell_knows_only_the_configured_address(book):
+    assert "pip install ." in pairs.install_cell(book).source
+    write(book, "_config.yml", "repository:\n  url: https://example.org/o/r\n  branch: main\n")
+    assert "git+https://example.org/o/r@main" in pairs.install_cell(book).source

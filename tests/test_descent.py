@@ -1,0 +1,247 @@
+"""The loss and gradient descent against autograd and a NumPy loop; the experiment of Figure 5."""
+
+import math
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+
+from earlystop.descent import (
+    DivergenceError,
+    gradient,
+    gradient_descent,
+    largest_stable_step,
+    loss,
+)
+from earlystop.experiments import Figure5, figure5_data, figure5_run
+from earlystop.metrics import error_rate
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
+
+K, D, N = 16, 5, 12
+V = torch.tensor([0.25] * 8 + [-0.25] * 8, dtype=torch.float64)
+REFERENCE = {
+    "erf": torch.special.erf,
+    "Gaussian softplus": lambda z: z * (1 + torch.erf(z / math.sqrt(2))) / 2
+    + torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "ReLU": torch.relu,
+}
+named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
+
+
+def problem(seed=0, k=K, n=N, dtype=torch.float64):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, D))
+    x = torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
+    y = torch.from_numpy(rng.choice([-1.0, 1.0], size=n))
+    return initial_weights(k, D, seed=seed, dtype=dtype), x.to(dtype), y.to(dtype)
+
+
+def reference_loss(weights, x, y, phi):
+    return 0.5 * ((REFERENCE[phi.name](x @ weights.T) @ V - y) ** 2).sum()
+
+
+@named
+def test_the_loss_and_its_gradient_equal_automatic_differentiation(phi):
+    weights, x, y = problem()
+    weights.requires_grad_()
+    expected = reference_loss(weights, x, y, phi)
+    (slope,) = torch.autograd.grad(expected, weights)
+    weights = weights.detach()
+    torch.testing.assert_close(loss(weights, x, y, phi), expected.detach(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(gradient(weights, x, y, phi), slope, rtol=0, atol=1e-10)
+
+
+@named
+def test_gradient_descent_equals_a_loop_over_the_gradient(phi):
+    start, x, y = problem()
+    run = gradient_descent(start, x, y, step_size=0.1, iterations=47, activation=phi)
+    weights = start.clone()
+    for tau in range(48):
+        outputs = REFERENCE[phi.name](x @ weights.T) @ V
+        torch.testing.assert_close(run.outputs[tau], outputs, rtol=0, atol=1e-10)
+        distance = math.sqrt(((weights - start) ** 2).sum())
+        assert run.distance[tau].item() == pytest.approx(distance, abs=1e-10)
+        if tau < 47:
+            weights = weights - 0.1 * gradient(weights, x, y, phi)
+    torch.testing.assert_close(run.weights, weights, rtol=0, atol=1e-10)
+    assert run.outputs.shape == (48, N) and run.distance.shape == (48,)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+def test_gradient_descent_equals_a_numpy_loop(dtype, tolerance):
+    start, x, y = problem(seed=1, dtype=dtype)
+    run = gradient_descent(start, x, y, step_size=0.1, iterations=200)
+    w0, x, y, v = (a.double().numpy() for a in (start, x, y, V))
+    w = w0.copy()
+    for tau in range(201):
+        hidden = x @ w.T
+        outputs = special.erf(hidden) @ v
+        np.testing.assert_allclose(run.outputs[tau].numpy(), outputs, atol=tolerance)
+        assert run.distance[tau].item() == pytest.approx(np.linalg.norm(w - w0), abs=tolerance)
+        last, w = w, w.copy()
+        for i in range(N):
+            slopes = v * 2 / math.sqrt(math.pi) * np.exp(-(hidden[i] ** 2))
+            w -= 0.1 * (outputs[i] - y[i]) * np.outer(slopes, x[i])
+    np.testing.assert_allclose(run.weights.numpy(), last, atol=tolerance)
+
+
+@named
+@pytest.mark.parametrize("ridge", [0.01, 0.5])
+def test_ridge_descent_equals_automatic_differentiation(phi, ridge):
+    start, x, y = problem(seed=2)
+    run = gradient_descent(start, x, y, step_size=0.1, iterations=60, activation=phi, ridge=ridge)
+    weights = start.clone()
+    for _ in range(60):
+        weights.requires_grad_()
+        value = reference_loss(weights, x, y, phi) + ridge * (weights - start).square().sum()
+        (slope,) = torch.autograd.grad(value, weights)
+        weights = weights.detach() - 0.1 * slope
+    torch.testing.assert_close(run.weights, weights, rtol=0, atol=1e-10)
+    free = gradient_descent(start, x, y, step_size=0.1, iterations=60, activation=phi)
+    assert run.distance[-1] < free.distance[-1]
+
+
+def test_gradient_descent_leaves_its_arguments_alone():
+    arguments = problem()
+    copies = [argument.clone() for argument in arguments]
+    first = gradient_descent(*arguments, step_size=0.1, iterations=5)
+    assert all(torch.equal(a, b) for a, b in zip(arguments, copies))
+    again = gradient_descent(*arguments, step_size=0.1, iterations=5)
+    assert torch.equal(first.weights, again.weights)
+
+
+def test_no_iterations_return_the_start():
+    start, x, y = problem()
+    run = gradient_descent(start, x, y, step_size=0.1, iterations=0)
+    assert torch.equal(run.weights, start) and run.distance.tolist() == [0]
+    torch.testing.assert_close(run.outputs[0], torch.erf(x @ start.T) @ V)
+
+
+# ------------------------------------------------------------------------ steps that are too large
+
+
+@named
+def test_the_largest_stable_step_separates_decay_from_growth_of_the_linear_model(phi):
+    weights, x, _ = problem()
+    rows = torch.autograd.functional.jacobian(lambda w: REFERENCE[phi.name](x @ w.T) @ V, weights)
+    top = np.linalg.svd(rows.flatten(1).numpy(), compute_uv=False)[0]
+    assert largest_stable_step(weights, x, phi) == pytest.approx(2 / top**2, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("phi", [ERF, RELU, GAUSSIAN_SOFTPLUS], ids=lambda phi: phi.name)
+def test_a_diverging_run_names_an_iteration_and_a_step_that_works(phi, seed):
+    start, x, y = problem(seed, k=400, n=40, dtype=torch.float32)
+    run = dict(iterations=400, activation=phi)
+    step = 1e4 * largest_stable_step(start, x, phi)
+    with pytest.raises(DivergenceError) as error:
+        gradient_descent(start, x, y, step_size=step, **run)
+    message = str(error.value)
+    iteration = int(re.search(r"iteration (\d+)", message)[1])
+    stable = float(re.search(r"stable step .* ([\d.e+-]+)$", message)[1])
+    assert 0 < iteration <= 400 and f"step_size {step:.4g}" in message
+    residual = gradient_descent(start, x, y, step_size=0.9 * stable, **run).outputs - y
+    sizes = residual.square().sum(dim=1)
+    assert sizes[1:].max() < sizes[0] and sizes[-1] < 0.3 * sizes[0]
+
+
+@pytest.mark.parametrize("ridge", [10.0, 1000.0])
+def test_the_step_named_for_a_diverging_ridge_run_works(ridge):
+    start, x, y = problem(k=400, n=40)
+    step = 0.9 * largest_stable_step(start, x)
+    with pytest.raises(DivergenceError) as error:
+        gradient_descent(start, x, y, step_size=step, iterations=400, ridge=ridge)
+    stable = float(re.search(r"([\d.e+-]+)$", str(error.value))[1])
+    run = gradient_descent(start, x, y, step_size=0.9 * stable, iterations=400, ridge=ridge)
+    assert run.distance[-1] < 1
+
+
+def test_divergence_error_is_a_value_error():
+    assert issubclass(DivergenceError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(weights=torch.zeros(K, D + 1)), f"R\\^{D + 1}, but inputs are in R\\^{D}"),
+        (dict(labels=torch.zeros(N - 1)), f"{N} inputs but labels of shape \\({N - 1},\\)"),
+        (dict(labels=torch.zeros(N, 1)), f"labels of shape \\({N}, 1\\)"),
+        (dict(weights=torch.full((K, D), math.nan)), "weights contain NaN"),
+        (dict(inputs=torch.full((N, D), math.inf)), "inputs contain NaN or infinity"),
+        (dict(labels=torch.full((N,), math.nan)), "labels contain NaN"),
+        (dict(weights=torch.zeros(3, D)), "hidden_units is 3"),
+        (dict(step_size=0.0), "step_size is 0.0"),
+        (dict(step_size=-1.0), "step_size is -1.0"),
+        (dict(step_size=math.nan), "step_size is nan"),
+        (dict(iterations=-1), "iterations is -1"),
+        (dict(ridge=-0.5), "ridge is -0.5"),
+        (dict(ridge=math.nan), "ridge is nan"),
+    ],
+)
+def test_a_bad_argument_is_refused_with_its_value(change, message):
+    weights, inputs, labels = problem(dtype=torch.float32)
+    good = dict(weights=weights, inputs=inputs, labels=labels, step_size=0.1, iterations=3)
+    with pytest.raises(ValueError, match=message):
+        gradient_descent(**{**good, **change})
+
+
+# ------------------------------------------------------------------------ Figure 5
+
+
+@pytest.fixture(scope="module")
+def figure5():
+    """Errors and flip rate of five seeds: a row a seed."""
+    config = Figure5.at("quick")
+
+    def row(seed):
+        data, run = figure5_run(config, seed)
+        rates = [
+            error_rate(run.outputs[tau], labels, data.classes).item()
+            for tau in (config.early, config.iterations)
+            for labels in (data.labels, data.clean_labels)
+        ]
+        return [*rates, data.flipped.float().mean().item()]
+
+    with ThreadPoolExecutor(2) as pool:
+        rows = list(pool.map(row, range(5)))
+    names = ("early given", "early true", "late given", "late true", "flipped")
+    return dict(zip(names, np.mean(rows, axis=0)))
+
+
+def test_figure_5_has_the_sizes_of_the_paper():
+    config = Figure5.at("paper")
+    data = figure5_data(config, seed=0)
+    assert data.inputs.shape == (400, 20) and data.clusters.bincount().tolist() == [200, 200]
+    assert data.classes.tolist() == [0, 1] and data.corrupted.sum() == 120
+    radius = (data.inputs - data.centers[data.clusters]).norm(dim=1)
+    torch.testing.assert_close(radius, torch.full_like(radius, 0.5))
+    assert (data.centers[0] - data.centers[1]).norm() >= 1
+    assert (config.hidden_units, config.early, config.iterations) == (1000, 80, 4500)
+
+
+def test_figure_5_has_learned_the_truth_and_not_the_flips_at_iteration_80(figure5):
+    assert figure5["early true"] <= 0.01
+    assert abs(figure5["early given"] - figure5["flipped"]) <= 0.02
+
+
+def test_figure_5_has_fitted_the_flips_at_iteration_4500(figure5):
+    assert figure5["late given"] <= 0.02
+    assert abs(figure5["late true"] - figure5["flipped"]) <= 0.02
+
+
+def test_figure_5_flips_about_15_percent(figure5):
+    # 120 of 400 labels are drawn again, 5 times: binomial with 600 fair coins.
+    assert abs(figure5["flipped"] - 0.15) <= 5 * math.sqrt(600 / 4) / 2000
+
+
+def test_figure_5_draws_its_weights_independently_of_its_data():
+    for seed in range(3):
+        data, run = figure5_run(Figure5.at("quick", iterations=0), seed)
+        directions = torch.cat([data.centers, data.inputs - data.centers[data.clusters]])
+        directions = directions / directions.norm(dim=1, keepdim=True)
+        rows = run.weights / run.weights.norm(dim=1, keepdim=True)
+        # Of 402,000 random cosines in R^20 the largest exceeds 0.95 with chance 2e-5.
+        assert (rows @ directions.T).abs().max() < 0.95

@@ -1,0 +1,254 @@
+"""Image data: the digits, and the road from the Hub to a verified cache, without a network."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from earlystop import images
+from earlystop.images import DataError, Images, content_hash, load_images, sample_split
+
+PIXELS = {
+    "mnist": np.random.default_rng(0).integers(0, 256, size=(6, 28, 28), dtype=np.uint8),
+    "cifar10": np.random.default_rng(1).integers(0, 256, size=(6, 32, 32, 3), dtype=np.uint8),
+}
+LABELS = [3, 0, 9, 9, 1, 7]
+
+
+def test_the_digits_are_all_of_scikit_learn_in_two_disjoint_parts():
+    parts = [load_images("digits", split) for split in ("train", "test")]
+    assert [part.pixels.shape for part in parts] == [(1400, 1, 8, 8), (397, 1, 8, 8)]
+    original = load_digits()
+    expected = sorted(
+        (int(label), tuple(np.round(image.ravel() * 255 / 16).astype(int)))
+        for label, image in zip(original.target, original.images)
+    )
+    found = sorted(
+        (int(label), tuple(pixels.flatten().tolist()))
+        for part in parts
+        for label, pixels in zip(part.labels, part.pixels)
+    )
+    assert found == expected
+    for part in parts:
+        assert part.pixels.dtype == torch.uint8 and part.labels.dtype == torch.int64
+        assert part.pixels.max() == 255 and part.pixels.min() == 0
+        assert part.labels.bincount(minlength=10).min() > 0.07 * len(part)
+
+
+def test_inputs_are_normalized_over_the_data_set_or_as_told():
+    digits = load_images("digits")
+    inputs = digits.inputs()
+    assert inputs.dtype == torch.float32 and inputs.shape == digits.pixels.shape
+    assert inputs.double().mean().abs() < 1e-5 and abs(inputs.double().std() - 1) < 1e-5
+    told = digits.inputs(mean=0.5, std=0.25)
+    torch.testing.assert_close(told, (digits.pixels / 255 - 0.5) / 0.25)
+
+
+def numbered(count):
+    pixels = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
+    return Images(pixels, torch.arange(count), "numbers")
+
+
+def test_samples_are_disjoint_random_and_keep_their_labels():
+    parts = sample_split(numbered(100), 50, 30, 0, 20, seed=1)
+    assert [len(part) for part in parts] == [50, 30, 0, 20]
+    together = torch.cat([part.labels for part in parts])
+    assert sorted(together.tolist()) == list(range(100)) != together.tolist()
+    assert all(torch.equal(part.pixels.flatten(), part.labels.to(torch.uint8)) for part in parts)
+    again, other = (sample_split(numbered(100), 50, seed=seed)[0].labels for seed in (1, 2))
+    assert torch.equal(again, parts[0].labels) and not torch.equal(other, again)
+
+
+def test_more_samples_than_images_are_refused():
+    with pytest.raises(ValueError, match="101 images asked for, but numbers has 100"):
+        sample_split(numbered(100), 60, 41)
+
+
+@pytest.mark.parametrize(("name", "split"), [("imagenet", "train"), ("digits", "validation")])
+def test_an_unknown_name_or_split_is_refused(name, split):
+    with pytest.raises(ValueError, match="imagenet|validation"):
+        load_images(name, split)
+
+
+# ------------------------------------------------------------------------ a Hub of our own
+
+
+def parquet(path, name, pixels=None, labels=LABELS):
+    column = {"mnist": "image", "cifar10": "img"}[name]
+    rows = []
+    for picture in PIXELS[name] if pixels is None else pixels:
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, format="PNG")
+        rows.append({"bytes": file.getvalue(), "path": None})
+    pyarrow.parquet.write_table(pyarrow.table({column: rows, "label": labels}), path)
+
+
+class Hub:
+    """Serves small parquet files in place of the downloads and counts how often it is asked."""
+
+    def __init__(self, folder):
+        self.folder, self.downloads = folder, 0
+
+    def serve(self, name):
+        parquet(self.folder / f"{name}.parquet", name)
+
+    def download(self, name, repository, file):
+        self.downloads += 1
+        return self.folder / f"{name}.parquet"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    (tmp_path / "hub").mkdir()
+    hub = Hub(tmp_path / "hub")
+    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(images, "_download", hub.download)
+    for name, pixels in PIXELS.items():
+        hub.serve(name)
+        planes = pixels if pixels.ndim == 4 else pixels[..., None]
+        content = planes.transpose(0, 3, 1, 2).tobytes() + bytes(LABELS)
+        repository, files, column, _ = images.HUB[name]
+        hashes = dict.fromkeys(files, hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(images.HUB, name, (repository, files, column, hashes))
+    return hub
+
+
+def cached(tmp_path):
+    return sorted((tmp_path / "cache").glob("*"))
+
+
+def assert_whole(loaded, name):
+    expected = PIXELS[name] if name == "cifar10" else PIXELS[name][..., None]
+    np.testing.assert_array_equal(loaded.pixels.permute(0, 2, 3, 1).numpy(), expected)
+    assert loaded.labels.tolist() == LABELS and loaded.labels.dtype == torch.int64
+    assert loaded.pixels.dtype == torch.uint8 and loaded.pixels.is_contiguous()
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_download_is_decoded_verified_and_kept(hub, tmp_path, name):
+    assert_whole(load_images(name), name)
+    assert [path.suffix for path in cached(tmp_path)] == [".npz"]  # nothing half-written
+    assert_whole(load_images(name), name)
+    assert hub.downloads == 1
+    load_images(name, "test")
+    assert hub.downloads == 2 and len(cached(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "other numbers"])
+def test_a_damaged_cache_is_made_again(hub, tmp_path, damage):
+    load_images("mnist")
+    (path,) = cached(tmp_path)
+    whole = path.read_bytes()
+    if damage == "other numbers":
+        np.savez(path, pixels=PIXELS["mnist"][:, None] // 2, labels=np.array(LABELS, np.uint8))
+    else:
+        path.write_bytes({"empty": b"", "garbage": b"x" * 999, "truncated": whole[:-900]}[damage])
+    assert_whole(load_images("mnist"), "mnist")
+    assert hub.downloads == 2
+    assert_whole(load_images("mnist"), "mnist")
+    assert hub.downloads == 2
+
+
+@pytest.mark.parametrize(
+    "damage", ["garbage", "a changed pixel", "a changed label", "a missing image"]
+)
+def test_a_corrupted_download_is_refused_and_deleted(hub, tmp_path, damage):
+    source, pixels = hub.folder / "mnist.parquet", PIXELS["mnist"].copy()
+    if damage == "garbage":
+        source.write_bytes(b"not a parquet file")
+    elif damage == "a changed pixel":
+        pixels[0, 0, 0] ^= 1
+        parquet(source, "mnist", pixels)
+    elif damage == "a changed label":
+        parquet(source, "mnist", labels=[4, *LABELS[1:]])
+    else:
+        parquet(source, "mnist", pixels[1:], LABELS[1:])
+    with pytest.raises(DataError, match="MNIST.*deleted.*download it again"):
+        load_images("mnist")
+    assert not source.exists() and not cached(tmp_path)
+    hub.serve("mnist")
+    assert_whole(load_images("mnist"), "mnist")
+
+
+def test_the_blob_behind_a_corrupted_link_is_deleted_too(hub):
+    source, blob = hub.folder / "mnist.parquet", hub.folder / "blob"
+    blob.write_bytes(b"not a parquet file")
+    source.unlink()
+    source.symlink_to(blob)
+    with pytest.raises(DataError):
+        load_images("mnist")
+    assert not source.is_symlink() and not blob.exists()
+
+
+def refuse(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("step", ["no folder", "mkdir", "NamedTemporaryFile", "replace"])
+def test_a_cache_that_cannot_be_written_is_no_harm(hub, tmp_path, monkeypatch, step):
+    if step == "no folder":
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "file" / "cache"))
+    owner = {"mkdir": Path, "NamedTemporaryFile": images.tempfile, "replace": os}
+    if step in owner:
+        monkeypatch.setattr(owner[step], step, refuse)
+    assert_whole(load_images("mnist"), "mnist")
+    assert not cached(tmp_path)
+
+
+def test_a_damaged_cache_that_cannot_be_deleted_is_no_harm(hub, tmp_path, monkeypatch):
+    load_images("mnist")
+    cached(tmp_path)[0].write_bytes(b"garbage")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(images.tempfile, "NamedTemporaryFile", refuse)
+    assert_whole(load_images("mnist"), "mnist")
+
+
+def test_without_network_and_cache_the_error_says_how_to_get_the_data(tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    assert huggingface_hub.constants.HF_HUB_OFFLINE
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
+    for name, repository in (("mnist", "ylecun/mnist"), ("cifar10", "uoft-cs/cifar10")):
+        with pytest.raises(DataError) as error:
+            load_images(name)
+        for hint in (f"load_images('{name}')", "HF_HUB_CACHE", repository, "EARLYSTOP_SCALE=quick"):
+            assert hint in str(error.value)
+
+
+def test_the_content_hash_is_that_of_pixels_and_labels_in_order():
+    pixels = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
+    labels = torch.tensor([1, 2, 3])
+    expected = hashlib.sha256(bytes([*range(12), 1, 2, 3])).hexdigest()
+    assert content_hash(pixels, labels) == expected
+    turned = pixels.flip(0).flip(0).transpose(2, 3).contiguous().transpose(2, 3)
+    assert content_hash(turned, labels) == expected  # whatever the memory layout
+
+
+SIZES = {
+    ("mnist", "train"): (60_000, 1, 28, 28),
+    ("mnist", "test"): (10_000, 1, 28, 28),
+    ("cifar10", "train"): (50_000, 3, 32, 32),
+    ("cifar10", "test"): (10_000, 3, 32, 32),
+}
+
+
+@pytest.mark.parametrize(("name", "split"), SIZES)
+def test_the_real_data_verify(name, split):
+    folder = images.HUB[name][0].replace("/", "--")
+    cache = os.environ.get("HF_HUB_CACHE")
+    if not cache or not (Path(cache) / f"datasets--{folder}").exists():
+        pytest.skip(f"set HF_HUB_CACHE to a cache that holds {images.HUB[name][0]} to run this")
+    loaded = load_images(name, split)
+    assert loaded.pixels.shape == SIZES[name, split]
+    counts = loaded.labels.bincount()
+    assert len(counts) == 10 and (name == "mnist" or (counts == len(loaded) // 10).all())

@@ -1,0 +1,126 @@
+"""The network and its activations against NumPy loops, autograd and quadrature."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+
+from earlystop.network import (
+    ERF,
+    GAUSSIAN_SOFTPLUS,
+    RELU,
+    initial_weights,
+    output_weights,
+    predict,
+)
+
+SMOOTH = [ERF, GAUSSIAN_SOFTPLUS]
+NUMPY = {
+    "erf": special.erf,
+    "Gaussian softplus": lambda z: z * special.ndtr(z)
+    + np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "ReLU": lambda z: np.maximum(z, 0),
+}
+named = pytest.mark.parametrize("phi", [*SMOOTH, RELU], ids=lambda phi: phi.name)
+smooth = pytest.mark.parametrize("phi", SMOOTH, ids=lambda phi: phi.name)
+
+
+@pytest.mark.parametrize("k", [2, 6, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_output_weights_are_a_unit_vector_half_of_it_negative(k, dtype):
+    v = output_weights(k, torch.zeros(1, dtype=dtype))
+    assert v.dtype == dtype and v.shape == (k,)
+    exact = np.full(k, 1 / math.sqrt(k))
+    np.testing.assert_allclose(v.abs().numpy(), exact, rtol=2 * torch.finfo(dtype).eps)
+    assert (v < 0).sum() == k // 2
+
+
+@pytest.mark.parametrize("k", [-2, 0, 1, 7])
+def test_an_odd_or_missing_number_of_hidden_units_is_refused(k):
+    for call in (output_weights, lambda k: initial_weights(k, 3)):
+        with pytest.raises(ValueError, match=f"hidden_units is {k}"):
+            call(k)
+
+
+def test_initial_weights_are_standard_normal_and_seeded():
+    weights = initial_weights(1000, 50, seed=1, dtype=torch.float64)
+    n = weights.numel()
+    assert abs(weights.mean().item()) < 5 / math.sqrt(n)
+    assert abs(weights.var().item() - 1) < 5 * math.sqrt(2 / n)
+    assert torch.equal(weights, initial_weights(1000, 50, seed=1, dtype=torch.float64))
+    assert not torch.equal(weights, initial_weights(1000, 50, seed=2, dtype=torch.float64))
+
+
+@named
+@pytest.mark.parametrize("k", [2, 300])
+def test_paired_initialization_outputs_zero_everywhere(phi, k):
+    x = torch.randn(20, 7, dtype=torch.float64)
+    paired = initial_weights(k, 7, paired=True, dtype=torch.float64)
+    assert paired.shape == (k, 7)
+    assert predict(paired, x, phi).abs().max() < 1e-13
+    assert predict(initial_weights(k, 7, dtype=torch.float64), x, phi).abs().max() > 1e-3
+
+
+@named
+def test_the_network_equals_a_loop_over_its_units(phi):
+    k, rng = 16, np.random.default_rng(0)
+    weights, x = rng.normal(size=(k, 5)), rng.normal(size=(9, 5))
+    signs = [1] * (k // 2) + [-1] * (k // 2)
+    expected = [
+        sum(sign * NUMPY[phi.name](w @ row) for sign, w in zip(signs, weights)) / math.sqrt(k)
+        for row in x
+    ]
+    outputs = predict(torch.from_numpy(weights), torch.from_numpy(x), phi)
+    np.testing.assert_allclose(outputs.numpy(), expected, atol=1e-13)
+
+
+@named
+def test_the_derivative_of_an_activation_is_its_derivative(phi):
+    z = torch.linspace(-6, 6, 1000, dtype=torch.float64, requires_grad=True)  # without 0
+    (expected,) = torch.autograd.grad(phi.value(z).sum(), z)
+    actual = phi.derivative(z.detach()).to(torch.float64)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-14)
+
+
+@smooth
+def test_the_first_two_derivatives_are_bounded_by_gamma(phi):
+    z = torch.linspace(-10, 10, 200_001, dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(phi.value(z).sum(), z, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), z)
+    largest = max(first.abs().max().item(), second.abs().max().item())
+    assert largest <= phi.smoothness * (1 + 1e-12)
+    assert largest >= phi.smoothness * (1 - 1e-6)  # and Γ is no larger than it need be
+
+
+@named
+@pytest.mark.parametrize("part", ["value", "derivative"])
+def test_activations_write_into_a_given_tensor(phi, part):
+    z = torch.linspace(-2, 2, 10).reshape(2, 5)
+    before, out = z.clone(), torch.full_like(z, math.nan)
+    expected = getattr(phi, part)(z)
+    returned = getattr(phi, part)(z, out=out)
+    assert returned is out and torch.equal(out, expected.to(out)) and torch.equal(z, before)
+    getattr(phi, part)(z, out=z)
+    torch.testing.assert_close(z, expected.to(z))
+
+
+@smooth
+def test_kappa_equals_gauss_hermite_quadrature(phi):
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = torch.from_numpy(weights / weights.sum())
+    u, w = torch.meshgrid(torch.from_numpy(nodes), torch.from_numpy(nodes), indexing="ij")
+    for t in (-1.0, -0.7, 0.0, 0.3, 0.99, 1.0):
+        slopes = phi.derivative(u) * phi.derivative(t * u + math.sqrt(1 - t**2) * w)
+        expected = (weights @ slopes @ weights).item()
+        actual = phi.kappa(torch.tensor(t, dtype=torch.float64)).item()
+        assert actual == pytest.approx(expected, abs=1e-10)
+
+
+def test_kappa_of_relu_equals_monte_carlo():
+    u, w = np.random.default_rng(0).normal(size=(2, 1_000_000))
+    for t in (-1.0, -0.7, 0.0, 0.3, 0.99, 1.0):
+        both = (u > 0) & (t * u + math.sqrt(1 - t**2) * w > 0)
+        error = 5 * both.std() / math.sqrt(len(u)) + 1e-12
+        assert abs(RELU.kappa(torch.tensor(t, dtype=torch.float64)).item() - both.mean()) <= error

@@ -1,0 +1,191 @@
+"""The one switch for how large an experiment is, and how a page speaks."""
+
+import re
+from dataclasses import FrozenInstanceError, dataclass, fields
+
+import pytest
+import torch
+
+from earlystop import experiments, page
+from earlystop.scale import SCALES, Sized, current_scale, device, parse_scale, scale_text, sizes
+
+
+@dataclass(frozen=True)
+class Sizes(Sized):
+    count: int = sizes(1, 20, 3000, "how many")
+    rate: float = sizes(0.5, 0.25, 0.125, "how fast")
+    levels: tuple = sizes((0.1, 0.2), (0.3,), (0.4, 0.5, 0.6), "levels")
+    data: str = sizes("toy", "real", "real", "data")
+
+
+@dataclass(frozen=True)
+class OtherSizes(Sized):
+    other: int = sizes(1, 2, 3, "a size that only this experiment has")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("quick", ("quick", {})),
+        ("  paper ", ("paper", {})),
+        ("colab train_size=2000 epochs=3", ("colab", {"train_size": "2000", "epochs": "3"})),
+        ("quick widths=8,16,32", ("quick", {"widths": "8,16,32"})),
+        ("quick path=a=b", ("quick", {"path": "a=b"})),
+    ],
+)
+def test_a_scale_is_split_into_its_name_and_changes(text, expected):
+    assert parse_scale(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("", "''"),
+        ("Quick", "'Quick'"),
+        ("large", "'large'"),
+        ("epochs=3", "'epochs=3'"),
+        ("quick epochs", "'epochs'"),
+        ("quick epochs = 3", "'epochs'"),
+    ],
+)
+def test_a_bad_scale_is_refused_with_what_is_wrong_in_it(text, culprit):
+    with pytest.raises(ValueError, match=f"EARLYSTOP_SCALE={text!r}.*{culprit}"):
+        parse_scale(text)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_configuration_has_the_values_of_its_scale(scale):
+    expected = {
+        "quick": (1, 0.5, (0.1, 0.2), "toy"),
+        "colab": (20, 0.25, (0.3,), "real"),
+        "paper": (3000, 0.125, (0.4, 0.5, 0.6), "real"),
+    }
+    assert tuple(vars(Sizes.at(scale)).values()) == expected[scale]
+
+
+def test_the_switch_sets_scale_and_sizes(monkeypatch):
+    monkeypatch.setenv("EARLYSTOP_SCALE", " paper count=7 rate=1e-3 levels=0.5,1,2 other=9 ")
+    assert current_scale() == "paper"
+    assert Sizes.at() == Sizes(count=7, rate=0.001, levels=(0.5, 1.0, 2.0), data="real")
+    assert all(isinstance(level, float) for level in Sizes.at().levels)
+    # An explicit scale is that scale, whatever the switch says.
+    assert Sizes.at("quick").count == 1
+
+
+def test_a_size_that_no_experiment_has_is_refused(monkeypatch):
+    monkeypatch.setenv("EARLYSTOP_SCALE", "quick cuont=7")
+    with pytest.raises(ValueError, match="no experiment has a size 'cuont'"):
+        Sizes.at()
+
+
+def test_changes_in_code_win_over_the_switch(monkeypatch):
+    monkeypatch.setenv("EARLYSTOP_SCALE", "colab count=7 data=other")
+    assert Sizes.at(count=8) == Sizes(count=8, rate=0.25, levels=(0.3,), data="other")
+    assert Sizes.at("quick count=2", levels=(1.0,)) == Sizes(2, 0.5, (1.0,), "toy")
+
+
+@pytest.mark.parametrize(
+    "change", ["count=many", "count=2.5", "rate=fast", "levels=0.1,x", "levels="]
+)
+def test_a_size_of_the_wrong_type_is_refused(monkeypatch, change):
+    monkeypatch.setenv("EARLYSTOP_SCALE", f"quick {change}")
+    key, text = change.split("=")
+    with pytest.raises(ValueError, match=f"{key}={text!r} should look like"):
+        Sizes.at()
+
+
+def test_an_unknown_size_in_code_is_refused_with_the_known_ones():
+    message = "Sizes has no size 'counts'; it has count, rate, levels, data"
+    with pytest.raises(ValueError, match=message):
+        Sizes.at("quick", counts=3)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValueError, match="'huge' is unknown, use one of quick, colab, paper"):
+        Sizes.at("huge")
+
+
+def test_the_default_scale_depends_on_the_gpu_alone(monkeypatch):
+    for text in (None, "", "  "):
+        monkeypatch.delenv("EARLYSTOP_SCALE", raising=False)
+        if text is not None:
+            monkeypatch.setenv("EARLYSTOP_SCALE", text)
+        for gpu, expected in ((False, "quick"), (True, "colab")):
+            monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+            assert scale_text() == current_scale() == expected
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_device_is_a_gpu_if_there_is_one(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert device().type == expected
+
+
+CONFIGS = Sized.__subclasses__()
+CONFIGS.remove(Sizes)
+
+
+def test_every_figure_has_a_configuration():
+    names = {config.__name__ for config in CONFIGS if config.__module__ == experiments.__name__}
+    assert names == {"Figure1", "Figure3", "Figure4ab", "Figure4c", "Figure5"}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+def test_every_size_of_an_experiment_is_listed_at_three_scales(config):
+    rows = config.rows()
+    assert len(rows) == len(fields(config)) and all(len(row) == 4 for row in rows)
+    for column, scale in enumerate(SCALES, start=1):
+        at = config.at(scale)
+        values = [getattr(at, field.name) for field in fields(config)]
+        assert [row[column] for row in rows] == values
+    assert all(row[0] and len({type(value) for value in row[1:]}) == 1 for row in rows)
+    with pytest.raises(FrozenInstanceError):
+        at.seeds = 1
+
+
+# ------------------------------------------------------------------------ pages
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    texts = []
+    monkeypatch.setattr(page, "display", lambda markdown: texts.append(markdown.data))
+    return texts
+
+
+def test_a_table_is_markdown_with_short_numbers(shown):
+    page.table(["a", "b"], [[0.123456, 50_000], [(0.25, 3), True], ["text", 1e-9]])
+    assert shown[0].splitlines() == [
+        "| a | b |",
+        "| --- | --- |",
+        "| 0.123 | 50,000 |",
+        "| 0.25, 3 | True |",
+        "| text | 1e-09 |",
+    ]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_sizes_are_shown_with_the_current_scale_in_bold(shown, monkeypatch, scale):
+    monkeypatch.setenv("EARLYSTOP_SCALE", f"{scale} epochs=3")
+    page.show_sizes(Sizes)
+    header, _, first, *rest = shown[0].splitlines()
+    assert re.findall(r"\*\*(.+?)\*\*", header) == [scale]
+    bold = {"quick": "1", "colab": "20", "paper": "3,000"}[scale]
+    assert re.findall(r"\*\*(.+?)\*\*", first) == [bold]
+    assert first.replace("*", "") == "| how many | 1 | 20 | 3,000 |" and len(rest) == 3
+
+
+def test_progress_returns_every_item_and_is_silent_when_told(monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(page.progress(range(5), "counting")) == list(range(5))
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_saying_shows_markdown(shown):
+    page.say("the error is **0**")
+    assert shown == ["the error is **0**"]

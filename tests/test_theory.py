@@ -1,0 +1,239 @@
+"""What the theorems promise, against Monte Carlo, hand computation and brute force."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from earlystop.descent import gradient_descent, largest_stable_step
+from earlystop.jacobian import gram, jacobian
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights, predict
+from earlystop.theory import (
+    cluster_covariance,
+    cluster_covariance_monte_carlo,
+    cluster_means,
+    conditional_mean_losses,
+    diffuseness,
+    interpolation_distance_bound,
+    plateau_distance,
+    smallest_eigenvalue,
+    theorem_scales,
+)
+
+named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
+
+
+def unit_rows(count, dim, seed=0):
+    rows = torch.from_numpy(np.random.default_rng(seed).normal(size=(count, dim)))
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+# ------------------------------------------------------------------------ Σ(C) and λ(C)
+
+
+@named
+def test_the_closed_covariance_equals_the_expectation_it_stands_for(phi):
+    centers, samples = unit_rows(5, 4), 200_000
+    g = torch.from_numpy(np.random.default_rng(1).normal(size=(samples, 4)))
+    slopes = phi.derivative(g @ centers.T).double()
+    products = slopes[:, :, None] * slopes[:, None, :] * (centers @ centers.T)
+    error = products.std(dim=0) / math.sqrt(samples)
+    sigma = cluster_covariance(centers, phi)
+    assert ((sigma - products.mean(dim=0)).abs() <= 5 * error).all()
+    assert error.max() < 0.005
+
+    estimate, its_error = cluster_covariance_monte_carlo(centers, phi, samples=samples, seed=2)
+    assert ((sigma - estimate).abs() <= 5 * its_error).all()
+    torch.testing.assert_close(its_error, error, rtol=0.05, atol=1e-6)
+
+
+def test_the_covariance_of_centers_off_the_unit_sphere_is_refused():
+    with pytest.raises(ValueError, match="norm 1.5"):
+        cluster_covariance(1.5 * unit_rows(3, 4))
+
+
+@named
+def test_the_covariance_is_finite_for_equal_and_opposite_centers(phi):
+    center = unit_rows(1, 7)
+    sigma = cluster_covariance(torch.cat([center, center, -center]).float(), phi)
+    assert torch.isfinite(sigma).all()
+    assert smallest_eigenvalue(sigma) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_smallest_eigenvalue_is_the_smallest():
+    assert smallest_eigenvalue(torch.tensor([[2.0, 1.0], [1.0, 2.0]])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS], ids=lambda phi: phi.name)
+def test_the_smallest_eigenvalue_of_a_wide_network_tends_to_that_of_the_covariance(phi):
+    centers = unit_rows(4, 6)
+    limit = smallest_eigenvalue(cluster_covariance(centers, phi))
+
+    def error(width):
+        weights = [initial_weights(width, 6, seed=seed, dtype=torch.float64) for seed in range(30)]
+        return np.mean([abs(smallest_eigenvalue(gram(w, centers, phi)) - limit) for w in weights])
+
+    narrow, wide = error(100), error(10_000)
+    assert wide < 0.02 * limit
+    assert 5 < narrow / wide < 20  # 10 at the rate k^(-1/2)
+
+
+# ------------------------------------------------------------------------ Theorem 2.2
+
+
+def test_the_scales_of_theorem_2_2_equal_a_hand_computation():
+    centers = torch.tensor([[1.0, 0.0, 0.0], [0.5, math.sqrt(0.75), 0.0]], dtype=torch.float64)
+    # Correlation ½: κ(1) = 4/(π√5), κ(½) = 4/(π√8); eigenvalues of CCᵀ are ½ and 3/2.
+    lam = 4 / (math.pi * math.sqrt(5)) - 0.5 * 4 / (math.pi * math.sqrt(8))
+    scales = theorem_scales(centers, label_separation=0.9)
+    assert vars(scales) == pytest.approx(
+        {
+            "center_norm": 1.5,
+            "smallest_eigenvalue": lam,
+            "iterations": 1.5 / lam,
+            "hidden_units": 4 * 1.5**2 / lam**4,
+            "input_noise": 0.9 * lam**2 / 4,
+            "corruption_rate": 0.1125,
+        },
+        rel=1e-12,
+    )
+
+
+def test_orthogonal_centers_have_the_eigenvalue_of_one_center():
+    scales = theorem_scales(torch.eye(5), 0.5, GAUSSIAN_SOFTPLUS)
+    assert scales.smallest_eigenvalue == pytest.approx(1 / 3, abs=1e-12)
+    assert scales.center_norm == pytest.approx(1)
+
+
+# ------------------------------------------------------------------------ Theorem 2.3
+
+
+def close_pair(distance, seed, dim=10):
+    """Two unit vectors at a distance."""
+    c, t = torch.linalg.qr(unit_rows(2, dim, seed).T).Q.T
+    angle = math.asin(distance / 2)
+    along, across = math.cos(angle) * c, math.sin(angle) * t
+    return torch.stack([along - across, along + across])
+
+
+def by_gradient_descent(weights, x, y):
+    step = 0.9 * largest_stable_step(weights, x)
+    return gradient_descent(weights, x, y, step_size=step, iterations=8000).weights
+
+
+def by_gauss_newton(weights, x, y):
+    for _ in range(60):
+        rows = jacobian(weights, x)
+        move = rows.T @ torch.linalg.solve(rows @ rows.T, y - predict(weights, x))
+        weights = weights + move.reshape(weights.shape)
+    return weights
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("distance", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("interpolate", [by_gradient_descent, by_gauss_newton])
+def test_every_interpolator_is_at_least_as_far_as_the_bound(interpolate, distance, seed):
+    x, y = close_pair(distance, seed), torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    start = initial_weights(400, 10, seed=seed, dtype=torch.float64)
+    end = interpolate(start, x, y)
+    reached = predict(end, x)
+    torch.testing.assert_close(reached, y, rtol=0, atol=1e-3)
+    bound = interpolation_distance_bound(start, *x, label_gap=(reached[1] - reached[0]).item())
+    actual = np.linalg.svd((end - start).numpy(), compute_uv=False)[0]
+    assert bound <= actual < 10 * bound  # the bound holds, and is not void
+
+
+def test_the_bound_equals_its_formula():
+    x = close_pair(0.2, 0)
+    weights = initial_weights(50, 10, paired=True, dtype=torch.float64)  # f(W₀) = 0
+    spread = 1 + np.linalg.svd(weights.numpy(), compute_uv=False)[0] / math.sqrt(50)
+    expected = 2 / (2 / math.sqrt(math.pi) * 0.2 * spread)
+    assert interpolation_distance_bound(weights, *x, 2.0) == pytest.approx(expected, rel=1e-10)
+    assert interpolation_distance_bound(weights, *x, 0.0) == 0
+
+
+def test_the_bound_refuses_what_its_proof_does_not_cover():
+    weights, (first, second) = initial_weights(20, 10, dtype=torch.float64), close_pair(0.2, 0)
+    with pytest.raises(ValueError, match="coincide"):
+        interpolation_distance_bound(weights, first, first, 1.0)
+    with pytest.raises(ValueError, match="norm at most 1"):
+        interpolation_distance_bound(weights, first, 1.1 * second, 1.0)
+    with pytest.raises(ValueError, match="ReLU"):
+        interpolation_distance_bound(weights, first, second, 1.0, RELU)
+
+
+# ------------------------------------------------------------------------ Theorem 4.1
+
+
+def test_cluster_means_equal_a_loop():
+    rng = np.random.default_rng(0)
+    values, clusters = rng.normal(size=(3, 12)), np.array([0, 1, 2, 2, 1, 0, 0, 0, 1, 2, 2, 2])
+    expected = [[row[clusters == c].mean() for c in clusters] for row in values]
+    actual = cluster_means(torch.from_numpy(values), torch.from_numpy(clusters))
+    np.testing.assert_allclose(actual.numpy(), expected, atol=1e-14)
+    again = cluster_means(actual, torch.from_numpy(clusters))
+    np.testing.assert_allclose(again.numpy(), expected, atol=1e-14)  # a projection
+
+
+def test_cluster_means_survive_a_cluster_without_samples():
+    means = cluster_means(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2]))
+    assert means.tolist() == [1.5, 1.5, 5.0]
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 5), (2, 7, 11), (1, 9)])
+def test_the_cluster_space_is_as_diffuse_as_its_smallest_cluster(sizes):
+    clusters = np.repeat(range(len(sizes)), sizes)
+    basis = np.eye(len(sizes))[clusters] / np.sqrt(sizes)
+    assert diffuseness(torch.from_numpy(basis)) == pytest.approx(sum(sizes) / min(sizes), rel=1e-12)
+
+
+def test_no_unit_vector_of_a_space_exceeds_its_diffuseness_and_one_attains_it():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(30, 4)))[0]
+    gamma = diffuseness(torch.from_numpy(basis))
+    mixes = rng.normal(size=(20_000, 4))
+    vectors = (mixes / np.linalg.norm(mixes, axis=1, keepdims=True)) @ basis.T
+    largest = np.abs(vectors).max()
+    assert largest <= math.sqrt(gamma / 30) * (1 + 1e-12)
+    row = basis[np.linalg.norm(basis, axis=1).argmax()]
+    attained = np.abs(basis @ (row / np.linalg.norm(row))).max()
+    assert attained == pytest.approx(math.sqrt(gamma / 30), rel=1e-12)
+
+
+def test_diffuseness_refuses_columns_that_are_not_orthonormal():
+    with pytest.raises(ValueError, match="orthonormal"):
+        diffuseness(torch.ones(4, 2))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.5, 1.0])
+def test_the_losses_of_the_conditional_mean_for_ten_classes(rate):
+    clean, flipped = conditional_mean_losses(rate, 10)
+    assert clean == pytest.approx(0.45 * rate**2, abs=1e-14)
+    assert flipped == pytest.approx(1 - rate + 0.45 * rate**2, abs=1e-14)
+
+
+def test_the_conditional_mean_is_that_of_labels_drawn_again():
+    rng, rate, classes = np.random.default_rng(0), 0.6, 3
+    labels = np.where(rng.random(200_000) < rate, rng.integers(classes, size=200_000), 0)
+    onehot = np.eye(classes)[labels]
+    losses = 0.5 * ((onehot.mean(0) - onehot) ** 2).sum(1)
+    expected = losses[labels == 0].mean(), losses[labels == 1].mean()
+    assert conditional_mean_losses(rate, classes) == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
+def test_the_conditional_mean_refuses_a_rate_outside_0_to_1(rate):
+    with pytest.raises(ValueError, match=f"corruption_rate is {rate}"):
+        conditional_mean_losses(rate, 10)
+
+
+@named
+def test_the_plateau_distance_is_that_of_the_nearest_fit_of_a_wide_network(phi):
+    centers, clusters = unit_rows(5, 10), np.repeat(range(5), 6)
+    noisy = np.random.default_rng(2).choice([-1.0, 1.0], size=30)
+    rows = jacobian(initial_weights(20_000, 10, dtype=torch.float64), centers, phi).double().numpy()
+    fit = np.linalg.lstsq(rows[clusters] @ rows.T, noisy, rcond=None)[0]
+    shortest = np.linalg.norm(rows.T @ fit)  # least squares with 30 labels at 5 places
+    means = torch.from_numpy(np.array([noisy[clusters == c].mean() for c in range(5)]))
+    assert plateau_distance(means, centers, phi) == pytest.approx(shortest, rel=0.03)
