@@ -1,6 +1,8 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
-REAL_SCALE ?= colab train_size=2000 epochs=3
+# Enough of the real data to see that everything works, in minutes on two cores.
+REAL_SCALE ?= colab train_size=2000 validation_size=400 test_size=1000 epochs=3 batch_size=32 \
+  widths=32,64,128 corruption_rates=0,0.3,0.5 samples=400
 PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -30,7 +32,7 @@ check-site: $(STAMP) ## test the built book in a browser
 real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _build/real
 	@mkdir -p _build/real
 	for name in 04_mnist 05_cifar10 06_jacobian; do \
-	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
+	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
 	done
 

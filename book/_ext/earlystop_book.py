@@ -136,8 +136,12 @@ def execute_stale(app, env, docnames) -> None:
         env.earlystop_runs.pop(docname, None)
         if notebook is not None:
             try:
-                env.earlystop_runs[docname] = cache.match_cache_notebook(notebook).data
+                run = cache.match_cache_notebook(notebook).data
             except KeyError:
+                run = {}
+            if "machine" in run:  # missing where myst-nb executed a page that changed meanwhile
+                env.earlystop_runs[docname] = run
+            else:
                 stale[docname] = notebook
     if stale:
         execute(app, env, cache, stale)

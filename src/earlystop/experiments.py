@@ -241,7 +241,7 @@ class Figure4ab(Sized):
     corruption_rates: tuple = sizes((0.3, 0.5), (0.3, 0.5), (0.3, 0.5), "corruption rates, ρ")
     epochs: int = sizes(30, 30, 100, "epochs")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
-    step_size: float = sizes(0.02, 0.01, 0.01, "step size (our choice)")
+    step_size: float = sizes(0.02, 0.005, 0.005, "step size (our choice)")
     seeds: int = sizes(1, 1, 3, "seeds")
 
 

@@ -48,7 +48,7 @@ HUB = {
 TITLES = {
     "digits": "scikit-learn's handwritten digits, 8 × 8 pixels",
     "mnist": "MNIST, 28 × 28 pixels",
-    "cifar10": "CIFAR-10, 32 × 32 pixels in colour",
+    "cifar10": "CIFAR-10, 32 × 32 pixels in color",
 }
 
 

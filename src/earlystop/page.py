@@ -43,13 +43,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def show_sizes(config: type) -> None:
-    """Show every size of an experiment's configuration at each scale, the current one in bold."""
-    current = current_scale()
+    """Show every size of an experiment at each scale; in bold those in use, changes included."""
+    current, used = current_scale(), vars(config.at()).values()
     header = ["", *(f"**{name}**" if name == current else name for name in SCALES)]
     here = 1 + SCALES.index(current)
     rows = [
-        [f"**{_cell(value)}**" if column == here else value for column, value in enumerate(row)]
-        for row in config.rows()
+        [f"**{_cell(now)}**" if column == here else value for column, value in enumerate(row)]
+        for row, now in zip(config.rows(), used)
     ]
     table(header, rows)
 

@@ -60,10 +60,10 @@ def loss_histogram(
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
     top = max(clean.max().item(), flipped.max().item()) if top is None else top
     groups = (
-        (clean, "label is true", CLEAN_COLOR, ""),
-        (flipped, "label is flipped", FLIPPED_COLOR, "//"),
+        (clean, "label is true", CLEAN_COLOR),
+        (flipped, "label is flipped", FLIPPED_COLOR),
     )
-    for values, label, color, hatch in groups:
+    for values, label, color in groups:
         values = values.cpu().clamp(max=top)
         ax.hist(
             values.numpy(),
@@ -73,7 +73,6 @@ def loss_histogram(
             label=label,
             facecolor=color + "66",
             edgecolor=color,
-            hatch=hatch,
             histtype="stepfilled",
         )
     ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")
