@@ -34,7 +34,7 @@ def line(style: dict) -> dict:
 
 def level_color(index: int, count: int) -> tuple:
     """Colour of the `index`-th of `count` ordered levels, dark to bright."""
-    return LEVEL_MAP(0.9 * index / max(1, count - 1))
+    return LEVEL_MAP(0.72 * index / max(1, count - 1))
 
 
 def band(
