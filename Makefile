@@ -43,7 +43,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "This book needs Python 3.10 or newer, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
 	  echo "Name a newer one, for example: make book PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(if $(TORCH_INDEX),$(BIN)/pip install "`grep '^torch==' requirements.txt`" --index-url $(TORCH_INDEX))
 	$(BIN)/pip install -r requirements.txt
 	$(BIN)/pip install --no-deps --editable .

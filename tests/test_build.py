@@ -1,6 +1,7 @@
 """The book's own tools: the cache key, the Markdown conversion, and builds that must fail."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,38 @@ def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch
     assert earlystop_book.source_key(small_book) == keys[-1]
 
 
+def executed(printed):
+    """The pages that a build executed."""
+    return set(re.findall(r"executed (book/\w+) in", printed))
+
+
+def test_a_build_executes_what_changed_and_nothing_else(small_book):
+    page = HEAD + "# Page\n\n```{{code-cell}}\nprint({})\n```\n"
+    write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/other\n")
+    for name in ("index", "other"):
+        write(small_book, f"book/{name}.md", page.format(1))
+    assert executed(build(small_book)[1]) == {"book/index", "book/other"}
+    assert executed(build(small_book)[1]) == set()
+    write(small_book, "book/other.md", page.format(2))
+    assert executed(build(small_book)[1]) == {"book/other"}
+    write(small_book, "src/earlystop/data.py", "x = 1\n")
+    code, printed = build(small_book)
+    assert code == 0 and executed(printed) == {"book/index", "book/other"}
+
+
+def test_a_half_written_cache_is_made_again(small_book):
+    write(small_book, "book/index.md", HEAD + "# Page\n\n```{code-cell}\nprint('whole')\n```\n")
+    build(small_book)
+    (notebook,) = (small_book / "_build" / ".jupyter_cache").rglob("base.ipynb")
+    notebook.write_text(notebook.read_text()[:100])
+    (small_book / "_build" / ".jupyter_cache" / "seconds.json").write_text('{"book')
+    for folder in ("html", ".doctrees"):
+        shutil.rmtree(small_book / "_build" / folder)
+    code, printed = build(small_book)
+    assert code == 0 and executed(printed) == {"book/index"}
+    assert "whole" in (small_book / "_build" / "html" / "book" / "index.html").read_text()
+
+
 def test_only_recent_caches_are_kept(tmp_path):
     for age, name in enumerate(["now", "a", "b", "c", "d"]):
         (tmp_path / name).mkdir()
@@ -88,12 +121,12 @@ def test_only_recent_caches_are_kept(tmp_path):
 
 
 SAMPLES = [
-    ("````{prf:theorem} Theorem 2.2\n:label: thm-x\n\nLet $x$.\n````", "> **Theorem 2.2.** Let $x$."),
+    ("````{prf:theorem} Theorem 2.2\n:label: thm-x\n\nLet $x$.\n````", "> **Theorem 1.1 (Theorem 2.2).** Let $x$."),
     ("```{note}\nText.\n```", "> **Note.** Text."),
     (":::{admonition} Aside\nText.\n:::", "> **Aside.** Text."),
     ("```{runs-in}\n```", ""),
     ("```{math}\n:label: eq-x\nx = 1\n```", "$$\nx = 1\n\\tag{1.1}\n$$"),
-    ("By {prf:ref}`thm-x` and {eq}`eq-x`.", "By Theorem 2.2 and (1.1)."),
+    ("By {prf:ref}`thm-x` and {eq}`eq-x`.", "By Theorem 1.1 and (1.1)."),
     ("{cite:t}`li2020gradient` and {cite:p}`jacot2018neural,he2016deep`", "Li et al. (2020) and (Jacot et al., 2018; He et al., 2016)"),
     ("(here)=\n## Title\n\n{ref}`here`", "## Title\n\nTitle"),
     ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),

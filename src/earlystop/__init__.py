@@ -6,8 +6,8 @@ The module behind the book. One file an idea of the paper, lowest floor first:
 - `data`: the dataset model, Definitions 1.1 to 1.3, and the corruption of labels.
 - `network`: the one-hidden-layer network, Eq. 2.
 - `theory`: the covariance of the cluster centers and what the theorems promise.
-- `descent`: the loss and gradient descent, Eqs. 3 and 4.
 - `jacobian`: the Jacobian, its spectrum, information and nuisance space, section 4.
+- `descent`: the loss and gradient descent, Eqs. 3 and 4.
 - `metrics`: errors, and how far two loss distributions are apart.
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.

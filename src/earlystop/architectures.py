@@ -92,6 +92,6 @@ def count_parameters(model: nn.Module) -> int:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw initial weights from a seed and leave the global generators as they were."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
         yield

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, output_weights, predict
 from earlystop.page import progress
 
@@ -36,10 +37,7 @@ def largest_stable_step(
     weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
 ) -> float:
     """2/σ₁(J)², above which gradient descent on the linearized loss diverges."""
-    v = output_weights(len(weights), weights)
-    slopes = activation.derivative(inputs @ weights.T) * v
-    gram = (inputs @ inputs.T) * (slopes @ slopes.T)
-    return 2 / torch.linalg.eigvalsh(gram.cpu().double())[-1].item()
+    return 2 / torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
 
 
 @dataclass(frozen=True)

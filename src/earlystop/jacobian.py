@@ -70,7 +70,7 @@ def model_gram(
         for other in parts[:done]:
             gram[part, other] = block @ rows(other).T
             gram[other, part] = gram[part, other].T
-    return (gram.cpu() if gram.device.type == "mps" else gram).double()  # mps has no float64
+    return gram.double()
 
 
 def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:

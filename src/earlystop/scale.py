@@ -42,12 +42,11 @@ def current_scale() -> str:
 
 
 def device() -> torch.device:
-    """The device that experiments run on: a CUDA GPU, an Apple GPU or the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """The device that experiments run on: a CUDA GPU, or the CPU.
+
+    Not an Apple GPU: it has no float64, which the spectra need.
+    """
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def sizes(quick: Any, colab: Any, paper: Any, doc: str) -> Any:

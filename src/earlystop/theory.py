@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from earlystop.network import ERF, Activation, predict
+from earlystop.scale import random_stream
 
 
 def cluster_covariance(
@@ -32,7 +33,7 @@ def cluster_covariance_monte_carlo(
     centers: Float[Tensor, "K d"], activation: Activation = ERF, *, samples: int, seed: int = 0
 ) -> tuple[Float[Tensor, "K K"], Float[Tensor, "K K"]]:
     """Σ(C) as an average over `samples` draws of g, with the standard error of each entry."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = random_stream(seed, "monte carlo")
     centers = centers.double().cpu()
     g = torch.randn(samples, centers.shape[1], generator=generator, dtype=torch.float64)
     slopes = activation.derivative(g @ centers.T)  # (samples, K)
