@@ -208,15 +208,18 @@ def nearest_label(
     return classes[torch.bucketize(outputs, midpoints)]
 
 
-def around_centers(dataset: Dataset, n_samples: int, seed: int = 0) -> Dataset:
+def around_centers(
+    dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap"
+) -> Dataset:
     """Fresh inputs within ε₀ of the same centers, with their ground truth labels.
 
-    What Theorem 2.2 promises to classify beyond the training set.
+    What Theorem 2.2 promises to classify beyond the training set. `noise` as in
+    `clusterable_dataset`.
     """
     generator = random_stream(seed, "inputs")
     centers = dataset.centers.cpu().double()
     clusters = torch.randint(len(centers), (n_samples,), generator=generator)
-    inputs = _around(centers[clusters], dataset.input_noise, "cap", generator)
+    inputs = _around(centers[clusters], dataset.input_noise, noise, generator)
     inputs = inputs.to(dataset.inputs)
     clean = dataset.center_labels[clusters.to(dataset.inputs.device)]
     corrupted = torch.zeros(n_samples, dtype=torch.bool, device=inputs.device)

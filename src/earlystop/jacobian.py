@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import psutil
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,51 +27,134 @@ def gram(
     return (inputs @ inputs.T) * (slopes @ slopes.T)
 
 
+MOST_BYTES = 9e9  # of J held at a time, so that everything together stays below 12 GB
+TILE = 512  # rows of J that are computed and multiplied at a time
+
+
 def model_gram(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Float[Tensor, "n ..."],
     output: Callable[[Tensor], Tensor],
-    chunk: int = 64,
-    limit: float = 4e9,
+    limit: float | None = None,
 ) -> Float[Tensor, "n n"]:
     """J Jᵀ of any model in eval mode, all of its parameters together, as float64.
 
-    `inputs` is (n, ...); `output` maps the model's output for one sample (a vector) to a number.
-    Gradients are taken one sample at a time, `chunk` together, in the precision of the model.
-    No more than `limit` bytes of J are held at a time: where all of it is larger, the product
-    is put together from blocks of rows, which are computed again when they are needed again.
+    `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
+    one sample at a time, several together, in the precision of the model. Only half of the
+    symmetric product is computed. At most `limit` bytes of J are held (default: half of the
+    free memory, no more than 9 GB); the rows beyond are computed again for every further part.
     """
+    rows = _row_function(model, output)
+    n, p = len(inputs), sum(p.numel() for p in model.parameters())
+    row_bytes = p * inputs.element_size()
+    limit = min(MOST_BYTES, 0.5 * _free_bytes(inputs.device)) if limit is None else limit
+    size = max(1, min(n, int(limit / row_bytes)))  # rows held at a time
+    gram = inputs.new_zeros(n, n)
+    held = inputs.new_empty(size, p)
+    spare = inputs.new_empty(min(TILE, n), p) if size < n else None
+    tiles = [(part, row) for part in range(0, n, size) for row in _tiles(part, n, size)]
+    for first, (start, end) in progress(tiles, "Jacobian"):
+        inside = end <= first + size
+        tile = held[start - first : end - first] if inside else spare[: end - start]
+        rows(inputs[start:end], tile)
+        known = held[: min(end - first, size)]
+        gram[start:end, first : first + len(known)] = _exact_product(tile, known)
+    del held, spare
+    lower = gram.tril(-1)
+    return gram.tril().double() + lower.T.double()
+
+
+def _tiles(first: int, n: int, size: int) -> list[tuple[int, int]]:
+    """Rows from `first` on in tiles, none of which crosses the end of the rows held."""
+    starts = [*range(first, min(first + size, n), TILE), *range(first + size, n, TILE)]
+    return list(zip(starts, [*starts[1:], n]))
+
+
+def _exact_product(
+    left: Float[Tensor, "m p"], right: Float[Tensor, "n p"]
+) -> Float[Tensor, "m n"]:
+    """left · rightᵀ in full float32: no TF32, which would drown the small singular values."""
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        return left @ right.T
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def _row_function(model: nn.Module, output: Callable[[Tensor], Tensor]):
+    """A function that writes the rows of J for some inputs into a tensor."""
     if any(module.training for module in model.modules()):
         raise ValueError("put the model in eval mode: batch statistics would couple the samples")
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     buffers = dict(model.named_buffers())
-    count = sum(p.numel() for p in parameters.values())
 
     def number(parameters, x):
         return output(torch.func.functional_call(model, (parameters, buffers), (x[None],))[0])
 
     per_sample = torch.func.vmap(torch.func.grad(number), in_dims=(None, 0))
 
-    def rows(part: slice) -> Float[Tensor, "m p"]:
-        block = inputs.new_empty(len(inputs[part]), count)
-        for few, target in zip(inputs[part].split(chunk), block.split(chunk)):
-            gradients = per_sample(parameters, few).values()
-            torch.cat([g.flatten(1) for g in gradients], dim=1, out=target)
-        return block
+    def rows(inputs: Float[Tensor, "m ..."], out: Float[Tensor, "m p"]) -> None:
+        together = 512 if inputs.is_cuda else 64
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            for few, target in zip(inputs.split(together), out.split(together)):
+                gradients = per_sample(parameters, few).values()
+                torch.cat([g.flatten(1) for g in gradients], dim=1, out=target)
 
-    bytes_per_row = count * inputs.element_size()
-    size = len(inputs)
-    if size * bytes_per_row > limit:  # two blocks at a time
-        size = max(1, int(limit / 2 / bytes_per_row))
-    parts = [slice(start, start + size) for start in range(0, len(inputs), size)]
-    gram = inputs.new_empty(len(inputs), len(inputs))
-    for done, part in enumerate(progress(parts, "Jacobian")):
-        block = rows(part)
-        gram[part, part] = block @ block.T
-        for other in parts[:done]:
-            gram[part, other] = block @ rows(other).T
-            gram[other, part] = gram[part, other].T
-    return gram.double()
+    return rows
+
+
+def _free_bytes(where: torch.device) -> float:
+    if where.type == "cuda":
+        return torch.cuda.mem_get_info(where)[0]
+    return psutil.virtual_memory().available
+
+
+def top_singular_values(
+    model: nn.Module,
+    inputs: Float[Tensor, "n ..."],
+    output: Callable[[Tensor], Tensor],
+    rank: int,
+    batch_size: int = 1000,
+) -> tuple[Float[Tensor, " rank"], Float[Tensor, "n rank"]]:
+    """The `rank` largest singular values of J and their left singular vectors, without J.
+
+    For n too large for J Jᵀ: Lanczos iterations (ARPACK) on the product with J Jᵀ, one
+    backward and one forward derivative of the whole set each. Raises `ValueError` unless
+    1 ≤ rank < n.
+    """
+    if not 1 <= rank < len(inputs):
+        raise ValueError(f"rank is {rank}, should be between 1 and {len(inputs) - 1}")
+    if any(module.training for module in model.modules()):
+        raise ValueError("put the model in eval mode: batch statistics would couple the samples")
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    parts = inputs.split(batch_size)
+
+    def outputs(part: Tensor) -> Callable[[dict], Tensor]:
+        def of(parameters):
+            return torch.func.vmap(output)(torch.func.functional_call(model, parameters, (part,)))
+
+        return of
+
+    def product(u) -> Tensor:
+        u = torch.as_tensor(u, dtype=inputs.dtype, device=inputs.device).flatten()
+        total = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        for part, few in zip(parts, u.split(batch_size)):  # Jᵀu
+            _, pull = torch.func.vjp(outputs(part), parameters)
+            for name, change in pull(few)[0].items():
+                total[name] += change
+        pushed = [torch.func.jvp(outputs(part), (parameters,), (total,))[1] for part in parts]
+        return torch.cat(pushed).double().cpu().numpy()  # J(Jᵀu)
+
+    n = len(inputs)
+    start = torch.ones(n, dtype=torch.float64).numpy()
+    operator = LinearOperator((n, n), matvec=product, dtype="float64")
+    values, vectors = eigsh(operator, k=rank, v0=start, tol=1e-6)
+    largest_first = values.argsort()[::-1].copy()
+    values, vectors = (torch.from_numpy(v) for v in (values[largest_first], vectors[:, largest_first]))
+    return values.clamp(min=0).sqrt(), vectors
 
 
 def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:

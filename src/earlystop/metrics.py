@@ -44,6 +44,11 @@ def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int 
     return torch.minimum(*shares).sum().item()
 
 
+def loss_shares(losses: Float[Tensor, " n"], top: float, bins: int = 40) -> Float[Tensor, " bins"]:
+    """Histogram from 0 to `top` as shares of all; what is above `top` counts in the last bin."""
+    return torch.histc(losses.float().clamp(max=top), bins, 0, top) / max(1, len(losses))
+
+
 def split_losses(
     losses: Float[Tensor, " n"], flipped: Bool[Tensor, " n"]
 ) -> tuple[Float[Tensor, " a"], Float[Tensor, " b"]]:

@@ -11,9 +11,11 @@ from tqdm.auto import tqdm
 from earlystop.scale import SCALES, current_scale
 
 
-def progress(items: Iterable, description: str) -> Iterable:
+def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
     """`items`, with a bar after two seconds; set `TQDM_DISABLE=1` where nobody watches."""
-    return tqdm(items, desc=description, delay=2, leave=False, disable=_nobody_watches())
+    return tqdm(
+        items, desc=description, total=total, delay=2, leave=False, disable=_nobody_watches()
+    )
 
 
 def _nobody_watches() -> bool:

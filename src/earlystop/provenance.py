@@ -1,35 +1,99 @@
 """Where a result comes from: the code, the versions and the machine."""
 
+import ast
 import hashlib
+import io
 import os
 import platform
+import tokenize
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+FOLDER = Path(__file__).parent
+PRESENTATION = {"page", "plots", "figures", "provenance", "store"}  # change no number
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
 
 def source_hash() -> str:
     """First 12 hexadecimal digits of a SHA-256 over the module's own source files."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".py", ".mplstyle")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return _digest([p for p in FOLDER.iterdir() if p.suffix in (".py", ".mplstyle")])
+
+
+def code_files(module: str) -> list[str]:
+    """Names of the files that a module's numbers come from: itself and its imports of ours."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found | PRESENTATION:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("earlystop."):
+                waiting.append(node.module.removeprefix("earlystop."))
+    return sorted(f"{name}.py" for name in found)
+
+
+def code_hashes(module: str) -> dict[str, str]:
+    """Hash of each file that a module's numbers come from."""
+    return {name: _code_hash(FOLDER / name) for name in code_files(module)}
+
+
+def _code_hash(path: Path) -> str:
+    """Hash of the code alone: comments, docstrings and white space may change."""
+    words, before = [], tokenize.NEWLINE
+    ends = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf8")).readline):
+        if token.type in (tokenize.COMMENT, tokenize.NL):
+            continue
+        docstring = token.type == tokenize.STRING and before in ends
+        if not docstring:
+            words.append(f"<{token.type}>" if token.type in ends else token.string)
+        before = token.type
+    return hashlib.sha256("".join("".join(words).split()).encode()).hexdigest()[:12]
+
+
+def hardware() -> str:
+    """The device in words."""
+    import torch
+
+    from earlystop.scale import device
+
+    kind = device().type
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{kind} ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def now() -> str:
+    """Date and time, UTC."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that numbers depend on."""
+    names = ("torch", "numpy", "scikit-learn")
+    return {"Python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def environment() -> dict[str, str]:
     """Scale, device, versions, date and source hash of this very process."""
     import torch
 
-    from earlystop.scale import device, scale_text
+    from earlystop.scale import scale_text
 
-    gpu = torch.cuda.get_device_name() if device().type == "cuda" else ""
     return {
         "scale": scale_text(),
-        "device": gpu or f"{device().type} ({platform.machine()}, {os.cpu_count()} cores)",
+        "device": hardware(),
         "threads of torch": str(torch.get_num_threads()),
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": now(),
         "source hash": source_hash(),
-        "Python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "numpy", "matplotlib", "scikit-learn")},
+        **versions(),
+        "matplotlib": version("matplotlib"),
     }

@@ -1,4 +1,4 @@
-"""How large an experiment is, and where it runs: one switch, `EARLYSTOP_SCALE`."""
+"""How large an experiment is (`EARLYSTOP_SCALE`), where and how precisely it runs."""
 
 import dataclasses
 import hashlib
@@ -8,6 +8,10 @@ from typing import Any
 import torch
 
 SCALES = ("quick", "colab", "paper")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+Cell = dict[str, Any]  # one run of a sweep: its corruption rate, its seed, ...
 
 
 def parse_scale(text: str) -> tuple[str, dict[str, str]]:
@@ -42,17 +46,53 @@ def current_scale() -> str:
 
 
 def device() -> torch.device:
-    """The device that experiments run on: a CUDA GPU, or the CPU.
+    """The device that experiments run on: `EARLYSTOP_DEVICE`, or a CUDA GPU, or the CPU.
 
-    Not an Apple GPU: it has no float64, which the spectra need.
+    An Apple GPU (mps) only where it is asked for: it has no float64, so spectra are found on the
+    CPU. Raises `ValueError` for a device that this machine does not have.
     """
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = os.environ.get("EARLYSTOP_DEVICE", "") or "auto"
+    if name not in DEVICES:
+        raise ValueError(f"device {name!r} is unknown, use one of {', '.join(DEVICES)}")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = "cuda" if available["cuda"] else "cpu"
+    if not available[name]:
+        raise ValueError(f"this machine has no device {name!r}: use --device cpu")
+    return torch.device(name)
+
+
+def precision() -> str:
+    """What deep networks compute in: `EARLYSTOP_PRECISION`, or bfloat16 on CUDA, else float32.
+
+    Weights, losses and spectra are float32 or better in any case.
+    """
+    name = os.environ.get("EARLYSTOP_PRECISION", "") or "auto"
+    if name not in PRECISIONS:
+        raise ValueError(f"precision {name!r} is unknown, use one of {', '.join(PRECISIONS)}")
+    if name == "auto":
+        name = "bfloat16" if device().type == "cuda" else "float32"
+    return name
+
+
+def autocast() -> torch.autocast:
+    """Context in which operations that may be computed in bfloat16 are, if `precision` says so."""
+    return torch.autocast(
+        device().type, dtype=torch.bfloat16, enabled=precision() == "bfloat16"
+    )
 
 
 def sizes(quick: Any, colab: Any, paper: Any, doc: str) -> Any:
     """A dataclass field with one value a scale; `Sized.at` chooses."""
     values = dict(zip(SCALES, (quick, colab, paper)))
     return dataclasses.field(metadata={"scales": values, "doc": doc})
+
+
+COUNTS = ("seeds", "samples", "batch_size", "clusters", "hidden_units", "dim")  # at least 1
 
 
 def random_stream(seed: int, purpose: str) -> torch.Generator:
@@ -63,6 +103,16 @@ def random_stream(seed: int, purpose: str) -> torch.Generator:
 
 class Sized:
     """Base of the experiments' configurations: frozen dataclasses whose fields are `sizes`."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            least = 1 if key in COUNTS else 0
+            numbers = value if isinstance(value, tuple) else (value,)
+            for number in numbers:
+                if isinstance(number, (int, float)) and not number >= least:
+                    raise ValueError(f"{key} is {number}, should be {least} or more")
+                if key.startswith("corruption_rate") and not number <= 1:
+                    raise ValueError(f"{key} is {number}, should be between 0 and 1")
 
     @classmethod
     def at(cls, scale: str | None = None, **changes: Any) -> "Sized":

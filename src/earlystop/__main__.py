@@ -1,0 +1,116 @@
+"""`python -m earlystop list | run EXPERIMENT ...`: every figure of the paper by one command."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from earlystop.experiments import EXPERIMENTS
+from earlystop.scale import DEVICES, PRECISIONS, SCALES, device, precision
+from earlystop.store import StoreError
+
+LAST = "interrupted: what is finished is kept, the same command goes on from there"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main = argparse.ArgumentParser(prog="python -m earlystop", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True, metavar="list | run")
+    commands.add_parser("list", help="show the experiments and their sizes")
+    run = commands.add_parser("run", help="compute figures and save numbers and pictures")
+    run.add_argument("experiments", nargs="+", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
+    run.add_argument("--scale", default="quick", help=f"{', '.join(SCALES)} (default: quick)")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a size")
+    run.add_argument("--seeds", type=int, help="the same as --set seeds=...")
+    run.add_argument("--device", default="auto", choices=DEVICES)
+    run.add_argument("--precision", default="auto", choices=PRECISIONS)
+    run.add_argument("--out", type=Path, default=Path("results"), help="folder (default: results)")
+    run.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
+    run.add_argument("--engine", default="local", choices=("local", "dask"))
+    run.add_argument("--address", help="the scheduler of a dask cluster, such as tcp://host:8786")
+    run.add_argument("--yes", action="store_true", help="do not measure the cost first")
+    return main
+
+
+def list_experiments() -> None:
+    """Print every experiment with its sizes at each scale."""
+    for name, experiment in EXPERIMENTS.items():
+        print(f"{name:8}{experiment.title}")
+        for doc, *values in experiment.config.rows():
+            key = next(k for k, f in experiment.config.__dataclass_fields__.items() if f.metadata["doc"] == doc)
+            print(f"    {key:18}" + "".join(f"{_short(value):28}" for value in values))
+
+
+def _short(value: object) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) < 27 else text[:23] + "..."
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check everything that can be checked, say what it will cost, and run."""
+    from earlystop import figures, sweep
+
+    unknown = [name for name in arguments.experiments if name not in EXPERIMENTS]
+    if unknown:
+        raise ValueError(f"there is no experiment {unknown[0]!r}: use {', '.join(EXPERIMENTS)}")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise ValueError(f"--jobs is {arguments.jobs}, should be 1 or more")
+    if (arguments.engine == "dask") != (arguments.address is not None):
+        raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
+    changes = list(arguments.set)
+    if arguments.seeds is not None:
+        changes.append(f"seeds={arguments.seeds}")
+    if bad := [change for change in changes if "=" not in change]:
+        raise ValueError(f"--set {bad[0]!r} should read key=value, as in --set epochs=3")
+    if arguments.scale not in SCALES:
+        raise ValueError(f"the scale {arguments.scale!r} is unknown: use {', '.join(SCALES)}")
+    os.environ["EARLYSTOP_DEVICE"], os.environ["EARLYSTOP_PRECISION"] = (
+        arguments.device, arguments.precision,
+    )  # fmt: skip
+    scale = " ".join([arguments.scale, *changes])
+    where = f"{device().type}, {precision()}"
+    for name in arguments.experiments:
+        kind = EXPERIMENTS[name].config
+        config = kind.at(arguments.scale, **dict(change.split("=", 1) for change in changes))
+        print(f"{EXPERIMENTS[name].title}\n{scale} on {where}")
+        jobs = arguments.jobs or (1 if device().type != "cpu" else os.cpu_count() or 1)
+        if not arguments.yes:
+            seconds = sweep.estimate(name, config, jobs)
+            print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")
+        start = time.perf_counter()
+        path = sweep.run(
+            name, config, scale, arguments.out,
+            jobs=arguments.jobs, engine=arguments.engine, address=arguments.address,
+        )  # fmt: skip
+        picture = figures.save(path)
+        print(f"{path} and {picture.name}, after {duration(time.perf_counter() - start)}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def main() -> None:
+    """Exit code 0, or 2 with one line that says what is wrong, or 130 when interrupted."""
+    arguments = parser().parse_args()
+    try:
+        list_experiments() if arguments.command == "list" else run(arguments)
+    except (ValueError, StoreError, RuntimeError) as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        print(f"\n{LAST}", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

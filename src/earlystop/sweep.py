@@ -1,0 +1,221 @@
+"""Run an experiment: its cells side by side, resumable, and all of it in one result file."""
+
+import dataclasses
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+
+from earlystop.experiments import EXPERIMENTS, Experiment
+from earlystop.images import HUB
+from earlystop.page import progress
+from earlystop.provenance import code_hashes, hardware, now, versions
+from earlystop.scale import Cell, Sized, device, precision
+from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, write_json
+
+LARGE = 200_000  # bytes of numbers from which on a result is compressed
+TOGETHER_ON_GPU = 40  # cells in one batch
+SAME = ("device", "precision", "threads", "together", "versions")  # in which runs differ
+
+
+def run(
+    name: str,
+    config: Sized,
+    scale: str,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
+
+    Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
+    way goes on where it was, and one with more seeds or levels computes only those. `jobs`
+    processes work side by side (default: one a core, one for a GPU); with `engine="dask"` the
+    workers of the cluster at `address` do. Returns the file's path. Raises `StoreError` on files
+    that cannot be written or read.
+    """
+    experiment = EXPERIMENTS[name]
+    cells, parts = experiment.cells(config), out / "parts"
+    common = identity(name, config)
+    paths = {key_of(cell): parts / f"{name}-{digest([common, cell])}.json" for cell in cells}
+    missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
+    write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
+
+    on_gpu = device().type != "cpu"
+    jobs = jobs or (1 if on_gpu else os.cpu_count() or 1)
+    jobs = max(1, min(jobs, len(missing)))
+    groups = grouped(missing, experiment, TOGETHER_ON_GPU if on_gpu else 1)
+    settings = {
+        "EARLYSTOP_DEVICE": device().type,
+        "EARLYSTOP_PRECISION": precision(),
+        "threads": max(1, (os.cpu_count() or 1) // jobs) if engine == "local" else None,
+    }
+    if missing:
+        say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(groups)} to go")
+    work = [joblib.delayed(run_group)(name, config, group, settings, parts, digest(common)) for group in groups]
+    with workers(engine, address, jobs) as parallel:
+        for done in progress(parallel(work), "groups of cells", total=len(work)):
+            for cell, values, how in done:
+                content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
+                write_json(paths[key_of(cell)], content)
+    return assemble(name, config, scale, out, [paths[key_of(cell)] for cell in cells], common)
+
+
+def identity(name: str, config: Sized) -> dict[str, Any]:
+    """What a cell's numbers depend on, besides the cell: sizes, code, data, precision."""
+    experiment = EXPERIMENTS[name]
+    fixed = {k: v for k, v in vars(config).items() if k not in experiment.sweep}
+    return {
+        "experiment": name,
+        "config": fixed,
+        "code": code_hashes(experiment.module),
+        "data": data_hashes(config),
+        "precision": precision(),
+    }
+
+
+def data_hashes(config: Sized) -> dict[str, str]:
+    """Hashes of the pixels and labels that an experiment reads, if they are not made by code."""
+    return HUB[config.data][3] if getattr(config, "data", None) in HUB else {}
+
+
+def key_of(cell: Cell) -> tuple:
+    """A cell as a key of a dictionary."""
+    return tuple(sorted(cell.items()))
+
+
+def grouped(cells: Sequence[Cell], experiment: Experiment, size: int) -> list[list[Cell]]:
+    """Cells that can be computed as one batch, at most `size` in each group."""
+    kinds: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        kinds.setdefault(tuple(cell[key] for key in experiment.together), []).append(cell)
+    return [kind[i : i + size] for kind in kinds.values() for i in range(0, len(kind), size)]
+
+
+def run_group(
+    name: str, config: Sized, cells: list[Cell], settings: dict, parts: Path, common: str
+) -> list[tuple[Cell, dict, dict]]:
+    """Compute some cells in this process; each with its values and how they were computed."""
+    threads = settings["threads"]
+    os.environ.update({k: v for k, v in settings.items() if k.isupper()})
+    if threads:
+        torch.set_num_threads(threads)
+    own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
+    checkpoint = Checkpoint(parts / f"{name}-{own}.checkpoint", own)
+    started, start = now(), time.perf_counter()
+    if device().type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    values = EXPERIMENTS[name].runs(config, cells, checkpoint)
+    how = {
+        "device": hardware(),
+        "precision": precision(),
+        "threads": torch.get_num_threads(),
+        "together": len(cells),
+        "started": started,
+        "seconds": time.perf_counter() - start,
+        "peak memory in GB": peak_memory(),
+        "versions": versions(),
+    }
+    shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    return [(cell, one, how) for cell, one in zip(cells, values)]
+
+
+def peak_memory() -> float:
+    """Largest memory of this process so far, of the GPU where there is one, in GB."""
+    if device().type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+@contextmanager
+def workers(engine: str, address: str | None, jobs: int) -> Iterator[joblib.Parallel]:
+    """Where the groups run: processes of this machine, or a dask cluster's workers."""
+    if engine == "dask":
+        try:
+            from distributed import Client
+        except ImportError:
+            raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+        try:
+            client = Client(address, timeout=20)
+        except OSError as error:
+            raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
+        with client, joblib.parallel_config("dask", wait_for_workers_timeout=60):
+            yield joblib.Parallel(return_as="generator_unordered", batch_size=1)
+    elif jobs == 1:
+        yield joblib.Parallel(1, return_as="generator_unordered")
+    else:
+        yield joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)
+
+
+def assemble(
+    name: str, config: Sized, scale: str, out: Path, paths: Sequence[Path], common: dict
+) -> Path:
+    """Write all cells into one file, with how each was computed."""
+    parts = [read_json(path) for path in paths]
+    machines = [{key: part["run"][key] for key in SAME} for part in parts]
+    distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
+    entries = [
+        part["cell"] | {"run": distinct.index(machine)} | part["values"]
+        for part, machine in zip(parts, machines)
+    ]
+    content = {
+        "schema": SCHEMA,
+        "experiment": name,
+        "title": EXPERIMENTS[name].title,
+        "scale": scale,
+        "config": vars(config),
+        "code": common["code"],
+        "data": common["data"],
+        "finished": now(),
+        "runs": [
+            machine | _cost([p["run"] for p, m in zip(parts, machines) if m == machine])
+            for machine in distinct
+        ],
+        "cells": entries,
+    }
+    size = sum(path.stat().st_size for path in paths)
+    stem = f"{name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
+    path = out / f"{stem}.json{'.gz' if size > LARGE else ''}"
+    write_json(path, content)
+    return path
+
+
+def _cost(runs: list[dict]) -> dict[str, Any]:
+    """What the cells computed in the same way have cost; those of one batch count once."""
+    return {
+        "cells": len(runs),
+        "started": min(one["started"] for one in runs),
+        "seconds": sum(one["seconds"] / one["together"] for one in runs),
+        "peak memory in GB": max(one["peak memory in GB"] for one in runs),
+    }
+
+
+def estimate(name: str, config: Sized, jobs: int = 1) -> float:
+    """Seconds that all cells will take, from two small runs of the first group of cells."""
+    experiment = EXPERIMENTS[name]
+    cells = grouped(experiment.cells(config), experiment, 1 if device().type == "cpu" else 8)
+    trial = {k: min(v, getattr(config, k)) for k, v in experiment.trial.items()}
+    if hasattr(config, "epochs"):
+        trial["epochs"] = min(2, config.epochs)
+    large = dataclasses.replace(config, **trial)
+    key = "epochs" if trial.get("epochs") == 2 else next(iter(experiment.trial))
+    small = dataclasses.replace(large, **{key: max(1, trial[key] // 2)})
+    group, seconds = cells[0], []
+    for one in (small, small, large):  # the first is a warm-up
+        start = time.perf_counter()
+        experiment.runs(one, group)
+        seconds.append(time.perf_counter() - start)
+    rate = max(seconds[2] - seconds[1], 1e-3) / (experiment.work(large) - experiment.work(small))
+    return rate * experiment.work(config) * len(cells) / jobs
