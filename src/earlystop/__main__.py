@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
             name, config, scale, arguments.out,
             jobs=arguments.jobs, engine=arguments.engine, address=arguments.address,
         )  # fmt: skip
-        picture = figures.save(path)
-        print(f"{path} and {picture.name}, after {duration(time.perf_counter() - start)}")
+        print(f"{path} after {duration(time.perf_counter() - start)}")
+        print("\n".join(map(str, figures.save(path))))
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,369 @@
-"""Draw result files."""
+"""Result files: the best one there is, where it comes from, and its pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-def save(path: Path) -> Path:
-    return path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from earlystop import figure4, figure5, plots, theory
+from earlystop.experiments import EXPERIMENTS
+from earlystop.provenance import code_hashes
+from earlystop.scale import SCALES
+from earlystop.store import StoreError, read_json
+
+FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
+STOPS = {
+    "validation": "clean validation labels",
+    "noisy_validation": "corrupted validation labels",
+    "fixed": "always the same early epoch",
+}
+FIXED_STEPS = 150  # after which the third rule stops
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result file: one figure's numbers, with all that they depend on."""
+
+    path: Path
+    content: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def select(self, **where: Any) -> list[dict[str, Any]]:
+        """The cells with these values. Raises `StoreError` if there is none."""
+        found = [c for c in self["cells"] if all(c[key] == value for key, value in where.items())]
+        if not found:
+            raise StoreError(f"{self.path.name} has no cell with {where}")
+        return found
+
+    def numbers(self, key: str, **where: Any) -> Float[Tensor, "cells ..."]:
+        """The numbers `key` of all cells with these values, stacked."""
+        return torch.tensor([cell[key] for cell in self.select(**where)], dtype=torch.float32)
+
+    def levels(self, key: str) -> list[Any]:
+        """The values that `key` takes in the sweep, in order of appearance."""
+        return list(dict.fromkeys(cell[key] for cell in self["cells"]))
+
+    @property
+    def differences(self) -> dict[str, tuple[Any, Any]]:
+        """Sizes that are not the paper's: here, and there."""
+        kind = EXPERIMENTS[self["experiment"]].config
+        paper, here = vars(kind.at("paper")), self["config"]
+        docs = {k: field.metadata["doc"] for k, field in kind.__dataclass_fields__.items()}
+        stated = [k for k in paper if k not in FREE and "our choice" not in docs[k]]
+        pairs = {k: (_tuple(here.get(k)), paper[k]) for k in stated}
+        return {k: pair for k, pair in pairs.items() if pair[0] != pair[1]}
+
+    @property
+    def stale(self) -> list[str]:
+        """Files whose code has changed since this was computed."""
+        now, then = code_hashes(EXPERIMENTS[self["experiment"]].module), self["code"]
+        return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+
+    @property
+    def command(self) -> str:
+        """The command that computes it again."""
+        scale, *changes = self["scale"].split()
+        options = "".join(f" --set {change}" for change in changes)
+        return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def folder(start: Path | None = None) -> Path:
+    """`book/results` of the book around the current folder. Raises `StoreError` outside of one."""
+    here = (start or Path.cwd()).resolve()
+    for place in (here, *here.parents):
+        if (place / "book" / "results").is_dir():
+            return place / "book" / "results"
+    raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
+
+
+def load(name: str, where: Path | None = None) -> Result:
+    """The best result of an experiment: the largest scale, then the fewest changed sizes.
+
+    Raises `StoreError` if there is none.
+    """
+    paths = sorted((where or folder()).glob(f"{name}-*.json*"))
+    if not paths:
+        raise StoreError(
+            f"no result of {name} yet: python -m earlystop run {name} --scale paper "
+            "--out book/results"
+        )
+    results = [Result(path, read_json(path)) for path in paths]
+    return max(results, key=_rank)
+
+
+def _rank(result: Result) -> tuple:
+    scale, *changes = result["scale"].split()
+    return SCALES.index(scale), -len(result.differences), -len(changes), result["finished"]
+
+
+def credit(result: Result) -> str:
+    """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
+    runs, cells = result["runs"], result["cells"]
+    seeds = len({cell["seed"] for cell in cells})
+    devices = sorted({f"{r['device']}, {r['precision']}" for r in runs})
+    memory = max(r["peak memory in GB"] for r in runs)
+    versions = sorted({r["versions"]["torch"] for r in runs})
+    texts = ["**These are the paper's sizes.**"]
+    if result.differences:
+        fields = EXPERIMENTS[result["experiment"]].config.__dataclass_fields__
+        changed = "; ".join(
+            f"{fields[key].metadata['doc']}: {plain_words(here)} instead of {plain_words(there)}"
+            for key, (here, there) in result.differences.items()
+        )
+        texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
+    if result.stale:
+        texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
+    texts.append(
+        f"Scale {result['scale'].split()[0]}, {counted(seeds, 'seed')}, "
+        f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "
+        f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of a process, up to {memory:.1f} GB, "
+        f"torch {', '.join(versions)}, finished {result['finished']}. The same again:"
+    )
+    return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
+
+
+def plain_words(value: Any) -> str:
+    """A size as a reader would write it."""
+    if isinstance(value, (tuple, list)):
+        return "(" + ", ".join(map(plain_words, value)) + ")"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+# ------------------------------------------------------------------------------- pictures
+
+
+def stop_at(cell: dict[str, Any], rule: str, config: dict[str, Any]) -> int:
+    """Index of the measurement at which a rule of `STOPS` stops a run of Figure 1."""
+    epochs = cell["epoch"]
+    if rule != "fixed":
+        return max(range(1, len(epochs)), key=cell[rule].__getitem__)
+    per_epoch = config["train_size"] / config["batch_size"]
+    wanted = max(1, round(FIXED_STEPS / per_epoch))
+    return min(range(1, len(epochs)), key=lambda i: abs(epochs[i] - wanted))
+
+
+def draw_figure1(result: Result) -> Figure:
+    """Accuracy against corruption after the last epoch and stopped early; a row for each loss."""
+    losses, rates = result.levels("loss"), sorted(result.levels("corruption_rate"))
+    fig, axes = plt.subplots(
+        len(losses), 3, figsize=(9, 3.4 * len(losses)), squeeze=False, sharey=True
+    )
+    percent = [100 * rate for rate in rates]
+
+    def values(loss: str, key: str, rule: str | None) -> Float[Tensor, "seeds rates"]:
+        rows = [
+            [c[key][-1 if rule is None else stop_at(c, rule, result["config"])]
+             for c in result.select(loss=loss, corruption_rate=rate)]
+            for rate in rates
+        ]  # fmt: skip
+        return torch.tensor(rows).T
+
+    kinds = (
+        ("noisy", "training, given labels", plots.NOISY),
+        ("true", "training, true labels", plots.TRUE),
+        ("test", "test", plots.TEST),
+    )
+    rules = (*STOPS.items(), (None, "last epoch"))
+    dashes = (plots.TEST, plots.TRUE, plots.OTHER, plots.NOISY)
+    for row, loss in zip(axes, losses):
+        panels = ((f"a: after epoch {result['config']['epochs']}", None),
+                  ("b: stopped early", "validation"))  # fmt: skip
+        for ax, (title, rule) in zip(row, panels):
+            for key, label, style in kinds:
+                plots.band(ax, percent, values(loss, key, rule), label, markersize=4, **style)
+            ax.plot(percent, [1 - 0.9 * r for r in rates], label="1 − 0.9ρ", **plots.REFERENCE)
+            ax.set(title=f"{title}\n{loss.replace('_', ' ')}")
+        for (rule, label), style in zip(rules, dashes):
+            plots.band(row[2], percent, values(loss, "test", rule), label, markersize=4, **style)
+        row[2].set(title="test accuracy, stopped by")
+        row[2].legend(fontsize=8, loc="lower left")
+        row[0].set(ylabel="accuracy")
+    for ax in axes.flat:
+        ax.set(xlabel="labels corrupted, ρ (%)", ylim=(0, 1.05))
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def draw_figure3(result: Result) -> Figure:
+    """Accuracy and loss on the given labels against the distance, in both readings of it."""
+    fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey="row")
+    rates = sorted(result.levels("corruption_rate"))
+    for i, rate in enumerate(rates):
+        color = plots.level_color(i, len(rates))
+        for number, cell in enumerate(result.select(corruption_rate=rate)):
+            label = f"{rate:.0%}" if number == 0 else None
+            for column, distance in enumerate(("distance", "distance_per_layer")):
+                for row, key in enumerate(("accuracy", "loss")):
+                    axes[row, column].plot(
+                        cell[distance], cell[key], color=color, lw=1.2, label=label
+                    )
+    axes[0, 0].set(ylabel="accuracy, given labels")
+    axes[1, 0].set(ylabel="mean loss, given labels", yscale="log")
+    axes[1, 0].set(xlabel="distance, all weights together")
+    axes[1, 1].set(xlabel="distance, mean over the layers")
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(), title="corrupted", loc="outside right center"
+    )
+    return fig
+
+
+def draw_figure4ab(result: Result) -> Figure:
+    """Losses of true and flipped labels, stopped early, and how well they part along training."""
+    rates = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
+    fig, axes = plt.subplots(
+        2, len(rates), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row"
+    )
+    for (top, bottom), rate in zip(axes.T, rates):
+        _loss_shares(
+            top,
+            result.numbers("clean_best", corruption_rate=rate),
+            result.numbers("flipped_best", corruption_rate=rate),
+            figure4.TOP_LOSS,
+        )
+        for predicted in theory.conditional_mean_losses(rate, 10):
+            top.axvline(predicted, **plots.REFERENCE)
+        top.lines[-1].set_label("expected")
+        top.set(title=f"{rate:.0%} corrupted, stopped early", xlabel="loss of a sample")
+        epochs = result.numbers("epoch", corruption_rate=rate)[0]
+        for key, label, style in (
+            ("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", plots.REFERENCE),
+            ("noisy", "training, given labels", plots.NOISY),
+            ("true", "training, true labels", plots.TRUE), ("test", "test", plots.TEST),
+        ):  # fmt: skip
+            values = result.numbers(key, corruption_rate=rate)
+            plots.band(bottom, epochs, values, label, **plots.line(style))
+        bottom.set(xlabel="epoch", ylim=(0, 1.03))
+    axes[0, 0].set(ylabel="share of its group")
+    axes[0, 0].legend()
+    axes[1, 0].set(ylabel="accuracy, AUROC, overlap")
+    fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def _loss_shares(ax: Axes, clean: Tensor, flipped: Tensor, top: float) -> None:
+    """Histograms stored as shares (cells × bins), averaged over cells."""
+    edges = torch.linspace(0, top, clean.shape[1] + 1)
+    for shares, label, color in (
+        (clean, "label is true", plots.CLEAN_COLOR), (flipped, "label is flipped", plots.FLIPPED_COLOR)
+    ):  # fmt: skip
+        ax.stairs(shares.mean(0), edges, fill=True, facecolor=color + "66", edgecolor=color, label=label)
+
+
+def draw_figure4c(result: Result) -> Figure:
+    """Singular values relative to the largest, before and after training, for each head."""
+    heads = result.levels("head")
+    fig, axes = plt.subplots(len(heads), 2, figsize=(7, 3.3 * len(heads)), squeeze=False)
+    styles = (("before", plots.level_color(0, 2), "--"), ("after", plots.level_color(1, 3), "-"))
+    for (left, right), head in zip(axes, heads):
+        for name, color, dash in styles:
+            for number, values in enumerate(result.numbers(f"singular_values_{name}", head=head)):
+                relative = values / values[0]
+                label = f"{name} training" if number == 0 else None
+                left.hist(relative.numpy(), bins=40, range=(0, 1), histtype="step", linestyle=dash,
+                          linewidth=1.6, edgecolor=color, label=label)  # fmt: skip
+                right.plot(range(1, len(relative) + 1), relative, dash, color=color, label=label)
+        left.axvline(0.1, **plots.REFERENCE)
+        right.axhline(0.1, **plots.REFERENCE)
+        kind = {"single": "a single output", "difference": "difference of two outputs"}[head]
+        left.set(yscale="log", xlabel="singular value / largest", ylabel="count", title=kind)
+        right.set(xscale="log", yscale="log", xlabel="index", ylabel="singular value / largest",
+                  ylim=(1e-4, 1.3))  # fmt: skip
+        left.legend()
+    return fig
+
+
+def draw_figure5(result: Result) -> Figure:
+    """Errors and distance along gradient descent, and the losses at the two iterations."""
+    config = result["config"]
+    base = {key: config[key] for key in figure5.SWEEPS} | {"noise": "offset"}
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3.4))
+    iterations = result.numbers("iteration", **base)[0] + 1
+    for key, label, style in (
+        ("error_given", "given labels", plots.NOISY), ("error_true", "true labels", plots.TRUE)
+    ):  # fmt: skip
+        plots.band(axes[0], iterations, result.numbers(key, **base), label, **plots.line(style))
+    flipped = result.numbers("flipped", **base).mean().item()
+    axes[0].axhline(flipped, label="share flipped", **plots.REFERENCE)
+    axes[0].set(xscale="log", xlabel="iteration + 1", ylabel="training error", ylim=(0, None))
+    axes[0].legend()
+    for ax, name, iteration in zip(axes[1:], ("early", "late"), (config["early"], config["iterations"])):
+        groups = [result.numbers(f"{group}_{name}", **base) for group in ("clean", "flipped")]
+        _loss_shares(ax, *groups, figure5.TOP_LOSS)
+        ax.set(title=f"iteration {iteration:,}", xlabel="loss of a sample", ylabel="share of its group")
+    axes[1].legend()
+    return fig
+
+
+def draw_figure5_sweeps(result: Result) -> Figure:
+    """Error against the truth at the two iterations, while one size of the setting changes."""
+    config = result["config"]
+    base = {key: config[key] for key in figure5.SWEEPS} | {"noise": "offset"}
+    names = {
+        "corruption_rate": "corruption rate, ρ", "hidden_units": "hidden units, k",
+        "input_noise": "radius, ε₀", "clusters": "clusters and classes, K",
+    }  # fmt: skip
+    fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey=True)
+    for ax, (key, values) in zip(axes.flat, figure5.SWEEPS.items()):
+        x = sorted({*values, base[key]})
+        for column, label, style in ((None, "stopped early", plots.TRUE), (-1, "last iteration", plots.NOISY)):
+            runs = []
+            for value in x:
+                cells = result.select(**{**base, key: value})
+                at = [_index(c, config["early"]) if column is None else -1 for c in cells]
+                runs.append(torch.tensor([c["error_true"][i] for c, i in zip(cells, at)]))
+            middle = torch.stack([r.mean() for r in runs])
+            spread = torch.stack([torch.stack([r.min(), r.max()]) for r in runs])
+            ax.plot(x, middle, label=label, markersize=5, **style)
+            ax.fill_between(x, *spread.T, color=style["color"], alpha=0.2, lw=0)
+        ax.set(xlabel=names[key])
+        if key == "hidden_units":
+            ax.set(xscale="log")
+    axes[0, 0].set(ylim=(0, None))
+    for ax in axes[:, 0]:
+        ax.set(ylabel="error against the truth")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _index(cell: dict[str, Any], iteration: int) -> int:
+    return cell["iteration"].index(iteration)
+
+
+DRAW: dict[str, dict[str, Callable[[Result], Figure]]] = {
+    "fig1": {"": draw_figure1},
+    "fig3": {"": draw_figure3},
+    "fig4ab": {"": draw_figure4ab},
+    "fig4c": {"": draw_figure4c},
+    "fig5": {"": draw_figure5, "-sweeps": draw_figure5_sweeps},
+}
+
+
+def save(path: Path) -> list[Path]:
+    """Draw a result file beside itself, as SVG; returns the pictures' paths."""
+    result = Result(path, read_json(path))
+    stem, pictures = path.name.split(".json")[0], []
+    with plt.style.context(Path(__file__).with_name("book.mplstyle")):
+        for suffix, draw in DRAW[result["experiment"]].items():
+            pictures.append(path.with_name(f"{stem}{suffix}.svg"))
+            fig = draw(result)
+            fig.savefig(pictures[-1])
+            plt.close(fig)
+    return pictures
