@@ -48,7 +48,8 @@ def source_key(root: Path) -> str:
     """Hash everything outside a chapter that can change what the chapter prints."""
     digest = hashlib.sha256(os.environ.get("EARLYSTOP_SCALE", "quick").encode())
     sources = sorted(path for path in (root / "src").rglob("*") if path.suffix in (".py", ".mplstyle"))
-    for path in [*sources, root / "requirements.txt"]:
+    results = sorted((root / "book" / "results").glob("*.json*"))
+    for path in [*sources, *results, root / "requirements.txt"]:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 from earlystop.experiments import EXPERIMENTS
@@ -36,10 +37,11 @@ def parser() -> argparse.ArgumentParser:
 def list_experiments() -> None:
     """Print every experiment with its sizes at each scale."""
     for name, experiment in EXPERIMENTS.items():
-        print(f"{name:8}{experiment.title}")
-        for doc, *values in experiment.config.rows():
-            key = next(k for k, f in experiment.config.__dataclass_fields__.items() if f.metadata["doc"] == doc)
-            print(f"    {key:18}" + "".join(f"{_short(value):28}" for value in values))
+        print(f"\n{name}: {experiment.title}")
+        print(f"    {'':18}" + "".join(f"{scale:28}" for scale in SCALES))
+        for size in fields(experiment.config):
+            values = size.metadata["scales"].values()
+            print(f"    {size.name:18}" + "".join(f"{_short(value):28}" for value in values))
 
 
 def _short(value: object) -> str:
@@ -70,6 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     scale = " ".join([arguments.scale, *changes])
     where = f"{device().type}, {precision()}"
+    if device().type == "mps" and "fig4c" in arguments.experiments:
+        raise ValueError("fig4c needs float64, which an Apple GPU lacks: use --device cpu")
     for name in arguments.experiments:
         kind = EXPERIMENTS[name].config
         config = kind.at(arguments.scale, **dict(change.split("=", 1) for change in changes))

@@ -38,11 +38,11 @@ SWEEPS = {
     "input_noise": (0.05, 0.1, 0.2, 0.3, 0.7),
     "clusters": (3, 4, 6, 8),
 }
-SWEEP_SHARE = 0.1  # of the seeds, for every setting of a sweep
+SWEEP_SHARE = 0.05  # of the seeds, for every setting of a sweep
 
 
 def figure5_cells(config: Figure5) -> list[Cell]:
-    """Every seed at the paper's setting, and a tenth of the seeds for each change of it.
+    """Every seed at the paper's setting, and a twentieth of the seeds for each change of it.
 
     `noise` is the recipe for the inputs, "offset" the paper's.
     """

@@ -1,0 +1,157 @@
+"""The stored results: whole, honest about their scale, small, and current or marked as stale."""
+
+import copy
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from earlystop import figures
+from earlystop.experiments import EXPERIMENTS
+from earlystop.provenance import code_hashes
+from earlystop.store import SCHEMA, StoreError, read_json, write_json
+from earlystop.sweep import data_hashes
+
+FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
+PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
+RESULTS = {path.name: figures.Result(path, read_json(path)) for path in PATHS}
+each = pytest.mark.parametrize("name", RESULTS)
+
+
+def test_every_experiment_has_one_result():
+    """Several files of one experiment would leave the reader guessing which one is shown."""
+    assert sorted(result["experiment"] for result in RESULTS.values()) == sorted(EXPERIMENTS)
+
+
+def test_all_results_together_are_small():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5e6
+
+
+@each
+def test_a_result_says_where_it_comes_from(name):
+    result = RESULTS[name]
+    assert result["schema"] == SCHEMA and len(result["cells"]) > 0
+    for run in result["runs"]:
+        assert {"device", "precision", "threads", "together", "versions"} <= run.keys()
+        assert run["seconds"] > 0 and run["peak memory in GB"] > 0
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", run["started"])
+        assert {"Python", "torch", "numpy"} <= run["versions"].keys()
+    assert sum(run["cells"] for run in result["runs"]) == len(result["cells"])
+
+
+@each
+def test_a_result_has_the_configuration_of_its_scale_and_all_of_its_cells(name):
+    result = RESULTS[name]
+    experiment = EXPERIMENTS[result["experiment"]]
+    scale, *changes = result["scale"].split()
+    config = experiment.config.at(scale, **dict(change.split("=", 1) for change in changes))
+    stored = {k: tuple(v) if isinstance(v, list) else v for k, v in result["config"].items()}
+    assert vars(config) == stored
+    asked = experiment.cells(config)
+    assert [{key: cell[key] for key in asked[0]} for cell in result["cells"]] == asked
+    assert result["data"] == data_hashes(config)
+
+
+@each
+def test_a_result_is_drawn_and_credited(name):
+    result = RESULTS[name]
+    for draw in figures.DRAW[result["experiment"]].values():
+        figure = draw(result)
+        axes = figure.get_axes()
+        assert axes and all(ax.has_data() for ax in axes)
+        assert all(any(getattr(ax, f"get_{side}label")() for ax in axes) for side in "xy")
+        plt.close(figure)
+    text = figures.credit(result)
+    assert ("These are the paper's sizes" in text) == (not result.differences)
+    assert result.command in text and result["runs"][0]["device"] in text
+
+
+@each
+def test_the_code_of_a_result_has_not_changed_since(name):
+    if stale := RESULTS[name].stale:
+        pytest.xfail(f"{name} is stale: {', '.join(stale)} changed, run {RESULTS[name].command}")
+
+
+# ------------------------------------------------------------- files that are not in the book
+
+
+def changed(result, **top):
+    content = copy.deepcopy(result.content)
+    return figures.Result(result.path, content | top)
+
+
+@pytest.fixture
+def result():
+    return next(iter(RESULTS.values()))
+
+
+def test_changed_code_makes_a_result_stale_and_names_the_file(result):
+    now = code_hashes(EXPERIMENTS[result["experiment"]].module)
+    assert changed(result, code=now).stale == []
+    old = changed(result, code=now | {"scale.py": "0" * 12})
+    assert old.stale == ["scale.py"] and "**Stale:** scale.py" in figures.credit(old)
+    assert changed(result, code=now | {"gone.py": "0" * 12}).stale == ["gone.py"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_only_the_papers_sizes_count_as_the_papers(name):
+    kind = EXPERIMENTS[name].config
+
+    def stored(**changes):
+        config = vars(kind.at("paper")) | changes
+        listed = {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}
+        return figures.Result(Path("x"), {"experiment": name, "config": listed})
+
+    assert stored().differences == {}
+    assert stored(seeds=1).differences == {}  # the paper does not say how many
+    size = {"fig4c": "samples", "fig5": "samples"}.get(name, "train_size")
+    assert stored(**{size: 7}).differences == {size: (7, getattr(kind.at("paper"), size))}
+    if name != "fig5":
+        quick = vars(kind.at("quick"))
+        assert "data" in stored(**quick).differences
+
+
+def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):
+    name = result["experiment"]
+    for file, scale, finished in (
+        ("quick", "quick", "2"), ("paper", "paper", "1"), ("paper-x", "paper seeds=1", "3"),
+        ("colab", "colab", "4"),
+    ):  # fmt: skip
+        config = {k: v for k, v in vars(EXPERIMENTS[name].config.at(scale.split()[0])).items()}
+        content = result.content | {"scale": scale, "finished": finished, "config": config}
+        write_json(tmp_path / f"{name}-{file}.json", content)
+    assert figures.load(name, tmp_path).path.name == f"{name}-paper.json"
+    with pytest.raises(StoreError, match="python -m earlystop run"):
+        figures.load("fig1" if name != "fig1" else "fig3", tmp_path)
+
+
+def test_the_folder_of_results_is_found_from_anywhere_in_the_book(tmp_path):
+    (tmp_path / "book" / "results").mkdir(parents=True)
+    (tmp_path / "notebooks" / "deep").mkdir(parents=True)
+    for start in ("", "book", "notebooks/deep"):
+        assert figures.folder(tmp_path / start) == tmp_path.resolve() / "book" / "results"
+    with pytest.raises(StoreError, match="open this in a copy of the book"):
+        figures.folder(Path("/"))
+
+
+def test_a_rule_stops_where_its_own_labels_say():
+    cell = {
+        "epoch": [0, 1, 2, 3, 5],
+        "validation": [0.9, 0.1, 0.5, 0.8, 0.8],
+        "noisy_validation": [0.1, 0.3, 0.7, 0.2, 0.1],
+    }
+    config = {"train_size": 5000, "batch_size": 100}  # 50 steps an epoch
+    stops = {rule: figures.stop_at(cell, rule, config) for rule in figures.STOPS}
+    assert stops == {"validation": 3, "noisy_validation": 2, "fixed": 3}
+    assert figures.stop_at(cell, "fixed", config | {"train_size": 100_000}) == 1
+
+
+def test_numbers_and_levels_of_a_sweep():
+    cells = [{"seed": s, "rate": r, "curve": [s, r]} for r in (0.5, 0.1) for s in (0, 1)]
+    one = figures.Result(Path("x.json"), {"cells": cells})
+    np.testing.assert_allclose(one.numbers("curve", rate=0.1), [[0, 0.1], [1, 0.1]])
+    assert one.levels("rate") == [0.5, 0.1] and len(one.select(seed=1)) == 2
+    with pytest.raises(StoreError, match=r"no cell with \{'rate': 0.2\}"):
+        one.select(rate=0.2)
