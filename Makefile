@@ -3,11 +3,12 @@ TORCH_INDEX ?=
 # Enough of the real data to see that everything works, in minutes on two cores.
 REAL_SCALE ?= colab train_size=2000 validation_size=400 test_size=1000 epochs=3 batch_size=32 \
   widths=32,64,128 corruption_rates=0,0.3,0.5 samples=400
+TINY := --set train_size=256 --set epochs=2 --set corruption_rates=0,0.5
 PORT ?= 8000
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help book test serve notebooks check-site real-data clean
+.PHONY: help book test serve notebooks check-site real-data experiments clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,12 @@ real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _b
 	for name in 04_mnist 05_cifar10 06_jacobian; do \
 	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
+	done
+
+experiments: $(STAMP) ## run every experiment at the paper's scale with tiny sizes into _build/experiments
+	for run in "fig1 $(TINY) --set widths=4,8,16 --set losses=least_squares,cross_entropy" "fig3 $(TINY) --set widths=4,8,16" \
+	  "fig4ab $(TINY) --set width=4" "fig4c --set samples=96 --set epochs=2 --set width=4" "fig5 --set iterations=100"; do \
+	  TQDM_DISABLE=1 $(BIN)/python -m earlystop run $$run --scale paper --seeds 1 --out _build/experiments || exit 1; \
 	done
 
 clean: ## remove everything that was built, keep the environment

@@ -28,6 +28,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--precision", default="auto", choices=PRECISIONS)
     run.add_argument("--out", type=Path, default=Path("results"), help="folder (default: results)")
     run.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
+    run.add_argument("--together", type=int, metavar="N",
+                     help="runs in one batch (default: 1 on a CPU, 40 on a GPU)")  # fmt: skip
+    run.add_argument("--save-every", type=float, default=60, metavar="SECONDS",
+                     help="how often an unfinished run is saved (default: 60)")  # fmt: skip
     run.add_argument("--engine", default="local", choices=("local", "dask"))
     run.add_argument("--address", help="the scheduler of a dask cluster, such as tcp://host:8786")
     run.add_argument("--yes", action="store_true", help="do not measure the cost first")
@@ -56,8 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
     unknown = [name for name in arguments.experiments if name not in EXPERIMENTS]
     if unknown:
         raise ValueError(f"there is no experiment {unknown[0]!r}: use {', '.join(EXPERIMENTS)}")
-    if arguments.jobs is not None and arguments.jobs < 1:
-        raise ValueError(f"--jobs is {arguments.jobs}, should be 1 or more")
+    for option in ("jobs", "together"):
+        number = getattr(arguments, option)
+        if number is not None and number < 1:
+            raise ValueError(f"--{option} is {number}, should be 1 or more")
     if (arguments.engine == "dask") != (arguments.address is not None):
         raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
     changes = list(arguments.set)
@@ -78,14 +84,14 @@ def run(arguments: argparse.Namespace) -> None:
         kind = EXPERIMENTS[name].config
         config = kind.at(arguments.scale, **dict(change.split("=", 1) for change in changes))
         print(f"{EXPERIMENTS[name].title}\n{scale} on {where}")
-        jobs = arguments.jobs or (1 if device().type != "cpu" else os.cpu_count() or 1)
         if not arguments.yes:
-            seconds = sweep.estimate(name, config, jobs)
+            seconds = sweep.estimate(name, config, arguments.jobs)
             print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")
         start = time.perf_counter()
         path = sweep.run(
             name, config, scale, arguments.out,
             jobs=arguments.jobs, engine=arguments.engine, address=arguments.address,
+            together=arguments.together, save_every=arguments.save_every,
         )  # fmt: skip
         print(f"{path} after {duration(time.perf_counter() - start)}")
         print("\n".join(map(str, figures.save(path))))

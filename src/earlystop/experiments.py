@@ -16,6 +16,7 @@ from earlystop.figure4 import (
 )
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
 from earlystop.scale import Cell, Sized
+from earlystop.training import measured
 
 __all__ = [
     "EXPERIMENTS", "Experiment",
@@ -30,8 +31,8 @@ class Experiment:
     """One figure of the paper: its sizes, the cells of its sweep, and how they are computed.
 
     `together` names the keys that cells must share to be computed as one batch. `work` is what
-    a cell costs at a configuration, in any unit: from the time of `trial`, a smaller
-    configuration, follows that of the whole.
+    a cell costs at a configuration, in any unit: from the times of `trials`, two smaller
+    configurations, follows that of the whole.
     """
 
     title: str
@@ -42,21 +43,15 @@ class Experiment:
     sweep: tuple[str, ...]  # sizes that list the cells: they do not change what a cell is
     together: tuple[str, ...]
     work: Callable[[Sized], float]
-    trial: dict[str, int]
+    trials: tuple[dict[str, int], dict[str, int]]
 
 
 def _training_work(config: Sized) -> float:
     """Images that pass forward and back in a training, those only evaluated counted a third."""
     evaluated = config.train_size + getattr(config, "validation_size", 0)
     evaluated += getattr(config, "test_size", 0)
-    measured = sum(map(lambda e: _measured(e, config.epochs), range(config.epochs + 1)))
-    return config.epochs * config.train_size + measured * evaluated / 3
-
-
-def _measured(epoch: int, last: int) -> bool:
-    from earlystop.training import measured
-
-    return measured(epoch, last)
+    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
+    return config.epochs * config.train_size + times * evaluated / 3
 
 
 def _spectrum_work(config: Figure4c) -> float:
@@ -66,35 +61,37 @@ def _spectrum_work(config: Figure4c) -> float:
     return config.epochs * gradients + 2 * (3 * gradients + n**2 * parameters + 25 * n**3)
 
 
+SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}
+
 EXPERIMENTS = {
     "fig1": Experiment(
         "Figure 1: accuracy against corruption, trained long and stopped early",
         "figure1", Figure1, figure1.figure1_cells, figure1.figure1_runs,
         ("corruption_rates", "losses", "seeds"), ("loss",), _training_work,
-        {"train_size": 1024, "validation_size": 10, "test_size": 10},
+        ({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     ),
     "fig3": Experiment(
         "Figure 3: accuracy and loss against the distance from initialization",
         "figure1", Figure3, figure1.figure3_cells, figure1.figure3_runs,
         ("corruption_rates", "seeds"), (), _training_work,
-        {"train_size": 1024},
+        ({"train_size": 512, "epochs": 1}, {"train_size": 512, "epochs": 3}),
     ),
     "fig4ab": Experiment(
         "Figure 4a, b: losses of clean and of flipped samples",
         "figure4", Figure4ab, figure4.figure4ab_cells, figure4.figure4ab_runs,
         ("corruption_rates", "seeds"), (), _training_work,
-        {"train_size": 1024, "validation_size": 10, "test_size": 10},
+        ({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     ),
     "fig4c": Experiment(
         "Figure 4c: singular values of the Jacobian",
         "figure4", Figure4c, figure4.figure4c_cells, figure4.figure4c_runs,
         ("heads", "seeds"), ("head", "seed"), _spectrum_work,
-        {"samples": 500},
+        ({"samples": 128, "epochs": 1}, {"samples": 512, "epochs": 1}),
     ),
     "fig5": Experiment(
         "Figure 5: iterates of gradient descent on two clusters, and sweeps over ρ, ε₀, k, K",
         "figure5", Figure5, figure5.figure5_cells, figure5.figure5_runs,
         ("seeds",), ("hidden_units", "clusters"), lambda config: config.iterations,
-        {"iterations": 400},
+        ({"iterations": 200}, {"iterations": 400}),
     ),
 }  # fmt: skip

@@ -320,6 +320,7 @@ def draw_figure5_sweeps(result: Result) -> Figure:
         "corruption_rate": "corruption rate, ρ", "hidden_units": "hidden units, k",
         "input_noise": "radius, ε₀", "clusters": "clusters and classes, K",
     }  # fmt: skip
+    early = min(config["early"], config["iterations"])
     fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey=True)
     for ax, (key, values) in zip(axes.flat, figure5.SWEEPS.items()):
         x = sorted({*values, base[key]})
@@ -327,7 +328,7 @@ def draw_figure5_sweeps(result: Result) -> Figure:
             runs = []
             for value in x:
                 cells = result.select(**{**base, key: value})
-                at = [_index(c, config["early"]) if column is None else -1 for c in cells]
+                at = [_index(c, early) if column is None else -1 for c in cells]
                 runs.append(torch.tensor([c["error_true"][i] for c, i in zip(cells, at)]))
             middle = torch.stack([r.mean() for r in runs])
             spread = torch.stack([torch.stack([r.min(), r.max()]) for r in runs])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import resource
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import psutil
 import torch
 
 from earlystop.experiments import EXPERIMENTS, Experiment
@@ -35,14 +35,17 @@ def run(
     jobs: int | None = None,
     engine: str = "local",
     address: str | None = None,
+    together: int | None = None,
+    save_every: float = 60.0,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
 
     Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
-    way goes on where it was, and one with more seeds or levels computes only those. `jobs`
-    processes work side by side (default: one a core, one for a GPU); with `engine="dask"` the
-    workers of the cluster at `address` do. Returns the file's path. Raises `StoreError` on files
+    way goes on where it was, and one with more seeds or levels computes only those. `together`
+    cells make a batch (default: one on a CPU, all on a GPU), and `jobs` processes work side by side (default: one a core, one for a GPU); with `engine="dask"` the
+    workers of the cluster at `address` do. A run is saved every `save_every` seconds, at the end of
+    an epoch. Returns the file's path. Raises `StoreError` on files
     that cannot be written or read.
     """
     experiment = EXPERIMENTS[name]
@@ -52,24 +55,49 @@ def run(
     missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
     write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
 
-    on_gpu = device().type != "cpu"
-    jobs = jobs or (1 if on_gpu else os.cpu_count() or 1)
-    jobs = max(1, min(jobs, len(missing)))
-    groups = grouped(missing, experiment, TOGETHER_ON_GPU if on_gpu else 1)
+    jobs, size = side_by_side(name, config, jobs, together)
+    groups = grouped(missing, experiment, size)
     settings = {
-        "EARLYSTOP_DEVICE": device().type,
+        "EARLYSTOP_DEVICE": device().type if engine == "local" else "auto",
         "EARLYSTOP_PRECISION": precision(),
-        "threads": max(1, (os.cpu_count() or 1) // jobs) if engine == "local" else None,
+        "TQDM_DISABLE": "1" if jobs > 1 or engine != "local" else os.environ.get("TQDM_DISABLE", ""),
+        "threads": threads(jobs) if engine == "local" else None,
+        "save_every": save_every,
     }
     if missing:
         say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(groups)} to go")
     work = [joblib.delayed(run_group)(name, config, group, settings, parts, digest(common)) for group in groups]
-    with workers(engine, address, jobs) as parallel:
+    with workers(engine, address, min(jobs, max(1, len(groups)))) as parallel:
         for done in progress(parallel(work), "groups of cells", total=len(work)):
             for cell, values, how in done:
                 content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
                 write_json(paths[key_of(cell)], content)
     return assemble(name, config, scale, out, [paths[key_of(cell)] for cell in cells], common)
+
+
+def side_by_side(
+    name: str, config: Sized, jobs: int | None, together: int | None = None
+) -> tuple[int, int]:
+    """How many processes, and how many cells in one batch.
+
+    It depends on the whole sweep and not on what is still missing: the threads of a process,
+    and so its rounding, stay the same when a sweep goes on.
+    """
+    experiment, on_cpu = EXPERIMENTS[name], device().type == "cpu"
+    size = together or (1 if on_cpu else TOGETHER_ON_GPU)
+    most = len(grouped(experiment.cells(config), experiment, size))
+    return min(jobs or (cores() if on_cpu else 1), most), size
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(jobs: int) -> int:
+    """Threads of each of `jobs` processes: an even share of the cores, or `OMP_NUM_THREADS`."""
+    share = max(1, cores() // jobs)
+    return min(share, int(os.environ.get("OMP_NUM_THREADS") or share))
 
 
 def identity(name: str, config: Sized) -> dict[str, Any]:
@@ -107,12 +135,13 @@ def run_group(
     name: str, config: Sized, cells: list[Cell], settings: dict, parts: Path, common: str
 ) -> list[tuple[Cell, dict, dict]]:
     """Compute some cells in this process; each with its values and how they were computed."""
-    threads = settings["threads"]
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
-    if threads:
-        torch.set_num_threads(threads)
+    if settings["threads"]:
+        torch.set_num_threads(settings["threads"])
+    torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
-    checkpoint = Checkpoint(parts / f"{name}-{own}.checkpoint", own)
+    folder = parts / f"{name}-{own}.checkpoint"
+    checkpoint = Checkpoint(folder, own, settings["save_every"])
     started, start = now(), time.perf_counter()
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -135,6 +164,10 @@ def peak_memory() -> float:
     """Largest memory of this process so far, of the GPU where there is one, in GB."""
     if device().type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 1e9
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
@@ -202,20 +235,21 @@ def _cost(runs: list[dict]) -> dict[str, Any]:
     }
 
 
-def estimate(name: str, config: Sized, jobs: int = 1) -> float:
+def estimate(name: str, config: Sized, jobs: int | None = None) -> float:
     """Seconds that all cells will take, from two small runs of the first group of cells."""
     experiment = EXPERIMENTS[name]
-    cells = grouped(experiment.cells(config), experiment, 1 if device().type == "cpu" else 8)
-    trial = {k: min(v, getattr(config, k)) for k, v in experiment.trial.items()}
-    if hasattr(config, "epochs"):
-        trial["epochs"] = min(2, config.epochs)
-    large = dataclasses.replace(config, **trial)
-    key = "epochs" if trial.get("epochs") == 2 else next(iter(experiment.trial))
-    small = dataclasses.replace(large, **{key: max(1, trial[key] // 2)})
-    group, seconds = cells[0], []
+    jobs, size = side_by_side(name, config, jobs)
+    groups = grouped(experiment.cells(config), experiment, size)
+    torch.set_num_threads(threads(jobs))
+    small, large = (
+        dataclasses.replace(config, **{k: min(v, getattr(config, k)) for k, v in trial.items()})
+        for trial in experiment.trials
+    )
+    seconds = []
     for one in (small, small, large):  # the first is a warm-up
         start = time.perf_counter()
-        experiment.runs(one, group)
+        experiment.runs(one, groups[0])
         seconds.append(time.perf_counter() - start)
-    rate = max(seconds[2] - seconds[1], 1e-3) / (experiment.work(large) - experiment.work(small))
-    return rate * experiment.work(config) * len(cells) / jobs
+    more_work = experiment.work(large) - experiment.work(small)
+    rate = max(seconds[2] - seconds[1], 1e-3) / more_work if more_work else 0.0
+    return rate * experiment.work(config) * len(groups) / jobs
