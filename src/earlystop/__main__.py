@@ -30,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
     run.add_argument("--together", type=int, metavar="N",
                      help="runs in one batch (default: 1 on a CPU, 40 on a GPU)")  # fmt: skip
+    run.add_argument("--memory", type=float, default=12, metavar="GB",
+                     help="for the spectrum of a Jacobian, at least 6 (default: 12)")  # fmt: skip
     run.add_argument("--save-every", type=float, default=60, metavar="SECONDS",
                      help="how often an unfinished run is saved (default: 60)")  # fmt: skip
     run.add_argument("--engine", default="local", choices=("local", "dask"))
@@ -92,6 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
             name, config, scale, arguments.out,
             jobs=arguments.jobs, engine=arguments.engine, address=arguments.address,
             together=arguments.together, save_every=arguments.save_every,
+            memory=arguments.memory,
         )  # fmt: skip
         print(f"{path} after {duration(time.perf_counter() - start)}")
         print("\n".join(map(str, figures.save(path))))

@@ -73,6 +73,8 @@ class Result:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
         options = "".join(f" --set {change}" for change in changes)
+        if any(r["precision"] == "bfloat16" and r["device"].startswith("cpu") for r in self["runs"]):
+            options += " --precision bfloat16"  # not the default there
         return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
 
 

@@ -14,6 +14,7 @@ import joblib
 import psutil
 import torch
 
+from earlystop import jacobian
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.images import HUB
 from earlystop.page import progress
@@ -23,6 +24,7 @@ from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, w
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
+BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
 SAME = ("device", "precision", "threads", "together", "versions")  # in which runs differ
 
 
@@ -37,6 +39,7 @@ def run(
     address: str | None = None,
     together: int | None = None,
     save_every: float = 60.0,
+    memory: float = 12.0,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
@@ -45,7 +48,7 @@ def run(
     way goes on where it was, and one with more seeds or levels computes only those. `together`
     cells make a batch (default: one on a CPU, all on a GPU), and `jobs` processes work side by side (default: one a core, one for a GPU); with `engine="dask"` the
     workers of the cluster at `address` do. A run is saved every `save_every` seconds, at the end of
-    an epoch. Returns the file's path. Raises `StoreError` on files
+    an epoch. A spectrum takes at most `memory` GB. Returns the file's path. Raises `StoreError` on files
     that cannot be written or read.
     """
     experiment = EXPERIMENTS[name]
@@ -63,6 +66,7 @@ def run(
         "TQDM_DISABLE": "1" if jobs > 1 or engine != "local" else os.environ.get("TQDM_DISABLE", ""),
         "threads": threads(jobs) if engine == "local" else None,
         "save_every": save_every,
+        "jacobian_bytes": max(1.0, memory - BESIDE_JACOBIAN) * 1e9,
     }
     if missing:
         say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(groups)} to go")
@@ -138,6 +142,7 @@ def run_group(
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
+    jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
     folder = parts / f"{name}-{own}.checkpoint"
