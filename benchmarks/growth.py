@@ -47,9 +47,9 @@ def runs(models: int, data: str, train_size: int) -> Callable[[], Any]:
 
 
 def exponent(points: Sequence[dict[str, Any]]) -> float:
-    """Slope of log seconds over log size by least squares; NaN for a single size."""
+    """Slope of log seconds over log size by least squares; 0 for a single size."""
     xs, ys = ([math.log(p[key]) for p in points] for key in ("x", "median"))
-    return statistics.linear_regression(xs, ys).slope if len(set(xs)) > 1 else math.nan
+    return statistics.linear_regression(xs, ys).slope if len(set(xs)) > 1 else 0.0
 
 
 def series(

@@ -188,8 +188,12 @@ def full_size(n: int) -> list[dict]:
     model = resnet(config.depth, inputs.shape[1], config.width, 1).to(device())
     calibrate(model, inputs)
     rows, found = [], {}
+
+    def gram() -> None:
+        found["gram"] = model_gram(model, inputs, first, limit=7e9)
+
     stages = {
-        "gradients and J Jᵀ": lambda: found.update(gram=model_gram(model, inputs, first)),
+        "gradients and J Jᵀ": gram,
         "eigenvalues": lambda: torch.linalg.eigvalsh(found["gram"]),
         "eigenvalues and eigenvectors": lambda: torch.linalg.eigh(found["gram"]),
     }

@@ -4,7 +4,8 @@ import os
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
-os.environ.pop("EARLYSTOP_SCALE", None)
+for name in ("EARLYSTOP_SCALE", "EARLYSTOP_DEVICE", "EARLYSTOP_PRECISION"):
+    os.environ.pop(name, None)
 
 import pytest
 import torch

@@ -3,12 +3,14 @@
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy import special
 
+from earlystop.data import around_centers
 from earlystop.descent import (
     DivergenceError,
     gradient,
@@ -16,8 +18,14 @@ from earlystop.descent import (
     largest_stable_step,
     loss,
 )
-from earlystop.experiments import Figure5, figure5_data, figure5_run
-from earlystop.metrics import error_rate
+from earlystop.figure5 import (
+    Figure5,
+    figure5_cells,
+    figure5_data,
+    figure5_run,
+    figure5_runs,
+)
+from earlystop.metrics import auroc, error_rate, split_losses
 from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
 
 K, D, N = 16, 5, 12
@@ -120,6 +128,32 @@ def test_no_iterations_return_the_start():
     torch.testing.assert_close(run.outputs[0], torch.erf(x @ start.T) @ V)
 
 
+@named
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_several_runs_descend_together_as_each_by_itself(phi, ridge):
+    problems = [problem(seed) for seed in range(3)]
+    run = dict(step_size=0.1, iterations=60, activation=phi, ridge=ridge)
+    together = gradient_descent(*map(torch.stack, zip(*problems)), **run)
+    assert together.outputs.shape == (61, 3, N) and together.distance.shape == (61, 3)
+    for i, one in enumerate(problems):
+        alone = gradient_descent(*one, **run)
+        close = dict(rtol=0, atol=1e-10)
+        torch.testing.assert_close(together.outputs[:, i], alone.outputs, **close)
+        torch.testing.assert_close(together.distance[:, i], alone.distance, **close)
+        torch.testing.assert_close(together.weights[i], alone.weights, **close)
+
+
+def test_one_diverging_run_among_several_is_refused_with_a_step_that_suits_all():
+    problems = [problem(seed) for seed in range(3)]
+    problems[1] = (problems[1][0], 10 * problems[1][1], problems[1][2])
+    phi = GAUSSIAN_SOFTPLUS
+    limits = [largest_stable_step(start, x, phi) for start, x, _ in problems]
+    assert min(limits) == limits[1] < min(limits[0], limits[2]) / 20
+    run = dict(step_size=0.5 * min(limits[0], limits[2]), iterations=400, activation=phi)
+    with pytest.raises(DivergenceError, match=f"about {limits[1]:.4g}"):
+        gradient_descent(*map(torch.stack, zip(*problems)), **run)
+
+
 # ------------------------------------------------------------------------ steps that are too large
 
 
@@ -169,6 +203,7 @@ def test_divergence_error_is_a_value_error():
         (dict(weights=torch.zeros(K, D + 1)), f"R\\^{D + 1}, but inputs are in R\\^{D}"),
         (dict(labels=torch.zeros(N - 1)), f"{N} inputs but labels of shape \\({N - 1},\\)"),
         (dict(labels=torch.zeros(N, 1)), f"labels of shape \\({N}, 1\\)"),
+        (dict(weights=torch.zeros(2, K, D)), r"weights for \(2,\) runs, but inputs for \(\)"),
         (dict(weights=torch.full((K, D), math.nan)), "weights contain NaN"),
         (dict(inputs=torch.full((N, D), math.inf)), "inputs contain NaN or infinity"),
         (dict(labels=torch.full((N,), math.nan)), "labels contain NaN"),
@@ -245,3 +280,66 @@ def test_figure_5_draws_its_weights_independently_of_its_data():
         rows = run.weights / run.weights.norm(dim=1, keepdim=True)
         # Of 402,000 random cosines in R^20 the largest exceeds 0.95 with chance 2e-5.
         assert (rows @ directions.T).abs().max() < 0.95
+
+
+def test_figure_5_sweeps_one_size_at_a_time_around_the_setting_of_the_paper():
+    config = Figure5.at("paper")
+    cells = figure5_cells(config)
+    base = {"corruption_rate": 0.3, "hidden_units": 1000, "input_noise": 0.5, "clusters": 2}
+    paper = [c for c in cells if c["noise"] == "offset" and base.items() <= c.items()]
+    assert [cell["seed"] for cell in paper] == list(range(100))
+    others = [cell for cell in cells if cell not in paper]
+    changed = [[key for key in (*base, "noise") if c[key] != {**base, "noise": "offset"}[key]]
+               for c in others]  # fmt: skip
+    assert all(len(keys) == 1 for keys in changed)
+    assert {keys[0] for keys in changed} == {*base, "noise"}
+    assert all(cells.count(cell) == 1 for cell in others)
+    fewer = figure5_cells(Figure5.at("paper", seeds=2))
+    assert all(cell in cells for cell in fewer) and len(fewer) < len(cells)
+
+
+def test_the_cells_of_figure_5_run_together_as_each_by_itself():
+    config = Figure5.at("quick", iterations=120, hidden_units=100)
+    base = {"corruption_rate": 0.3, "hidden_units": 100, "input_noise": 0.5, "clusters": 2,
+            "noise": "offset"}  # fmt: skip
+    changes = [{"seed": 0}, {"seed": 1}, {"seed": 0, "corruption_rate": 0.6},
+               {"seed": 0, "input_noise": 0.1}, {"seed": 0, "noise": "shell"}]  # fmt: skip
+    cells = [base | change for change in changes]
+    together = figure5_runs(config, cells)
+    alone = [figure5_runs(config, [cell])[0] for cell in cells]
+    for one, other in zip(together, alone):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            first, second = torch.as_tensor(value), torch.as_tensor(other[key])
+            torch.testing.assert_close(first, second, rtol=1e-3, atol=0.006)  # one sample in 400
+    curves = [one["distance"].tolist() for one in alone]
+    assert all(curves[i] != pytest.approx(curves[0], rel=0.01) for i in range(1, 5))
+
+
+def test_the_numbers_of_figure_5_are_those_of_its_run():
+    config = Figure5.at("quick", iterations=300, hidden_units=100, early=40)
+    base = {"corruption_rate": 0.3, "hidden_units": 100, "input_noise": 0.5, "clusters": 2}
+    (one,) = figure5_runs(config, [base | {"noise": "offset", "seed": 3}])
+    data, run = figure5_run(config, 3)
+    points = one["iteration"].tolist()
+    assert points[0] == 0 and points[-1] == 300 and 40 in points
+    torch.testing.assert_close(one["distance"], run.distance[points])
+    outputs = run.outputs[points].numpy()
+    for key, labels in (("error_true", data.clean_labels), ("error_given", data.labels)):
+        expected = ((outputs > 0.5) != labels.numpy().astype(bool)).mean(axis=1)
+        np.testing.assert_allclose(one[key], expected, atol=1e-6)
+    assert one["flipped"] == data.flipped.float().mean()
+    for name, tau in (("early", 40), ("late", 300)):
+        groups = split_losses((run.outputs[tau] - data.labels).square(), data.flipped)
+        assert one[f"auroc_{name}"] == pytest.approx(auroc(*groups), abs=1e-3)
+        for group, losses in zip(("clean", "flipped"), groups):
+            shares = one[f"{group}_{name}"]
+            assert shares.sum().item() == pytest.approx(1)
+            within = np.histogram(losses.numpy().clip(max=1.5), len(shares), (0, 1.5))[0]
+            np.testing.assert_allclose(shares, within / len(losses), atol=2.5 / len(losses))
+        fresh = around_centers(data, 400, 3, noise="offset")
+        _, then = figure5_run(replace(config, iterations=tau), 3)
+        hidden = torch.erf(fresh.inputs @ then.weights.T)
+        outputs = 0.1 * (hidden[:, :50].sum(dim=1) - hidden[:, 50:].sum(dim=1))
+        wrong = ((outputs > 0.5) != fresh.labels.bool()).float().mean().item()
+        assert one[f"fresh_error_{name}"].item() == pytest.approx(wrong, abs=1e-6)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.func import jacrev
 
+from earlystop import jacobian as jacobian_module
 from earlystop.architectures import resnet
 from earlystop.data import clusterable_dataset
 from earlystop.jacobian import (
@@ -16,6 +17,7 @@ from earlystop.jacobian import (
     jacobian,
     model_gram,
     singular_values,
+    top_singular_values,
 )
 from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
 
@@ -61,38 +63,99 @@ def test_the_gram_matrix_is_that_of_the_jacobian(phi):
 # ------------------------------------------------------------------------ any model
 
 
-def test_the_gram_matrix_of_a_model_equals_a_loop_over_samples():
-    model = resnet(8, channels=1, width=4, n_classes=3)
-    x = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+def trained_resnet(n, dtype=torch.float32):
+    """A ResNet with running statistics other than 0 and 1, n images, and a number per output."""
+    model = resnet(8, channels=1, width=4, n_classes=3).to(dtype)
+    x = torch.randn(n, 1, 8, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
     for _ in range(3):
-        model(x)  # running statistics other than 0 and 1
-    model.eval()
+        model(x)
+    return model.eval(), x, lambda out: out[0] - out[2]
+
+
+@pytest.fixture(scope="module")
+def whole_jacobian():
+    """J of 11 images in double precision, by `torch.func.jacrev` of the whole network."""
+    model, x, number = trained_resnet(11, torch.float64)
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+
+    def numbers(parameters):
+        return torch.vmap(number)(torch.func.functional_call(model, parameters, (x,)))
+
+    parts = jacrev(numbers)(parameters).values()
+    return model, x, number, torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def test_the_gram_matrix_of_a_model_equals_a_loop_over_samples():
+    model, x, number = trained_resnet(7)
     rows = []
     for sample in x:
         out = model(sample[None])[0]
-        parts = torch.autograd.grad(out[0] - out[2], list(model.parameters()))
+        parts = torch.autograd.grad(number(out), list(model.parameters()))
         rows.append(torch.cat([part.flatten() for part in parts]).double())
     expected = torch.stack(rows) @ torch.stack(rows).T
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    actual = model_gram(model, x, output=lambda out: out[0] - out[2], chunk=3)
+    actual = model_gram(model, x, number)
     assert actual.dtype == torch.float64
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4 * expected.max().item())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("rows_at_a_time", [1, 2, 4, 6, 100])
-def test_the_gram_matrix_of_a_model_is_the_same_from_blocks(rows_at_a_time):
-    model = resnet(8, channels=1, width=4, n_classes=1).eval()
-    x = torch.randn(11, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    whole = model_gram(model, x, output=lambda out: out[0])
-    size = 4 * sum(p.numel() for p in model.parameters())
-    blocks = model_gram(model, x, output=lambda out: out[0], chunk=3, limit=size * rows_at_a_time)
-    torch.testing.assert_close(blocks, whole, rtol=1e-5, atol=1e-5 * whole.max().item())
+@pytest.mark.parametrize("tile", [1, 3, 4, 512])
+@pytest.mark.parametrize("rows_held", [0.5, 1, 4, 6, 100])
+def test_the_gram_matrix_of_a_model_is_the_same_in_parts(
+    monkeypatch, whole_jacobian, tile, rows_held
+):
+    model, x, number, rows = whole_jacobian
+    monkeypatch.setattr(jacobian_module, "TILE", tile)
+    actual = model_gram(model, x, number, limit=rows_held * 8 * rows.shape[1])
+    expected = rows @ rows.T
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12 * expected.max().item())
+    assert torch.equal(actual, actual.T)
 
 
-def test_the_gram_matrix_of_a_model_in_train_mode_is_refused():
-    with pytest.raises(ValueError, match="eval mode"):
-        model_gram(resnet(8, 1, 4), torch.zeros(2, 1, 8, 8), output=lambda out: out[0])
+@pytest.mark.parametrize("limit_in_rows", [2, 5])
+def test_a_limit_on_the_memory_is_kept(monkeypatch, limit_in_rows):
+    model, x, number = trained_resnet(11)
+    p, sizes = sum(p.numel() for p in model.parameters()), []
+    original = torch.Tensor.new_empty
+
+    def recorded(tensor, *shape):
+        sizes.append(shape)
+        return original(tensor, *shape)
+
+    monkeypatch.setattr(jacobian_module, "TILE", 2)
+    monkeypatch.setattr(torch.Tensor, "new_empty", recorded)
+    model_gram(model, x, number, limit=(limit_in_rows + 0.5) * 4 * p)
+    assert sizes == [(limit_in_rows, p), (2, p)]  # what is held, and a tile of the rows beyond
+
+
+@pytest.mark.parametrize("batch_size", [4, 1000])
+@pytest.mark.parametrize("rank", [1, 4, 10])
+def test_the_top_singular_values_equal_those_of_the_whole_jacobian(
+    whole_jacobian, rank, batch_size
+):
+    model, x, number, rows = whole_jacobian
+    values, vectors = top_singular_values(model, x, number, rank, batch_size)
+    left, expected, _ = torch.linalg.svd(rows, full_matrices=False)
+    assert values.shape == (rank,) and vectors.shape == (11, rank)
+    torch.testing.assert_close(values, expected[:rank], rtol=1e-6, atol=0)
+    along = (vectors * left[:, :rank]).sum(dim=0).abs()
+    torch.testing.assert_close(along, torch.ones(rank, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [-1, 0, 11])
+def test_an_impossible_number_of_singular_values_is_refused(rank):
+    model, x, number = trained_resnet(11)
+    with pytest.raises(ValueError, match=f"rank is {rank}, should be between 1 and 10"):
+        top_singular_values(model, x, number, rank)
+
+
+def test_the_jacobian_of_a_model_in_train_mode_is_refused():
+    model, x, number = trained_resnet(3)
+    model.train()
+    for spectrum in (model_gram, lambda *given: top_singular_values(*given, rank=1)):
+        with pytest.raises(ValueError, match="eval mode"):
+            spectrum(model, x, number)
 
 
 # ------------------------------------------------------------------------ the spectrum

@@ -6,8 +6,18 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 import pytest
 import torch
 
-from earlystop import experiments, page
-from earlystop.scale import SCALES, Sized, current_scale, device, parse_scale, scale_text, sizes
+from earlystop import page
+from earlystop.experiments import EXPERIMENTS
+from earlystop.scale import (
+    SCALES,
+    Sized,
+    current_scale,
+    device,
+    parse_scale,
+    precision,
+    scale_text,
+    sizes,
+)
 
 
 @dataclass(frozen=True)
@@ -116,22 +126,65 @@ def test_the_default_scale_depends_on_the_gpu_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "expected"),
-    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "cpu"), (False, False, "cpu")],
+    ("asked", "cuda", "mps", "expected", "computes_in"),
+    [
+        ("", True, True, "cuda", "bfloat16"),
+        ("auto", True, False, "cuda", "bfloat16"),
+        ("", False, True, "cpu", "float32"),
+        ("auto", False, False, "cpu", "float32"),
+        ("cpu", True, True, "cpu", "float32"),
+        ("mps", True, True, "mps", "float32"),
+        ("cuda", True, False, "cuda", "bfloat16"),
+        ("cuda", False, True, "this machine has no device 'cuda': use --device cpu", None),
+        ("mps", True, False, "this machine has no device 'mps': use --device cpu", None),
+        ("gpu", True, True, "device 'gpu' is unknown, use one of auto, cpu", None),
+    ],
 )
-def test_the_device_is_a_gpu_if_there_is_one(monkeypatch, cuda, mps, expected):
+def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(
+    monkeypatch, asked, cuda, mps, expected, computes_in
+):
+    monkeypatch.setenv("EARLYSTOP_DEVICE", asked)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert device().type == expected
+    if computes_in is None:
+        with pytest.raises(ValueError, match=expected):
+            device()
+    else:
+        assert (device().type, precision()) == (expected, computes_in)
 
 
-CONFIGS = Sized.__subclasses__()
-CONFIGS.remove(Sizes)
+def test_the_precision_is_the_one_asked_for(monkeypatch):
+    for asked in ("float32", "bfloat16"):
+        monkeypatch.setenv("EARLYSTOP_PRECISION", asked)
+        assert precision() == asked
+    monkeypatch.setenv("EARLYSTOP_PRECISION", "float16")
+    with pytest.raises(ValueError, match="precision 'float16' is unknown, use one of auto"):
+        precision()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(seeds=0), "seeds is 0, should be 1 or more"),
+        (dict(batch_size=-1), "batch_size is -1, should be 1 or more"),
+        (dict(epochs=-1), "epochs is -1, should be 0 or more"),
+        (dict(corruption_rates=(0.5, 1.5)), "corruption_rates? is 1.5, should be between 0 and 1"),
+        (dict(corruption_rates=(0.5, -0.5)), "corruption_rates? is -0.5, should be 0 or more"),
+        (dict(widths=(2, -3, 4)), "widths is -3, should be 0 or more"),
+    ],
+)
+def test_a_size_out_of_its_range_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        EXPERIMENTS["fig1"].config.at("quick", **change)
+
+
+CONFIGS = [kind for kind in Sized.__subclasses__() if kind.__module__.startswith("earlystop.")]
 
 
 def test_every_figure_has_a_configuration():
-    names = {config.__name__ for config in CONFIGS if config.__module__ == experiments.__name__}
+    names = {config.__name__ for config in CONFIGS}
     assert names == {"Figure1", "Figure3", "Figure4ab", "Figure4c", "Figure5"}
+    assert {experiment.config for experiment in EXPERIMENTS.values()} == set(CONFIGS)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)

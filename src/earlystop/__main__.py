@@ -22,7 +22,8 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="compute figures and save numbers and pictures")
     run.add_argument("experiments", nargs="+", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
     run.add_argument("--scale", default="quick", help=f"{', '.join(SCALES)} (default: quick)")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a size")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                     help="change a size")  # fmt: skip
     run.add_argument("--seeds", type=int, help="the same as --set seeds=...")
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--precision", default="auto", choices=PRECISIONS)
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{option} is {number}, should be 1 or more")
     if (arguments.engine == "dask") != (arguments.address is not None):
         raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
+    if arguments.engine == "dask" and arguments.precision == "auto":
+        raise ValueError("with --engine dask, name --precision float32 or bfloat16")
     changes = list(arguments.set)
     if arguments.seeds is not None:
         changes.append(f"seeds={arguments.seeds}")

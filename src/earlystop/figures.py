@@ -73,7 +73,8 @@ class Result:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
         options = "".join(f" --set {change}" for change in changes)
-        if any(r["precision"] == "bfloat16" and r["device"].startswith("cpu") for r in self["runs"]):
+        kinds = {(run["precision"], run["device"].split()[0]) for run in self["runs"]}
+        if ("bfloat16", "cpu") in kinds:
             options += " --precision bfloat16"  # not the default there
         return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
 
@@ -83,11 +84,16 @@ def _tuple(value: Any) -> Any:
 
 
 def folder(start: Path | None = None) -> Path:
-    """`book/results` of the book around the current folder. Raises `StoreError` outside of one."""
+    """`book/results` of the book around the current folder, or the copy in the installed package.
+
+    Raises `StoreError` if there is neither.
+    """
     here = (start or Path.cwd()).resolve()
     for place in (here, *here.parents):
         if (place / "book" / "results").is_dir():
             return place / "book" / "results"
+    if (installed := Path(__file__).with_name("results")).is_dir():
+        return installed
     raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
 
 
@@ -264,9 +270,11 @@ def _loss_shares(ax: Axes, clean: Tensor, flipped: Tensor, top: float) -> None:
     """Histograms stored as shares (cells × bins), averaged over cells."""
     edges = torch.linspace(0, top, clean.shape[1] + 1)
     for shares, label, color in (
-        (clean, "label is true", plots.CLEAN_COLOR), (flipped, "label is flipped", plots.FLIPPED_COLOR)
-    ):  # fmt: skip
-        ax.stairs(shares.mean(0), edges, fill=True, facecolor=color + "66", edgecolor=color, label=label)
+        (clean, "label is true", plots.CLEAN_COLOR),
+        (flipped, "label is flipped", plots.FLIPPED_COLOR),
+    ):
+        look = {"facecolor": color + "66", "edgecolor": color, "label": label}
+        ax.stairs(shares.mean(0), edges, fill=True, **look)
 
 
 def draw_figure4c(result: Result) -> Figure:
@@ -306,10 +314,11 @@ def draw_figure5(result: Result) -> Figure:
     axes[0].axhline(flipped, label="share flipped", **plots.REFERENCE)
     axes[0].set(xscale="log", xlabel="iteration + 1", ylabel="training error", ylim=(0, None))
     axes[0].legend()
-    for ax, name, iteration in zip(axes[1:], ("early", "late"), (config["early"], config["iterations"])):
+    for ax, name, key in zip(axes[1:], ("early", "late"), ("early", "iterations")):
         groups = [result.numbers(f"{group}_{name}", **base) for group in ("clean", "flipped")]
         _loss_shares(ax, *groups, figure5.TOP_LOSS)
-        ax.set(title=f"iteration {iteration:,}", xlabel="loss of a sample", ylabel="share of its group")
+        ax.set(title=f"iteration {config[key]:,}", xlabel="loss of a sample")
+    axes[1].set(ylabel="share of its group")
     axes[1].legend()
     return fig
 
@@ -326,12 +335,15 @@ def draw_figure5_sweeps(result: Result) -> Figure:
     fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey=True)
     for ax, (key, values) in zip(axes.flat, figure5.SWEEPS.items()):
         x = sorted({*values, base[key]})
-        for column, label, style in ((None, "stopped early", plots.TRUE), (-1, "last iteration", plots.NOISY)):
+        for iteration, label, style in (
+            (early, "stopped early", plots.TRUE),
+            (config["iterations"], "last iteration", plots.NOISY),
+        ):
             runs = []
             for value in x:
                 cells = result.select(**{**base, key: value})
-                at = [_index(c, early) if column is None else -1 for c in cells]
-                runs.append(torch.tensor([c["error_true"][i] for c, i in zip(cells, at)]))
+                errors = [cell["error_true"][cell["iteration"].index(iteration)] for cell in cells]
+                runs.append(torch.tensor(errors))
             middle = torch.stack([r.mean() for r in runs])
             spread = torch.stack([torch.stack([r.min(), r.max()]) for r in runs])
             ax.plot(x, middle, label=label, markersize=5, **style)
@@ -344,10 +356,6 @@ def draw_figure5_sweeps(result: Result) -> Figure:
         ax.set(ylabel="error against the truth")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
-
-
-def _index(cell: dict[str, Any], iteration: int) -> int:
-    return cell["iteration"].index(iteration)
 
 
 DRAW: dict[str, dict[str, Callable[[Result], Figure]]] = {

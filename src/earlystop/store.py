@@ -133,7 +133,7 @@ class Checkpoint:
         return state
 
     def save(self, state: dict, name: str = "training") -> None:
-        """Write the state, replacing the one before; no more than 5 % of the time is spent on it."""
+        """Write the state, replacing the one before; at most 5 % of the time is spent on it."""
         start, content = time.monotonic(), {"identity": self.identity, "state": state}
         write_atomically(self._path(name), lambda file: torch.save(content, file))
         self.last = time.monotonic()

@@ -6,7 +6,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,18 @@ def run(
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
 
     Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
-    way goes on where it was, and one with more seeds or levels computes only those. `together`
-    cells make a batch (default: one on a CPU, all on a GPU), and `jobs` processes work side by side (default: one a core, one for a GPU); with `engine="dask"` the
-    workers of the cluster at `address` do. A run is saved every `save_every` seconds, at the end of
-    an epoch. A spectrum takes at most `memory` GB. Returns the file's path. Raises `StoreError` on files
-    that cannot be written or read.
+    way goes on where it was, and one with more seeds or levels computes only those.
+
+    - `together`: cells in a batch; default one on a CPU, all on a GPU.
+    - `jobs`: processes that work side by side; default one a core, one for a GPU.
+    - `engine`: "local", or "dask" for the workers of the cluster at `address`.
+    - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
+    - `memory`: GB that the spectrum of a Jacobian may take.
+
+    Returns the file's path. Raises `StoreError` on files that cannot be written or read.
     """
     experiment = EXPERIMENTS[name]
-    cells, parts = experiment.cells(config), out / "parts"
+    cells, parts = experiment.cells(config), out.resolve() / "parts"
     common = identity(name, config)
     paths = {key_of(cell): parts / f"{name}-{digest([common, cell])}.json" for cell in cells}
     missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
@@ -63,19 +66,19 @@ def run(
     settings = {
         "EARLYSTOP_DEVICE": device().type if engine == "local" else "auto",
         "EARLYSTOP_PRECISION": precision(),
-        "TQDM_DISABLE": "1" if jobs > 1 or engine != "local" else os.environ.get("TQDM_DISABLE", ""),
+        "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "") if jobs == 1 and engine == "local" else "1",
         "threads": threads(jobs) if engine == "local" else None,
         "save_every": save_every,
         "jacobian_bytes": max(1.0, memory - BESIDE_JACOBIAN) * 1e9,
     }
     if missing:
         say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(groups)} to go")
-    work = [joblib.delayed(run_group)(name, config, group, settings, parts, digest(common)) for group in groups]
-    with workers(engine, address, min(jobs, max(1, len(groups)))) as parallel:
-        for done in progress(parallel(work), "groups of cells", total=len(work)):
-            for cell, values, how in done:
-                content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
-                write_json(paths[key_of(cell)], content)
+    calls = [(name, config, group, settings, parts, digest(common)) for group in groups]
+    finished = on_cluster(calls, address) if engine == "dask" else on_this_machine(calls, jobs)
+    for done in progress(finished, "groups of cells", total=len(calls)):
+        for cell, values, how in done:
+            content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
+            write_json(paths[key_of(cell)], content)
     return assemble(name, config, scale, out, [paths[key_of(cell)] for cell in cells], common)
 
 
@@ -177,24 +180,30 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-@contextmanager
-def workers(engine: str, address: str | None, jobs: int) -> Iterator[joblib.Parallel]:
-    """Where the groups run: processes of this machine, or a dask cluster's workers."""
-    if engine == "dask":
-        try:
-            from distributed import Client
-        except ImportError:
-            raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
-        try:
-            client = Client(address, timeout=20)
-        except OSError as error:
-            raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
-        with client, joblib.parallel_config("dask", wait_for_workers_timeout=60):
-            yield joblib.Parallel(return_as="generator_unordered", batch_size=1)
-    elif jobs == 1:
-        yield joblib.Parallel(1, return_as="generator_unordered")
-    else:
-        yield joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)
+def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
+    """The results of `run_group` as they come, from `jobs` processes; from this one if that is 1."""
+    if not calls:
+        return iter(())
+    parallel = joblib.Parallel(
+        min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs"
+    )
+    return parallel(joblib.delayed(run_group)(*call) for call in calls)
+
+
+def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
+    """The same from the workers of a dask cluster; a group whose worker is lost is done again."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    try:
+        client = Client(address, timeout=20)
+    except OSError as error:
+        raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
+    with client:
+        futures = [client.submit(run_group, *call, pure=False) for call in calls]
+        for future in as_completed(futures):
+            yield future.result()
 
 
 def assemble(

@@ -1,0 +1,630 @@
+"""Sweeps and the command line: nothing is computed twice, and no way to end a run loses or harms
+what is finished."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from earlystop import __main__, figure1, provenance, store, sweep
+from earlystop.experiments import EXPERIMENTS, Experiment
+from earlystop.figure1 import Figure1, Figure3
+from earlystop.images import HUB
+from earlystop.store import SCHEMA, read_json
+
+TINY = Figure1.at(
+    "quick", train_size=40, validation_size=20, test_size=20, widths=(2, 3, 4), epochs=3,
+    batch_size=10, corruption_rates=(0.2, 0.6),
+)  # fmt: skip
+SETTINGS = [
+    "--set=train_size=40", "--set=validation_size=20", "--set=test_size=20", "--set=widths=2,3,4",
+    "--set=batch_size=10", "--set=corruption_rates=0.2,0.6", "--yes",
+]  # fmt: skip
+COMMAND = [sys.executable, "-m", "earlystop", "run", "fig1", *SETTINGS]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "MPLBACKEND": "agg"}
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """As on a machine with one core and no GPU; what a run sets is put back."""
+    monkeypatch.setattr(sweep, "cores", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setenv("EARLYSTOP_DEVICE", "cpu")
+    monkeypatch.setenv("EARLYSTOP_PRECISION", "auto")
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The cells that are really computed, in order."""
+    cells = []
+    original = sweep.run_group
+
+    def counted(name, config, group, *arguments):
+        cells.extend(group)
+        return original(name, config, group, *arguments)
+
+    monkeypatch.setattr(sweep, "run_group", counted)
+    return cells
+
+
+def run(out, config=TINY, name="fig1", scale="quick", **options):
+    """A sweep in this process; its result."""
+    options = {"jobs": 1, "say": lambda text: None, **options}
+    return read_json(sweep.run(name, config, scale, out, **options))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The result of the tiny sweep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "cores", lambda: 1)
+        patch.setenv("EARLYSTOP_DEVICE", "cpu")
+        patch.setenv("EARLYSTOP_PRECISION", "auto")
+        return run(tmp_path_factory.mktemp("sweep"))
+
+
+# ------------------------------------------------------------------------ what is computed
+
+
+def test_finished_cells_are_never_computed_again(tmp_path, computed):
+    first = run(tmp_path)
+    assert [(c["corruption_rate"], c["seed"]) for c in computed] == [(0.2, 0), (0.6, 0)]
+    ages = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("fig1-*")}
+    assert len(ages) == 2
+    del computed[:]
+
+    assert run(tmp_path)["cells"] == first["cells"] and computed == []
+    more = run(tmp_path, replace(TINY, seeds=2))
+    assert [(c["corruption_rate"], c["seed"]) for c in computed] == [(0.2, 1), (0.6, 1)]
+    assert [c for c in more["cells"] if c["seed"] == 0] == first["cells"]
+    del computed[:]
+
+    rates = (0.0, 0.2, 0.6)
+    both = replace(TINY, corruption_rates=rates, losses=("least_squares", "cross_entropy"))
+    run(tmp_path, both)
+    assert {(c["loss"], c["corruption_rate"]) for c in computed} == {
+        ("least_squares", 0.0), *(("cross_entropy", rate) for rate in rates)
+    }  # fmt: skip
+    del computed[:]
+
+    fewer = run(tmp_path, replace(TINY, corruption_rates=(0.6,)))
+    assert fewer["cells"] == first["cells"][1:] and computed == []
+    assert all(path.stat().st_mtime_ns == age for path, age in ages.items())
+
+
+@pytest.mark.parametrize("what", ["size", "code", "data", "precision"])
+def test_a_change_of_what_numbers_depend_on_computes_them_again(
+    tmp_path, computed, monkeypatch, what
+):
+    config = replace(TINY, epochs=1)
+    first = run(tmp_path, config)
+    if what == "size":
+        config = replace(config, epochs=2)
+    elif what == "precision":
+        monkeypatch.setenv("EARLYSTOP_PRECISION", "bfloat16")
+    else:
+        monkeypatch.setattr(sweep, f"{what}_hashes", lambda _: {"data.py": "0123456789ab"})
+    second = run(tmp_path, config)
+    assert len(computed) == 4
+    if what in ("code", "data"):
+        assert second[what] == {"data.py": "0123456789ab"} != first[what]
+    if what == "precision":
+        assert [one["runs"][0]["precision"] for one in (first, second)] == ["float32", "bfloat16"]
+
+
+def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
+    sizes = dict(train_size=40, widths=(2, 3, 4), epochs=2, corruption_rates=(0.2, 0.6), seeds=2)
+    config = Figure3.at("quick", **sizes)
+    alone = run(tmp_path / "alone", config, "fig3")
+    together = run(tmp_path / "together", config, "fig3", together=3)
+    assert len(computed) == 8
+    assert [(r["together"], r["cells"]) for r in alone["runs"]] == [(1, 4)]
+    assert sorted((r["together"], r["cells"]) for r in together["runs"]) == [(1, 1), (3, 3)]
+    for one, other in zip(alone["cells"], together["cells"]):
+        assert (one["corruption_rate"], one["seed"]) == (other["corruption_rate"], other["seed"])
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(1, [[0], [2], [5], [1], [3], [4]]), (2, [[0, 2], [5], [1, 3], [4]]),
+     (40, [[0, 2, 5], [1, 3, 4]])],
+)  # fmt: skip
+def test_a_batch_has_cells_of_one_kind_only(size, expected):
+    losses = ("a", "b", "a", "b", "b", "a")
+    cells = [{"loss": loss, "number": number} for number, loss in enumerate(losses)]
+    groups = sweep.grouped(cells, EXPERIMENTS["fig1"], size)
+    assert [[cell["number"] for cell in group] for group in groups] == expected
+
+
+@pytest.mark.parametrize("jobs", [None, 1, 2, 5])
+def test_processes_and_threads_do_not_depend_on_what_is_still_missing(
+    tmp_path, monkeypatch, jobs
+):
+    monkeypatch.setattr(sweep, "cores", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    seen = []
+
+    def recorded(name, config, group, settings, *_):
+        seen.append((len(group), settings["threads"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "run_group", recorded)
+    monkeypatch.setattr(sweep, "workers", one_by_one)
+    config = replace(TINY, seeds=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, config, jobs=jobs)
+    first, original = seen.pop(), Path.exists
+    few = [path for path in (tmp_path / "parts").glob("fig1-*")]
+    assert few == []
+    missing = {"left": 1}
+
+    def almost_finished(path):
+        if path.parent.name == "parts" and path.name.startswith("fig1-"):
+            missing["left"] -= 1
+            return missing["left"] < 0
+        return original(path)
+
+    monkeypatch.setattr(Path, "exists", almost_finished)  # all but one are finished
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, config, jobs=jobs)
+    processes = min(jobs or 6, 4)
+    assert seen == [first] == [(1, 6 // processes)]
+
+
+class one_by_one:
+    """In place of `sweep.workers`: run in this process."""
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return lambda work: (function(*given, **named) for function, given, named in work)
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_the_cost_is_extrapolated_from_two_small_runs(monkeypatch):
+    clock = [0.0]
+
+    def runs(config, cells):
+        clock[0] += 5 + 0.25 * config.epochs * len(cells)  # five seconds to get going
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    slow = Experiment(
+        "", "figure1", Figure1, figure1.figure1_cells, runs, (), ("loss",),
+        lambda config: config.epochs, ({"epochs": 1}, {"epochs": 3}),
+    )  # fmt: skip
+    monkeypatch.setitem(EXPERIMENTS, "slow", slow)
+    config = replace(TINY, epochs=1000, seeds=6)  # 12 cells
+    assert sweep.estimate("slow", config, 1) == pytest.approx(12 * 250)
+    assert sweep.estimate("slow", config, 4) == pytest.approx(3 * 250)
+    assert sweep.estimate("slow", replace(config, epochs=0), 4) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 seconds"), (89, "89 seconds"), (90, "1.5 minutes"), (7200, "2.0 hours"),
+     (200_000, "2.3 days")],
+)  # fmt: skip
+def test_a_duration_is_told_in_the_unit_of_a_person(seconds, text):
+    assert __main__.duration(seconds) == text
+
+
+# ------------------------------------------------------------------------ what is stored
+
+
+def test_a_result_says_where_it_comes_from(uninterrupted):
+    result = uninterrupted
+    assert (result["schema"], result["experiment"], result["scale"]) == (SCHEMA, "fig1", "quick")
+    assert result["config"] == json.loads(json.dumps(vars(TINY)))
+    assert result["code"] == provenance.code_hashes("figure1") and result["data"] == {}
+    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in result["code"].values())
+    (how,) = result["runs"]
+    assert how["cells"] == 2 and how["precision"] == "float32" and how["device"].startswith("cpu")
+    assert how["versions"]["torch"] == torch.__version__
+    assert how["versions"]["Python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {"numpy", "scikit-learn"} <= how["versions"].keys()
+    assert how["threads"] == how["together"] == 1
+    assert 0 < how["seconds"] < 600 and 0.05 < how["peak memory in GB"] < 50
+    began, ended = (
+        time.strptime(one, "%Y-%m-%d %H:%M UTC") for one in (how["started"], result["finished"])
+    )
+    assert began <= ended <= time.gmtime()
+
+
+def test_the_numbers_stored_are_those_of_the_runs(uninterrupted):
+    cells = [(cell["corruption_rate"], cell["seed"]) for cell in uninterrupted["cells"]]
+    assert cells == [(0.2, 0), (0.6, 0)]
+    for cell in uninterrupted["cells"]:
+        curves = figure1.figure1_run(TINY, cell["corruption_rate"])
+        assert cell["loss"] == "least_squares" and cell["run"] == 0
+        for name, curve in curves.items():
+            assert cell[name] == pytest.approx(curve, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_downloaded_data_are_named_by_the_hash_of_their_pixels(name):
+    config = replace(TINY, data=name)
+    assert sweep.data_hashes(config) == HUB[name][3] and len(HUB[name][3]["train"]) == 64
+    assert sweep.identity("fig1", config)["data"] == HUB[name][3]
+
+
+def test_a_result_without_changes_and_a_large_one_have_names_of_their_own(tmp_path, monkeypatch):
+    config = replace(TINY, epochs=1, corruption_rates=(0.2,))
+    path = sweep.run("fig1", config, "quick epochs=1 corruption_rates=0.2,0.5", tmp_path, jobs=1)
+    assert path.name == "fig1-quick-epochs_1-corruption_rates_0.2+0.5.json"
+    monkeypatch.setattr(sweep, "LARGE", 100)
+    packed = sweep.run("fig1", config, "quick", tmp_path, jobs=1)
+    assert packed.name == "fig1-quick.json.gz"
+    assert read_json(packed)["cells"] == read_json(path)["cells"]
+
+
+# ------------------------------------------------------------------------ the code that counts
+
+CLOSURE = """
+import importlib, json, sys
+found = {}
+for name in ("figure1", "figure4", "figure5"):
+    for module in [m for m in sys.modules if m.startswith("earlystop")]:
+        del sys.modules[module]
+    importlib.import_module(f"earlystop.{name}")
+    found[name] = [m.removeprefix("earlystop.") for m in sys.modules if m.startswith("earlystop.")]
+print(json.dumps(found))
+"""
+
+
+def test_the_code_files_of_a_figure_are_those_that_it_imports():
+    output = subprocess.run(
+        [sys.executable, "-c", CLOSURE], env=ENVIRONMENT, check=True, capture_output=True, text=True
+    ).stdout
+    for module, imported in json.loads(output).items():
+        expected = {f"{name}.py" for name in set(imported) - provenance.PRESENTATION}
+        assert set(provenance.code_files(module)) == expected and f"{module}.py" in expected
+
+
+@pytest.fixture
+def copied_code(tmp_path, monkeypatch):
+    """A copy of the module's files, which `provenance` reads instead."""
+    folder = tmp_path / "earlystop"
+    shutil.copytree(provenance.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "FOLDER", folder)
+    return folder
+
+
+def changed(folder, name, change):
+    """Files whose hash is another after the text of one was changed."""
+    before, path = provenance.code_hashes("figure4"), folder / name
+    text = path.read_text(encoding="utf8")
+    assert change(text) != text
+    path.write_text(change(text), encoding="utf8")
+    after = provenance.code_hashes("figure4")
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + "\n\n# a remark at the end\n",
+        lambda text: text.replace("\n\n\ndef ", "\n\n\n# a remark\n\n\n\ndef "),
+        lambda text: re.sub(r'^"""', '"""Another word. ', text, count=1),
+        lambda text: re.sub(r'(    """)([A-Z½])', r"\1Other words. \2", text),
+        lambda text: text.replace(" = ", "  =  "),
+        lambda text: text.replace("torch.cat(", "torch.cat(  # a remark\n            "),
+    ],
+    ids=["comment", "comments", "docstring", "docstrings", "spaces", "line breaks"],
+)
+def test_words_and_white_space_do_not_change_the_hash_of_the_code(copied_code, change):
+    assert changed(copied_code, "training.py", change) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("training.py", "0.5 * (outputs", "0.6 * (outputs"),
+        ("figure4.py", "momentum=0.9", "momentum=0.8"),
+        ("training.py", "epoch <= EVERY", "epoch < EVERY"),
+        ("training.py", '"batches of epoch', '"orders of epoch'),
+        ("data.py", "return ", "yield "),
+    ],
+)
+def test_a_change_of_the_code_changes_the_hash_of_its_file_alone(copied_code, name, old, new):
+    assert changed(copied_code, name, lambda text: text.replace(old, new, 1)) == {name}
+
+
+def test_what_only_draws_does_not_count(copied_code):
+    change = lambda text: text + "\nNUMBER = 1\n"  # noqa: E731
+    assert changed(copied_code, "plots.py", change) == set()
+    assert changed(copied_code, "theory.py", change) == set()  # no figure computed by it
+    assert changed(copied_code, "images.py", change) == {"images.py"}
+
+
+# ------------------------------------------------------------------------ runs that are ended
+
+KILLED = """
+import os, random, signal, sys, time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+torch.set_num_threads(1)
+from earlystop import store, sweep
+from earlystop.figure1 import Figure1, figure1_run
+from earlystop.store import read_json
+
+sweep.cores = lambda: 1
+store.time = SimpleNamespace(monotonic=lambda: 0.0)  # saved each epoch
+config = Figure1.at("quick", train_size=64, validation_size=20, test_size=20, widths=(4, 6, 8),
+                    epochs=30, batch_size=16, corruption_rates=(0.2, 0.6))
+figure1_run(replace(config, epochs=1), 0.2)  # imports what a run needs, for all children
+folder, chance = Path(sys.argv[1]), random.Random(0)
+os.environ["EARLYSTOP_DEVICE"] = "cpu"
+
+def start(out):
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            sweep.run("fig1", config, "quick", out, jobs=1, save_every=0, say=lambda text: None)
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+def cells(out):
+    return read_json(out / "fig1-quick.json")["cells"]
+
+begin = time.monotonic()
+assert os.waitpid(start(folder / "whole"), 0)[1] == 0
+whole = time.monotonic() - begin
+expected, kills, resumed, sweeps = cells(folder / "whole"), 0, 0, 0
+while True:
+    out = folder / str(sweeps)
+    child = start(out)
+    if kills < 20:
+        time.sleep(chance.uniform(0, 0.4 * whole))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        kills += 1
+        resumed += any((out / "parts").glob("*.checkpoint/training.pt"))
+        for path in out.rglob("*.json"):
+            read_json(path)
+        continue
+    assert status == 0, status
+    assert cells(out) == expected, "other numbers"
+    assert not list(out.rglob("*.checkpoint"))
+    if kills == 20:
+        break
+    sweeps += 1
+print(kills, resumed)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_killed_twenty_times_ends_with_the_same_numbers(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kills, resumed = map(int, done.stdout.split())
+    assert kills == 20 and resumed >= 5  # most of them in the midst of a training
+
+
+def is_alive(group):
+    """Whether any process of a group is."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
+    options = ["--set=epochs=100000", f"--jobs={jobs}", "--save-every=0", "--out", tmp_path]
+    process = subprocess.Popen(
+        [*COMMAND, *options], env=ENVIRONMENT, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob("parts/*/training.pt"))) < jobs:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate(timeout=60)[1].strip().splitlines()
+    finally:
+        if process.poll() is None:  # the test failed: leave nothing behind
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert errors[0] == "interrupted: what is finished is kept, the same command goes on from there"
+    # Several processes may have their interpreter warn of a semaphore that it cleans up.
+    assert (jobs == 1 and len(errors) == 1) or not any("Traceback" in line for line in errors)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and is_alive(process.pid):
+        time.sleep(0.1)
+    assert not is_alive(process.pid)  # no worker computes on
+    saved = list(tmp_path.glob("parts/*/training.pt"))
+    assert len(saved) == jobs and not list(tmp_path.rglob("*.part"))
+    assert all(torch.load(path, weights_only=True)["state"]["epoch"] >= 0 for path in saved)
+    assert not list(tmp_path.glob("fig1*"))
+
+
+def test_the_command_line_computes_stores_and_draws(tmp_path, uninterrupted):
+    done = subprocess.run(
+        [*COMMAND, "--set=epochs=3", "--jobs=2", "--out", tmp_path],
+        env=ENVIRONMENT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == ""
+    (path,) = tmp_path.glob("fig1-*.json")
+    assert read_json(path)["cells"] == uninterrupted["cells"]
+    lines = done.stdout.splitlines()
+    assert lines[0] == EXPERIMENTS["fig1"].title and "on cpu, float32" in lines[1]
+    assert "0 of 2 cells are finished, 2 to go" in lines
+    assert any(line.startswith(f"{path} after ") for line in lines)
+    pictures = [Path(line) for line in lines if line.endswith((".png", ".svg", ".pdf"))]
+    assert pictures and all(picture.stat().st_size > 1000 for picture in pictures)
+
+
+# ------------------------------------------------------------------------ what is refused
+
+
+def command(monkeypatch, *arguments):
+    """Exit code of the command line in this process."""
+    monkeypatch.setattr(sys, "argv", ["earlystop", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        __main__.main()
+    return end.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit", "remedy"),
+    [
+        (["fig9"], "no experiment 'fig9'", "use fig1, fig3, fig4ab, fig4c, fig5"),
+        (["fig1", "fig2"], "no experiment 'fig2'", "use fig1"),
+        (["fig1", "--set", "cuont=3"], "no size 'cuont'", "it has data, train_size"),
+        (["fig1", "--set", "epochs=many"], "epochs='many'", "should look like 60"),
+        (["fig1", "--set", "widths=a,b,c"], "widths='a,b,c'", "should look like (32, 64, 128)"),
+        (["fig1", "--set", "epochs"], "--set 'epochs'", "as in --set epochs=3"),
+        (["fig1", "--seeds", "-1"], "seeds is -1", "should be 1 or more"),
+        (["fig1", "--set", "corruption_rates=0,1.5"], "corruption_rates is 1.5",
+         "between 0 and 1"),
+        (["fig5", "--set", "corruption_rate=nan"], "corruption_rate is nan", "should be 0 or more"),
+        (["fig1", "--scale", "huge"], "scale 'huge'", "use quick, colab, paper"),
+        (["fig1", "--device", "cuda"], "no device 'cuda'", "use --device cpu"),
+        (["fig1", "--engine", "dask"], "--engine dask", "--address tcp://HOST:PORT"),
+        (["fig1", "--address", "tcp://a:1"], "--engine dask", "--address tcp://HOST:PORT"),
+        (["fig1", "--jobs", "0"], "--jobs is 0", "should be 1 or more"),
+        (["fig1", "--together", "0"], "--together is 0", "should be 1 or more"),
+        (["fig1", "--set", "losses=hinge"], "'hinge'", "should be of least_squares, cross_entropy"),
+        (["fig4c", "--set", "heads=both"], "'both'", "should be of single, difference"),
+        (["fig1", "--set", "data=svhn"], "data set 'svhn'", "use one of digits, mnist, cifar10"),
+        (["fig1", "--set", "train_size=2000"], "2,400 images asked for", "has 1,400"),
+    ],
+)  # fmt: skip
+def test_a_bad_input_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys, arguments, culprit, remedy
+):
+    options = ("--yes", "--jobs", 1, "--out", tmp_path)
+    code = command(monkeypatch, "run", *options, *arguments)
+    assert_refused(code, capsys.readouterr().err, culprit, remedy)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def assert_refused(code, errors, culprit, remedy):
+    """Exit code 2, and one line that names the culprit and what to do."""
+    assert code == 2 and re.fullmatch("error: [^\n]+\n", errors), errors
+    assert culprit in errors and remedy in errors
+
+
+def test_a_file_in_place_of_the_output_folder_is_refused(tmp_path, monkeypatch, capsys, computed):
+    (tmp_path / "out").write_text("I am a file")
+    code = command(monkeypatch, "run", "fig1", *SETTINGS, "--out", tmp_path / "out")
+    errors = capsys.readouterr().err
+    assert_refused(code, errors, str(tmp_path / "out"), "another folder with --out")
+    assert computed == []  # found before the work
+
+
+def test_a_finished_cell_of_another_schema_is_refused(tmp_path, monkeypatch, capsys):
+    tiny = partial(command, monkeypatch, "run", "fig1", *SETTINGS, "--set=epochs=1", "--jobs=1")
+    run(tmp_path, replace(TINY, epochs=1))
+    path = next((tmp_path / "parts").glob("fig1-*.json"))
+    path.write_text(path.read_text().replace(SCHEMA, "earlystop result, version 0"))
+    code = tiny("--out", tmp_path)
+    assert_refused(code, capsys.readouterr().err, str(path), "delete it and run again")
+    path.write_text("{")
+    code = tiny("--out", tmp_path)
+    assert_refused(code, capsys.readouterr().err, f"{path} is damaged", "delete it and run again")
+
+
+def test_a_damaged_checkpoint_is_refused_and_goes_on_when_deleted(
+    tmp_path, monkeypatch, capsys, uninterrupted
+):
+    tiny = partial(command, monkeypatch, "run", "fig1", *SETTINGS, "--set=epochs=3", "--jobs=1",
+                   "--save-every=0", "--out", tmp_path)  # fmt: skip
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 7:  # three evaluations an epoch: in the midst of epoch 2
+            raise KeyboardInterrupt
+        return evaluate(*arguments, **options)
+
+    evaluate = figure1.evaluate_stack
+    with monkeypatch.context() as patch:
+        patch.setattr(figure1, "evaluate_stack", interrupted)
+        patch.setattr(store, "time", SimpleNamespace(monotonic=lambda: 0.0))  # saved each epoch
+        assert tiny() == 130
+    assert "interrupted: what is finished is kept" in capsys.readouterr().err
+    (path,) = tmp_path.glob("parts/*/training.pt")
+    assert torch.load(path, weights_only=True)["state"]["epoch"] == 1
+    path.write_bytes(path.read_bytes()[:100])
+    assert_refused(tiny(), capsys.readouterr().err, str(path), f"delete {path.parent}")
+    shutil.rmtree(path.parent)
+    assert run(tmp_path)["cells"] == uninterrupted["cells"]
+
+
+def test_a_full_disk_is_told_in_one_line_and_what_is_finished_stays(
+    tmp_path, monkeypatch, capsys, uninterrupted
+):
+    writes = []
+
+    def full(number):
+        writes.append(number)
+        if len(writes) > 3:  # the trial of the folder, the last checkpoint and a finished cell
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        code = command(patch, "run", "fig1", *SETTINGS, "--set=epochs=3", "--jobs=1",
+                       "--out", tmp_path)  # fmt: skip
+    assert_refused(code, capsys.readouterr().err, "No space left on device", "free some space")
+    assert len(list(tmp_path.glob("parts/fig1-*.json"))) == 1
+    assert not list(tmp_path.rglob("*.part"))
+    assert run(tmp_path)["cells"] == uninterrupted["cells"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit", "remedy"),
+    [
+        (["fig9"], "no experiment 'fig9'", "use fig1"),
+        (["fig5", "--set", "seeds=-3", "--yes"], "seeds is -3", "should be 1 or more"),
+    ],
+)
+def test_a_bad_input_ends_the_real_command_in_one_line(tmp_path, arguments, culprit, remedy):
+    done = subprocess.run(
+        [sys.executable, "-m", "earlystop", "run", *arguments, "--out", tmp_path],
+        env=ENVIRONMENT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert_refused(done.returncode, done.stderr, culprit, remedy)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_has_every_experiment_with_its_sizes(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["earlystop", "list"])
+    __main__.main()
+    blocks = capsys.readouterr().out.strip().split("\n\n")
+    assert len(blocks) == len(EXPERIMENTS)
+    for block, (name, experiment) in zip(blocks, EXPERIMENTS.items()):
+        first, header, *lines = block.splitlines()
+        assert first == f"{name}: {experiment.title}"
+        assert header.split() == ["quick", "colab", "paper"]
+        assert [line.split()[0] for line in lines] == [f.name for f in fields(experiment.config)]
