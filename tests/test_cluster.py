@@ -93,6 +93,7 @@ def test_without_a_scheduler_the_command_says_so_in_one_line(tmp_path, monkeypat
     impatient = lambda address, timeout: client(address, timeout=0.5)  # noqa: E731
     monkeypatch.setattr(distributed, "Client", impatient)
     arguments = ["run", "fig5", "--set=iterations=3", "--yes", "--engine=dask", "--out", tmp_path]
+    arguments.append("--precision=float32")
     address = "--address=tcp://127.0.0.1:1"
     monkeypatch.setattr(sys, "argv", ["earlystop", *map(str, arguments), address])
     with pytest.raises(SystemExit) as end:
@@ -105,5 +106,4 @@ def test_without_a_scheduler_the_command_says_so_in_one_line(tmp_path, monkeypat
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(StoreError, match=r"pip install 'earlystop\[cluster\]'"):
-        with sweep.workers("dask", "tcp://127.0.0.1:1", 1):
-            pass
+        next(sweep.on_cluster([()], "tcp://127.0.0.1:1"))
