@@ -234,6 +234,8 @@ def assemble(
     }
     size = sum(path.stat().st_size for path in paths)
     stem = f"{name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
+    if len(stem) > 60:
+        stem = f"{name}-{scale.split()[0]}-{digest(scale)}"
     path = out / f"{stem}.json{'.gz' if size > LARGE else ''}"
     write_json(path, content)
     return path
