@@ -39,7 +39,7 @@ real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _b
 
 experiments: $(STAMP) ## run every experiment at the paper's scale with tiny sizes into _build/experiments
 	for run in "fig1 $(TINY) --set widths=4,8,16 --set losses=least_squares,cross_entropy" "fig3 $(TINY) --set widths=4,8,16" \
-	  "fig4ab $(TINY) --set width=4" "fig4c --set samples=96 --set epochs=2 --set width=4" "fig5 --set iterations=100"; do \
+	  "fig4ab $(TINY) --set corruption_rates=0.3,0.5 --set width=4" "fig4c --set samples=96 --set epochs=2 --set width=4" "fig5 --set iterations=100"; do \
 	  TQDM_DISABLE=1 $(BIN)/python -m earlystop run $$run --scale paper --seeds 1 --out _build/experiments || exit 1; \
 	done
 

@@ -509,6 +509,10 @@ def command(monkeypatch, *arguments):
         (["fig1", "--set", "losses=hinge"], "'hinge'", "should be of least_squares, cross_entropy"),
         (["fig4c", "--set", "heads=both"], "'both'", "should be of single, difference"),
         (["fig1", "--set", "data=svhn"], "data set 'svhn'", "use one of digits, mnist, cifar10"),
+        (["fig1", "--set", "widths=4,5"], "widths is (4, 5)", "three numbers, as (64, 128, 256)"),
+        (["fig1", "--set", "test_size=0"], "test_size is 0", "should be 1 or more"),
+        (["fig4c", "--set", "classes=3,3"], "classes is (3, 3)", "two different ones"),
+        (["fig4ab", "--set", "corruption_rates=0,0.5"], "corruption_rates has 0", "wrong labels"),
         (["fig1", "--set", "train_size=2000"], "2,400 images asked for", "has 1,400"),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from earlystop import figure1, figure4, figure5
-from earlystop.figure1 import Figure1, Figure3, figure1_run, figure3_run, load_split
+from earlystop.figure1 import WIDTHS, Figure1, Figure3, figure1_run, figure3_run, load_split
 from earlystop.figure4 import (
     Figure4ab,
     Figure4c,
@@ -59,6 +59,20 @@ def _spectrum_work(config: Figure4c) -> float:
     parameters, n = 270_000 * (config.depth / 20) * (config.width / 16) ** 2, config.samples
     gradients = 6 * n * 41e6 * (config.depth / 20) * (config.width / 16) ** 2
     return config.epochs * gradients + 2 * (3 * gradients + n**2 * parameters + 25 * n**3)
+
+
+def check(config: Sized) -> None:
+    """Raise `ValueError` for sizes with which a run would fail, perhaps only at its end."""
+    sizes = vars(config)
+    for key in ("train_size", "validation_size", "test_size"):
+        if sizes.get(key, 1) < 1:
+            raise ValueError(f"{key} is {sizes[key]}, should be 1 or more")
+    if len(sizes.get("widths", WIDTHS)) != len(WIDTHS):
+        raise ValueError(f"widths is {sizes['widths']}, should be three numbers, as {WIDTHS}")
+    if len(set(sizes.get("classes", (0, 1)))) != 2:
+        raise ValueError(f"classes is {sizes['classes']}, should be two different ones, as (0, 1)")
+    if isinstance(config, Figure4ab) and min(config.corruption_rates) == 0:
+        raise ValueError("corruption_rates has 0: without wrong labels there is nothing to separate")
 
 
 SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}

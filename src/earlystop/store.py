@@ -35,9 +35,12 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
         raise StoreError(
-            f"cannot write {path} ({error.strerror}): free some space, or choose another folder "
+            f"cannot write {path} ({cause.strerror}): free some space, or choose another folder "
             "with --out; what was finished before is kept"
         ) from error
     finally:

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from earlystop import jacobian
-from earlystop.experiments import EXPERIMENTS, Experiment
+from earlystop.experiments import EXPERIMENTS, Experiment, check
 from earlystop.images import HUB
 from earlystop.page import progress
 from earlystop.provenance import code_hashes, hardware, now, versions
@@ -54,15 +54,17 @@ def run(
 
     Returns the file's path. Raises `StoreError` on files that cannot be written or read.
     """
-    experiment = EXPERIMENTS[name]
-    cells, parts = experiment.cells(config), out.resolve() / "parts"
+    check(config)
+    cells, parts = EXPERIMENTS[name].cells(config), out.resolve() / "parts"
+    for half in parts.glob(f".{name}-*.part"):  # what a killed run left
+        half.unlink(missing_ok=True)
     common = identity(name, config)
     paths = {key_of(cell): parts / f"{name}-{digest([common, cell])}.json" for cell in cells}
     missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
     write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
 
     jobs, size = side_by_side(name, config, jobs, together)
-    groups = grouped(missing, experiment, size)
+    groups = grouped(missing, EXPERIMENTS[name], size)
     settings = {
         "EARLYSTOP_DEVICE": device().type if engine == "local" else "auto",
         "EARLYSTOP_PRECISION": precision(),
@@ -253,6 +255,7 @@ def _cost(runs: list[dict]) -> dict[str, Any]:
 
 def estimate(name: str, config: Sized, jobs: int | None = None) -> float:
     """Seconds that all cells will take, from two small runs of the first group of cells."""
+    check(config)
     experiment = EXPERIMENTS[name]
     jobs, size = side_by_side(name, config, jobs)
     groups = grouped(experiment.cells(config), experiment, size)
