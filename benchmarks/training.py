@@ -25,7 +25,7 @@ from earlystop.architectures import conv_net
 from earlystop.experiments import EXPERIMENTS, Figure1, load_split
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
 from earlystop.scale import Cell, autocast, device
-from earlystop.sweep import grouped, side_by_side, workers
+from earlystop.sweep import grouped, side_by_side
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -62,8 +62,8 @@ def ours(config: Figure1, cells: list[Cell], chosen: str) -> list[dict]:
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     groups = grouped(cells, EXPERIMENTS["fig1"], size)
     work = [joblib.delayed(group)(config, g, chosen, max(1, cores // jobs)) for g in groups]
-    with workers("local", None, min(jobs, len(groups))) as parallel:
-        runs = [one for group_runs in parallel(work) for one in group_runs]
+    done = joblib.Parallel(min(jobs, len(groups)))(work)
+    runs = [one for group_runs in done for one in group_runs]
     torch.set_num_threads(threads)  # with a single worker it is this process
     return runs
 
