@@ -63,6 +63,12 @@ class Result:
         return {k: pair for k, pair in pairs.items() if pair[0] != pair[1]}
 
     @property
+    def scale_name(self) -> str:
+        """The scale, and whether a size of it was changed."""
+        scale, *changes = self["scale"].split()
+        return f"{scale} with changed sizes" if changes else scale
+
+    @property
     def stale(self) -> list[str]:
         """Files whose code has changed since this was computed."""
         now, then = code_hashes(EXPERIMENTS[self["experiment"]].module), self["code"]
@@ -135,7 +141,7 @@ def credit(result: Result) -> str:
     if result.stale:
         texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
     texts.append(
-        f"Scale {result['scale'].split()[0]}, {counted(seeds, 'seed')}, "
+        f"Scale {result.scale_name}, {counted(seeds, 'seed')}, "
         f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "
         f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of a process, up to {memory:.1f} GB, "
         f"torch {', '.join(versions)}, finished {result['finished']}. The same again:"
