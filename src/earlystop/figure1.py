@@ -149,7 +149,8 @@ def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[flo
 
 def adadelta(stack: Stack) -> torch.optim.Optimizer:
     """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3."""
-    return torch.optim.Adadelta(stack.parameters.values(), lr=1.0)
+    weights = list(stack.parameters.values())
+    return torch.optim.Adadelta(weights, lr=1.0, capturable=weights[0].is_cuda)
 
 
 def figure1_cells(config: Figure1) -> list[Cell]:

@@ -64,9 +64,10 @@ class Result:
 
     @property
     def scale_name(self) -> str:
-        """The scale, and whether a size of it was changed."""
+        """The scale, and whether a size that the paper states was changed."""
         scale, *changes = self["scale"].split()
-        return f"{scale} with changed sizes" if changes else scale
+        changed = any(change.split("=")[0] not in FREE for change in changes)
+        return f"{scale} with changed sizes" if changed else scale
 
     @property
     def stale(self) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from IPython.display import Markdown, display
 from tqdm.auto import tqdm
 
 from earlystop.scale import SCALES, current_scale
@@ -35,6 +34,8 @@ def explore(draw: Callable[..., None], **sliders: Any) -> None:
 
 def say(text: str) -> None:
     """Show Markdown: a sentence whose numbers were computed."""
+    from IPython.display import Markdown, display
+
     display(Markdown(text))
 
 

@@ -67,15 +67,16 @@ def device() -> torch.device:
 
 
 def precision() -> str:
-    """What deep networks compute in: `EARLYSTOP_PRECISION`, or bfloat16 on CUDA, else float32.
+    """What deep networks compute in: `EARLYSTOP_PRECISION`, or bfloat16 where a GPU has it.
 
-    Weights, losses and spectra are float32 or better in any case.
+    Else float32: GPUs before Ampere (T4, V100) would only emulate bfloat16. Weights, losses and spectra are float32 or better in any case.
     """
     name = os.environ.get("EARLYSTOP_PRECISION", "") or "auto"
     if name not in PRECISIONS:
         raise ValueError(f"precision {name!r} is unknown, use one of {', '.join(PRECISIONS)}")
     if name == "auto":
-        name = "bfloat16" if device().type == "cuda" else "float32"
+        recent = device().type == "cuda" and torch.cuda.get_device_capability() >= (8, 0)
+        name = "bfloat16" if recent else "float32"
     return name
 
 

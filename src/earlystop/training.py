@@ -1,7 +1,9 @@
 """Minibatch training of deep networks of one architecture, many runs at once."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,7 +16,11 @@ from earlystop.images import Images
 from earlystop.page import progress
 from earlystop.scale import autocast, random_stream
 
-EVERY_EPOCH_UNTIL, THEN_EVERY = 60, 5
+EVERY_EPOCH_UNTIL, THEN_EVERY = 40, 10
+EVALUATED = 1000  # samples that are evaluated at a time
+STREAMS = 8  # networks that a GPU works on at a time
+UNRECORDED = 3  # steps before a GPU records one
+FUSED_FROM = 50_000  # steps of single networks from which on compiling for a GPU pays
 Loss = Callable[[Float[Tensor, "... classes"], Int[Tensor, "..."]], Float[Tensor, "..."]]
 
 
@@ -45,17 +51,35 @@ class Stack:
     def __init__(self, models: Sequence[nn.Module]):
         self.model, self.size = models[0], len(models)
         self.parameters, self.buffers = stack_module_state(list(models))
+        self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
 
     def __call__(self, inputs: Float[Tensor, "M n c h w"]) -> Float[Tensor, "M n classes"]:
-        if self.size == 1:  # plain operators are faster than grouped ones
-            state = [{k: v[0] for k, v in part.items()} for part in (self.parameters, self.buffers)]
-            images = inputs[0].contiguous(memory_format=torch.channels_last)
-            return functional_call(self.model, tuple(state), (images,))[None]
+        if self.size > 1 and not inputs.is_cuda:
+            return vmap(self.forward)(self.parameters, self.buffers, inputs)
+        outputs = [self.one(run, self.weights(run), x) for run, x in enumerate(inputs)]
+        return torch.stack(outputs)  # a GPU is full with one network: plain operators are faster
 
-        def one(parameters, buffers, x):
-            return functional_call(self.model, (parameters, buffers), (x,))
+    def forward(self, parameters, buffers, x):
+        """Outputs of the architecture with these parameters and buffers."""
+        return functional_call(self.model, (parameters, buffers), (x,))
 
-        return vmap(one)(self.parameters, self.buffers, inputs)
+    def weights(self, run: int) -> dict[str, Tensor]:
+        """Parameters of one network, in the memory of the stack's."""
+        return {name: value[run] for name, value in self.parameters.items()}
+
+    def one(
+        self, run: int, weights: dict[str, Tensor], x: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n classes"]:
+        """Outputs of one network with its own buffers."""
+        buffers = {name: value[run] for name, value in self.buffers.items()}
+        forward = self.fused.get(len(x), self.forward)
+        return forward(weights, buffers, channels_last(x))
+
+    def fuse(self, *batch_sizes: int) -> None:
+        """Compile the architecture for batches of these sizes, if there is a compiler."""
+        if find_spec("triton"):
+            fused = torch.compile(self.forward, dynamic=False)
+            self.fused = dict.fromkeys(batch_sizes, fused)
 
     def network(self, index: int) -> nn.Module:
         """The architecture with the weights and buffers of one network."""
@@ -72,6 +96,11 @@ class Stack:
     def state(self) -> dict[str, Tensor]:
         """All parameters and buffers by name."""
         return {**self.parameters, **self.buffers}
+
+
+def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """The same numbers in the order that convolutions are fastest in, also for one channel."""
+    return torch.empty_like(x, memory_format=torch.channels_last).copy_(x)
 
 
 @dataclass(frozen=True)
@@ -139,9 +168,12 @@ def train(
         stack.load(saved["networks"])
         optimizer.load_state_dict(saved["optimizer"])
         history, done = saved["history"], saved["epoch"]
+    if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
+        stack.fuse(batch_size, EVALUATED)
+    step = TrainingStep(stack, images, labels, optimizer, loss)
     for epoch in progress(range(done + 1, epochs + 1), "epochs"):
         if epoch:
-            train_epoch(stack, images, labels, epoch, optimizer, batch_size, seeds, loss)
+            train_epoch(step, labels, epoch, batch_size, seeds)
         if measure and measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
                 history.setdefault(key, []).append(numbers.cpu())
@@ -158,20 +190,14 @@ def train(
     return history
 
 
-def train_epoch(stack, images, labels, epoch, optimizer, batch_size, seeds, loss) -> None:
+def train_epoch(step, labels, epoch, batch_size, seeds) -> None:
     """One pass over all images, in an order that depends on seed and epoch alone."""
-    stack.model.train()
     orders = [
         torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}"))
         for seed in seeds
     ]
     for batch in torch.stack(orders).to(labels.device).split(batch_size, dim=1):
-        optimizer.zero_grad(set_to_none=True)
-        with autocast():
-            outputs = stack(images.inputs(batch))
-        values = loss(outputs.float(), labels.gather(1, batch)).mean(dim=1)
-        values.sum().backward()
-        optimizer.step()
+        values = step(batch)
     for run, value in enumerate(values.tolist()):
         if not abs(value) < float("inf"):
             raise ValueError(
@@ -179,9 +205,80 @@ def train_epoch(stack, images, labels, epoch, optimizer, batch_size, seeds, loss
             )
 
 
+class TrainingStep:
+    """One step of an optimizer on all networks of a stack, called with the samples of a batch.
+
+    On a GPU the step is recorded once for every size of a batch and then replayed (a CUDA
+    graph): hundreds of short operations then cost one launch.
+    """
+
+    def __init__(self, stack, images, labels, optimizer, loss):
+        self.stack, self.images, self.labels = stack, images, labels
+        self.optimizer, self.loss = optimizer, loss
+        self.update = optimizer.step
+        if labels.is_cuda and find_spec("triton"):
+            self.update = torch.compile(optimizer.step)  # one pass over memory instead of ten
+        self.streams = [torch.cuda.Stream() if labels.is_cuda else None for _ in range(STREAMS)]
+        self.calls: Counter[int] = Counter()
+        self.recorded: dict[int, tuple] = {}
+
+    def __call__(self, batch: Int[Tensor, "M b"]) -> Float[Tensor, " M"]:
+        """Train on the samples `batch` of each network; the mean loss of each before."""
+        size = batch.shape[1]
+        if not batch.is_cuda or self.calls[size] < UNRECORDED:
+            self.calls[size] += 1
+            return self.work(batch)
+        if size not in self.recorded:
+            graph, place = torch.cuda.CUDAGraph(), batch.clone()
+            with torch.cuda.graph(graph):
+                values = self.work(place)
+            self.recorded[size] = graph, place, values
+        graph, place, values = self.recorded[size]
+        place.copy_(batch)
+        graph.replay()
+        return values
+
+    def work(self, batch: Int[Tensor, "M b"]) -> Float[Tensor, " M"]:
+        """The step itself."""
+        self.stack.model.train()
+        gradients = self.side_by_side if batch.is_cuda else self.stacked
+        values = gradients(self.images.inputs(batch), self.labels.gather(1, batch))
+        self.update()
+        return values
+
+    def stacked(self, inputs, labels) -> Float[Tensor, " M"]:
+        """Gradients of all networks by one backward pass through batched operators."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast():
+            outputs = self.stack(inputs)
+        values = self.loss(outputs.float(), labels).mean(dim=1)
+        values.sum().backward()
+        return values.detach()
+
+    def side_by_side(self, inputs, labels) -> Float[Tensor, " M"]:
+        """The same network by network, a few of them at a time on a GPU."""
+        found, on_gpu = [], [stream for stream in self.streams if stream]
+        for stream in on_gpu:
+            stream.wait_stream(torch.cuda.current_stream())
+        for run, (x, y) in enumerate(zip(inputs, labels)):
+            with torch.cuda.stream(self.streams[run % len(self.streams)]):
+                weights = self.stack.weights(run)
+                weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
+                with autocast():
+                    outputs = self.stack.one(run, weights, x)
+                value = self.loss(outputs.float(), y).mean()
+                found.append((value.detach(), *torch.autograd.grad(value, [*weights.values()])))
+        for stream in on_gpu:
+            torch.cuda.current_stream().wait_stream(stream)
+        values, *gradients = map(torch.stack, zip(*found))
+        for parameter, gradient in zip(self.stack.parameters.values(), gradients):
+            parameter.grad = gradient
+        return values
+
+
 @torch.no_grad()
 def evaluate_stack(
-    stack: Stack, images: ImageStack, batch_size: int = 1000
+    stack: Stack, images: ImageStack, batch_size: int = EVALUATED
 ) -> Float[Tensor, "M n classes"]:
     """All outputs of all networks in eval mode."""
     stack.model.eval()

@@ -1,0 +1,89 @@
+"""What only a GPU does: recorded, compiled and concurrent steps equal the plain ones."""
+
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from earlystop import figure1, figure4, training
+from earlystop.architectures import conv_net, resnet
+from earlystop.images import Images
+from earlystop.training import ImageStack, Stack, evaluate_stack, train
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+KINDS = {
+    "conv net": (lambda seed: conv_net((1, 12, 12), (8, 8, 16), seed=seed), figure1.adadelta),
+    "ResNet": (
+        lambda seed: resnet(8, channels=1, width=8, seed=seed),
+        lambda stack: figure4.momentum(stack, 0.005),
+    ),
+}
+
+
+def trained(kind: str, where: str, epochs: int = 1) -> tuple[Stack, ImageStack]:
+    """Three networks after some epochs of six batches, the last of them shorter."""
+    make, optimizer = KINDS[kind]
+    draw = torch.Generator().manual_seed(3)
+    pixels = torch.randint(256, (350, 1, 12, 12), generator=draw, dtype=torch.uint8)
+    images = Images(pixels.to(where), torch.zeros(350, dtype=torch.long, device=where), "noise")
+    labels = torch.randint(10, (3, 350), generator=draw).to(where)
+    stack = Stack([make(seed).to(where) for seed in range(3)])
+    images = ImageStack.of([images] * 3, [images] * 3)
+    run = dict(epochs=epochs, batch_size=64, seeds=[0, 1, 2])
+    train(stack, images, labels, optimizer=optimizer(stack), **run)
+    return stack, images
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Single precision throughout, no TF32, on the device of the tensors."""
+    monkeypatch.setenv("EARLYSTOP_PRECISION", "float32")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
+def difference(kind: str, one: Stack, other: Stack) -> float:
+    """How far two trainings ended apart, relative to how far they went."""
+    start = Stack([KINDS[kind][0](seed) for seed in range(3)])
+    first, second, begin = (
+        torch.cat([w.detach().cpu().flatten() for w in stack.parameters.values()])
+        for stack in (one, other, start)
+    )
+    return ((first - second).norm() / (second - begin).norm()).item()
+
+
+@needs_gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recorded_step_is_the_plain_step(kind, exact, monkeypatch):
+    recorded, _ = trained(kind, "cuda", epochs=2)
+    monkeypatch.setattr(training, "UNRECORDED", 10**6)
+    plain, _ = trained(kind, "cuda", epochs=2)
+    assert difference(kind, recorded, plain) == 0.0
+
+
+@needs_gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_trains_as_a_cpu(kind, exact):
+    assert difference(kind, trained(kind, "cuda")[0], trained(kind, "cpu")[0]) < 1e-3
+
+
+@needs_gpu
+@pytest.mark.skipif(not find_spec("triton"), reason="needs a compiler for the GPU")
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_networks_are_the_plain_ones(kind, exact, monkeypatch):
+    plain, images = trained(kind, "cuda")
+    monkeypatch.setattr(training, "FUSED_FROM", 0)
+    monkeypatch.setattr(training, "EVALUATED", 50)
+    fused, _ = trained(kind, "cuda")
+    assert fused.fused.keys() == {64, 50}
+    assert difference(kind, fused, plain) < 1e-3
+    torch.testing.assert_close(
+        evaluate_stack(fused, images, 50), evaluate_stack(plain, images, 70), rtol=1e-2, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_side_by_side_are_trained_as_by_batched_operators(kind, monkeypatch):
+    stacked, _ = trained(kind, "cpu")
+    monkeypatch.setattr(training.TrainingStep, "stacked", training.TrainingStep.side_by_side)
+    assert difference(kind, trained(kind, "cpu")[0], stacked) < 1e-4
