@@ -75,6 +75,10 @@ class Result:
         now, then = code_hashes(EXPERIMENTS[self["experiment"]].module), self["code"]
         return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
+    def precision(self, run: dict[str, Any]) -> str:
+        """What one of its `runs` computed in: only deep networks follow the switch."""
+        return run["precision"] if "training.py" in self["code"] else "float32"
+
     @property
     def command(self) -> str:
         """The command that computes it again."""
@@ -128,7 +132,7 @@ def credit(result: Result) -> str:
     """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
     runs, cells = result["runs"], result["cells"]
     seeds = len({cell["seed"] for cell in cells})
-    devices = sorted({f"{r['device']}, {r['precision']}" for r in runs})
+    devices = sorted({f"{r['device']}, {result.precision(r)}" for r in runs})
     memory = max(r["peak memory in GB"] for r in runs)
     versions = sorted({r["versions"]["torch"] for r in runs})
     texts = ["**These are the paper's sizes.**"]
