@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import fields, replace
 from importlib import util
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,8 +73,8 @@ def test_the_first_cell_installs_nothing_where_the_package_is(first_cell, packag
 
 def test_a_missing_package_is_installed_and_torch_and_numpy_are_nailed_down(first_cell):
     asked, printed, error = first_cell(ADDRESS, installed=False)
-    numpy = provenance.versions()["numpy"]
-    assert asked == [f'install -q "{ADDRESS}" torch=={torch.__version__} numpy=={numpy}']
+    stay = " ".join(f"{name}=={version(name)}" for name in ("torch", "numpy"))
+    assert asked == [f'install -q "{ADDRESS}" {stay}']
     assert error is None and "scale quick" in printed
 
 
@@ -127,9 +128,9 @@ def test_a_gpu_gets_the_scale_precision_and_time_that_are_for_it(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("quick", "on 2 CPU cores (measured)."),
-        ("quick epochs=3", "on 2 CPU cores (measured), with other sizes."),
-        ("paper", "made for a GPU, and on 2 CPU cores it takes hours."),
+        ("quick", "on one CPU core (measured)."),
+        ("quick epochs=3", "on one CPU core (measured), with other sizes."),
+        ("paper", "made for a GPU, and on one CPU core it takes hours."),
     ],
 )
 def test_a_cpu_is_told_what_to_expect_of_a_scale(monkeypatch, capsys, text, said):
@@ -169,7 +170,7 @@ def test_the_table_of_times_is_what_its_script_computes():
         for size in ("colab", "paper"):
             for which, gpu in (("small", "T4"), ("large", "H100")):
                 stored = rows[size][chapters.MACHINES[which]]
-                found = chapters.minutes(name, size, gpu, 60 * rows["quick"]["2 CPU cores"])
+                found = chapters.minutes(name, size, gpu, 60 * rows["quick"]["one CPU core"])
                 assert stored == pytest.approx(found, rel=0.06), (name, size, gpu)
 
 
