@@ -130,7 +130,7 @@ def test_a_gpu_gets_the_scale_precision_and_time_that_are_for_it(
     [
         ("quick", "on one CPU core (measured)."),
         ("quick epochs=3", "on one CPU core (measured), with other sizes."),
-        ("paper", "made for a GPU, and on one CPU core it takes hours."),
+        ("paper", "this scale is made for a GPU, and was not timed without one."),
     ],
 )
 def test_a_cpu_is_told_what_to_expect_of_a_scale(monkeypatch, capsys, text, said):
@@ -190,7 +190,10 @@ def test_minutes_in_words(minutes, text):
 
 def test_a_page_that_is_no_chapter_has_no_times():
     assert start.header("status") == ""
-    assert "on a T4 GPU" in start.header("04_mnist") and "Estimated" in start.header("04_mnist")
+    rows = start.times()["minutes"]["04_mnist"]
+    for size, machine in ((size, f"{kind} GPU") for size in ("colab", "paper") for kind in ("a T4", "an H100")):
+        assert f"{start.duration(rows[size][machine])} at <code>{size}</code>" in start.header("04_mnist")
+    assert start.header("04_mnist").startswith("Estimated on a T4 GPU: ")
 
 
 # ------------------------------------------------------------------------------ runs that are kept

@@ -46,22 +46,22 @@ def expected(name: str, scale: str, gpu: str = "") -> str:
     machine = table["machines"]["quick" if scale == "quick" or not gpu else size]
     minutes = table["minutes"][name][scale].get(machine)
     if minutes is None:
-        return f"made for a GPU, and on {machine} it takes hours"
+        return "this scale is made for a GPU, and was not timed without one"
     return f"{duration(minutes)} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
 
 
 def header(name: str) -> str:
-    """What the page of a chapter says about GPUs; empty for a page that is no chapter."""
+    """What the page of a chapter says about GPUs, as HTML; empty for a page that is no chapter."""
     table = times()
     if name not in table["minutes"]:
         return ""
-    rows = table["minutes"][name]
-    parts = [
-        f"on {machine} {duration(rows['colab'][machine])} at <code>colab</code> "
-        f"and {duration(rows['paper'][machine])} at <code>paper</code>"
-        for machine in (table["machines"]["small"], table["machines"]["large"])
-    ]
-    return f"Estimated: {', '.join(parts)}."
+    parts = []
+    for size in ("small", "large"):
+        machine = table["machines"][size]
+        times_at = {s: duration(table["minutes"][name][s][machine]) for s in ("colab", "paper")}
+        each = ", ".join(f"{takes} at <code>{scale}</code>" for scale, takes in times_at.items())
+        parts.append(f"on {machine}: {each}")
+    return f"Estimated {'; '.join(parts)}."
 
 
 def keeping() -> str:
