@@ -121,7 +121,7 @@ def executed(path: Path) -> float:
     """
     notebook, before = nbformat.read(path, as_version=4), os.times()
     with tempfile.TemporaryDirectory() as folder:
-        nbclient.execute(notebook, cwd=folder, timeout=1200)
+        nbclient.execute(notebook, cwd=folder, timeout=1200, extra_arguments=["--log-level=40"])
     after = os.times()
     return sum(getattr(after, k) - getattr(before, k) for k in ("children_user", "children_system"))
 
@@ -133,7 +133,7 @@ def main() -> None:
                         help=f"(default: {MINUTES.name} of the package)")  # fmt: skip
     options = parser.parse_args()
     os.environ.update(EARLYSTOP_SCALE="quick", EARLYSTOP_DEVICE="cpu", OMP_NUM_THREADS="1", TQDM_DISABLE="1")
-    facts, table = about(), {}
+    facts, table = about() | {"threads of torch": 1}, {}
     print_about(facts)
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         rest = executed(path)
