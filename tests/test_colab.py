@@ -101,7 +101,7 @@ def test_a_notebook_runs_to_its_end(colab, notebooks, new_packages, tmp_path, na
     shutil.copy(notebooks / name, tmp_path)
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "EARLYSTOP_RESULTS")}
     clean |= {"PATH": f"{colab.parent}{os.pathsep}{clean['PATH']}", "EARLYSTOP_SCALE": "quick",
-              "TQDM_DISABLE": "1"}  # fmt: skip
+              "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
     start = time.perf_counter()
     execute = colab, "-m", "jupyter", "execute", "--inplace", "--timeout=1200", name
     try:
