@@ -246,7 +246,7 @@ def test_a_result_says_where_it_comes_from(uninterrupted):
     assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in result["code"].values())
     (how,) = result["runs"]
     assert how["cells"] == 2 and how["precision"] == "float32" and how["device"].startswith("cpu")
-    assert how["versions"]["torch"] == torch.__version__
+    assert torch.__version__.split("+")[0] == how["versions"]["torch"].split("+")[0]
     assert how["versions"]["Python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"numpy", "scikit-learn"} <= how["versions"].keys()
     assert how["threads"] == how["together"] == 1
