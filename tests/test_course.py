@@ -220,15 +220,22 @@ def test_the_command_writes_every_form(tmp_path):
 
 
 def nbgrader(folder, *arguments):
-    """Run the real command line; return its exit code and its log."""
+    """Start the real command line in a course."""
     code = "from nbgrader.apps import NbGraderApp; NbGraderApp.launch_instance()"
-    run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, timeout=600)
-    return run.returncode, run.stdout + run.stderr
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def submission(folder, assignment, answers=None, written="Because."):
-    """What a student hands in: the released notebook with answers by grade id."""
-    notebook = nbformat.read(folder / "release" / assignment / f"{assignment}.ipynb", as_version=4)
+def log_of(job, code=0):
+    """Wait for a command and return what it printed."""
+    log = job.communicate(timeout=900)[0]
+    assert job.returncode == code, log
+    return log
+
+
+def submission(folder, name, answers=None, written="Because."):
+    """What a student hands in: a released notebook with answers by grade id."""
+    notebook = nbformat.read(folder / "release" / "all" / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if answers is not None and name in answers:
@@ -238,17 +245,16 @@ def submission(folder, assignment, answers=None, written="Because."):
     return notebook
 
 
-def hand_in(folder, student, assignment, notebook):
-    path = folder / "submitted" / student / assignment / f"{assignment}.ipynb"
-    path.parent.mkdir(parents=True)
+def hand_in(folder, student, name, notebook):
+    path = folder / "submitted" / student / "all" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(notebook if isinstance(notebook, str) else json.dumps(notebook))
 
 
-def scores(folder, student, assignment):
+def scores(folder, student, name):
     """Points that nbgrader gave, by grade id."""
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
-        (notebook,) = gradebook.find_submission(assignment, student).notebooks
-        return {grade.name: grade.auto_score for grade in notebook.grades}
+        return {grade.name: grade.auto_score for grade in gradebook.find_submission_notebook(name, "all", student).grades}
 
 
 def solutions(chapter, wrong=()):
@@ -271,31 +277,49 @@ def automatic(points):
     return {name: score for name, score in points.items() if "-check-" in name}
 
 
-@pytest.fixture(scope="module")
-def graded(chapters, tmp_path_factory):
-    """All chapters, handed in blank, solved, and (two of them) with typical mistakes."""
-    out = tmp_path_factory.mktemp("course")
+def released(chapters, out):
+    """A course whose only assignment holds all `chapters`, released: nbgrader starts slowly."""
     course.write(chapters, out)
     folder = out / "nbgrader"
+    (folder / "source" / "all").mkdir()
     for chapter in chapters:
-        code, log = nbgrader(folder, "generate_assignment", chapter.name)
-        assert code == 0, log
+        shutil.move(folder / "source" / chapter.name / f"{chapter.name}.ipynb", folder / "source" / "all")
+        (folder / "source" / chapter.name).rmdir()
+    log_of(nbgrader(folder, "generate_assignment", "all"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def handed_in(chapters, tmp_path_factory):
+    """All chapters, handed in blank, solved, and (two of them) with typical mistakes."""
+    folder = released(chapters, tmp_path_factory.mktemp("course"))
+    for chapter in chapters:
         hand_in(folder, "blank", chapter.name, submission(folder, chapter.name))
         hand_in(folder, "right", chapter.name, submission(folder, chapter.name, solutions(chapter)))
     for chapter in chapters[:2]:
         hand_in(folder, "wrong", chapter.name, submission(folder, chapter.name, solutions(chapter, WRONG)))
-    for chapter in chapters:
-        code, log = nbgrader(folder, "autograde", chapter.name)
-        assert code == 0, log
     return folder
+
+
+@pytest.fixture(scope="module")
+def runs(handed_in, hostile_handed_in):
+    """Both courses graded, side by side; the logs."""
+    good = nbgrader(handed_in, "autograde", "all")
+    bad = nbgrader(hostile_handed_in, "autograde", "all", "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3")
+    return log_of(good), log_of(bad, code=1)
+
+
+@pytest.fixture(scope="module")
+def graded(handed_in, runs):
+    return handed_in
 
 
 def test_nbgrader_releases_the_students_notebook(chapters, graded):
     for chapter in chapters:
-        released = nbformat.read(graded / "release" / chapter.name / f"{chapter.name}.ipynb", as_version=4)
+        theirs = nbformat.read(graded / "release" / "all" / f"{chapter.name}.ipynb", as_version=4)
         ours = nbformat.read(graded.parent / "student" / f"{chapter.name}.ipynb", as_version=4)
         install = [cell for cell in ours.cells if cell.id.startswith("install")]
-        assert [cell.source.strip() for cell in released.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
+        assert [cell.source.strip() for cell in theirs.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
         assert len(install) == 1
 
 
@@ -309,13 +333,13 @@ def test_the_solution_gets_full_marks(chapters, graded):
     for chapter in chapters:
         assert automatic(scores(graded, "right", chapter.name)) == expected(chapter), chapter.name
         with Gradebook(f"sqlite:///{graded / 'gradebook.db'}") as gradebook:
-            handed_in = gradebook.find_submission(chapter.name, "right")
-            for grade in handed_in.notebooks[0].grades:
+            notebook = gradebook.find_submission_notebook(chapter.name, "all", "right")
+            for grade in notebook.grades:
                 if grade.name.endswith("-written"):
                     assert grade.needs_manual_grade and grade.auto_score is None
                     grade.manual_score = grade.max_score
             gradebook.db.commit()
-            assert handed_in.score == handed_in.max_score == sum(sum(one.points) for one in chapter.exercises)
+            assert notebook.score == notebook.max_score == sum(sum(one.points) for one in chapter.exercises)
 
 
 def test_mistakes_lose_their_own_points(chapters, graded):
@@ -324,10 +348,8 @@ def test_mistakes_lose_their_own_points(chapters, graded):
 
 
 def test_feedback_shows_the_hints(chapters, graded):
-    name = chapters[0].name
-    code, log = nbgrader(graded, "generate_feedback", name)
-    assert code == 0, log
-    page = (graded / "feedback" / "wrong" / name / f"{name}.html").read_text()
+    log_of(nbgrader(graded, "generate_feedback", "all", "--student", "wrong"))
+    page = (graded / "feedback" / "wrong" / "all" / f"{chapters[0].name}.html").read_text()
     assert "the distance is a chord, not an arc" in page
 
 
@@ -372,14 +394,15 @@ def listener():
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory, listener):
+def small_chapter():
+    """Three exercises of the first chapter."""
+    return course.read_course("01", ",".join(KEPT))[0]
+
+
+@pytest.fixture(scope="module")
+def hostile_handed_in(small_chapter, tmp_path_factory, listener):
     """Submissions that hang, end, hoard, delete, copy, lose, read and connect; one call grades them all."""
-    out = tmp_path_factory.mktemp("hostile")
-    chapters = course.read_course("01", ",".join(KEPT))
-    course.write(chapters, out)
-    folder, right = out / "nbgrader", solutions(chapters[0])
-    code, log = nbgrader(folder, "generate_assignment", NAME)
-    assert code == 0, log
+    folder, right = released([small_chapter], tmp_path_factory.mktemp("hostile")), solutions(small_chapter)
     connect = (f"import socket\nwith socket.create_connection(('127.0.0.1', {listener[0]})) as line:\n"
                "    line.sendall(b'the hidden tests')\ndef walked_angle(r):\n    return 0.0")
     for student, code in {**HARM, "network": connect}.items():
@@ -407,8 +430,12 @@ def hostile(tmp_path_factory, listener):
     changed("easy", easy)
     changed("bare", bare)  # an editor that keeps no metadata
     hand_in(folder, "garbage", NAME, "this is not a notebook")
-    code, log = nbgrader(folder, "autograde", NAME, "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3")
-    return folder, chapters[0], log
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostile(hostile_handed_in, small_chapter, runs):
+    return hostile_handed_in, small_chapter, runs[1]
 
 
 @pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy"])
@@ -427,12 +454,12 @@ def test_copied_cells_and_lost_metadata_cost_nothing(hostile, student):
 
 def test_repairs_are_said(hostile):
     folder, _, log = hostile
-    text = (folder / "autograded" / "deleter" / NAME / f"{NAME}.ipynb").read_text()
+    text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
     assert "ex-dataset-walk-answer was missing and counts as blank" in text
-    assert "there 2 times" in (folder / "autograded" / "copier" / NAME / f"{NAME}.ipynb").read_text()
+    assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()
     assert "There was an error processing assignment" in log and "garbage" in log  # and the others were graded
 
 
 def test_nobody_got_out(hostile, listener):
     assert listener[1] == []
-    assert "PermissionError" in (hostile[0] / "autograded" / "network" / NAME / f"{NAME}.ipynb").read_text()
+    assert "PermissionError" in (hostile[0] / "autograded" / "network" / "all" / f"{NAME}.ipynb").read_text()

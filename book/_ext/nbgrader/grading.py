@@ -66,6 +66,12 @@ class RestoreAnswers(NbGraderPreprocessor):
         return fresh, resources
 
 
+def given(cell) -> bool:
+    """Whether a cell is the assignment's own code, without points: imports and data."""
+    grading = cell.metadata.get("nbgrader", {})
+    return cell.cell_type == "code" and grading.get("locked", False) and not grading.get("grade", False)
+
+
 class LimitedExecute(Execute):
     """Execute a submission; a cell that hangs or kills its kernel costs its own points only.
 
@@ -79,6 +85,7 @@ class LimitedExecute(Execute):
         guard = Path(__file__).with_name("guard.py")
         self.interrupt_on_timeout = False  # code can ignore an interrupt, but not the end of its process
         self.extra_arguments = [f"--IPKernelApp.exec_files={guard}", "--HistoryManager.hist_file=:memory:"]
+        self.timeout_func = lambda cell: (20 if given(cell) else 1) * self.timeout  # imports are slow, and ours
         self.setup = []
         return super().preprocess(nb, resources)
 
@@ -99,8 +106,7 @@ class LimitedExecute(Execute):
             text = f"stopped after {self.timeout} s" if late else "the code ended its own process"
             cell.outputs = [new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])]
             self._cleanup_kernel()
-        grading = cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "code" and grading.get("locked") and not grading.get("grade"):
+        if given(cell):
             self.setup.append(cell)
         return cell, resources
 
