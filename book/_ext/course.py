@@ -400,11 +400,11 @@ def write(course: list[Chapter], out: Path, seed: int | None = None, root: Path 
 
 
 def overview(course: list[Chapter]) -> list[str]:
-    """A Markdown table of all exercises with their points, and the sums."""
+    """A MyST table of all exercises with their points, and the sums."""
     lines = ["| exercise | | asks to | minutes | points by checks | points for words |", "|---|---|---|---|---|---|"]
     every = [exercise for chapter in course for exercise in chapter.exercises]
     for one in every:
-        lines.append(f"| {one.number} | {one.title} | {one.kind} | {one.minutes} | {one.points[0]} | {one.points[1]} |")
+        lines.append(f"| {{ref}}`{one.label}` | {one.title} | {one.kind} | {one.minutes} | {one.points[0]} | {one.points[1]} |")
     sums = [sum(one.minutes for one in every), *(sum(one.points[at] for one in every) for at in (0, 1))]
     return [*lines, f"| **{len(every)} exercises** | | | **{sums[0]}** | **{sums[1]}** | **{sums[2]}** |"]
 

@@ -72,12 +72,16 @@ def write(source: Path, out: Path) -> list[Path]:
         raise SystemExit(f"there are no executed notebooks in {source}: run make book first")
     out.mkdir(parents=True, exist_ok=True)
     reveal = Path(find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs" / "dist"
-    shutil.copytree(reveal, out / "reveal" / "dist", dirs_exist_ok=True)
+    for name in ("reveal.js", "reveal.css", "theme/white.css"):  # other themes load fonts from elsewhere
+        (out / "reveal" / "dist" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(reveal / name, out / "reveal" / "dist" / name)
+    shutil.copytree(reveal / "theme" / "fonts", out / "reveal" / "dist" / "theme" / "fonts", dirs_exist_ok=True)
     copy_mathjax(out)
     shutil.copytree(out / "_static" / "mathjax", out / "mathjax", dirs_exist_ok=True)
     shutil.rmtree(out / "_static")
     config = Config()
     config.SlidesExporter.reveal_url_prefix = "reveal"
+    config.SlidesExporter.reveal_theme = "white"
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_input_tags = {"remove-input", "hide-input"}
     exporter = SlidesExporter(config=config, extra_template_basedirs=[str(Path(__file__).parent)], template_name="slides")
