@@ -425,10 +425,24 @@ def hostile_handed_in(small_chapter, tmp_path_factory, listener):
         cell.metadata = {}
         return [cell]
 
+    def loud(cell, name):
+        if name.startswith("ex-dataset-walk-answer"):
+            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
+        return [cell]
+
+    def helped(cell, name):  # a cell of their own, with what the answer needs
+        if name != "ex-dataset-walk-answer":
+            return [cell]
+        cell.source = cell.source.replace("2 * math.asin(r / 2)", "helper(r)")
+        return [nbformat.v4.new_code_cell("import math\nhelper = lambda r: 2 * math.asin(r / 2)"), cell]
+
     changed("deleter", lambda cell, name: [cell] * (name != "ex-dataset-walk-answer" and "-check-" not in name))
     changed("copier", lambda cell, name: [cell, copy.deepcopy(cell)])
     changed("easy", easy)
-    changed("bare", bare)  # an editor that keeps no metadata
+    changed("loud", loud)
+    changed("helped", helped)
+    solved.metadata["kernelspec"] = {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}
+    changed("bare", bare)  # an editor that keeps no metadata, and another kernel
     hand_in(folder, "garbage", NAME, "this is not a notebook")
     return folder
 
@@ -446,8 +460,8 @@ def test_harm_costs_only_its_own_points(hostile, student):
     assert points == {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}, log
 
 
-@pytest.mark.parametrize("student", ["copier", "bare"])
-def test_copied_cells_and_lost_metadata_cost_nothing(hostile, student):
+@pytest.mark.parametrize("student", ["copier", "bare", "loud", "helped"])
+def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, student):
     folder, chapter, log = hostile
     assert automatic(scores(folder, student, NAME)) == expected(chapter), log
 
