@@ -368,6 +368,7 @@ HARM = {  # in place of the answer to ex-dataset-walk
     "quit": "import os\nos._exit(0)",
     "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\ndef walked_angle(r):\n    return 0.0",
     "reader": READER,
+    "chatter": "while True:\n    print('x' * 10**6)",
     "files": "open('huge', 'wb').write(bytes(2 * 10**8))\ndef walked_angle(r):\n    return 0.0",
 }
 KEPT = ["ex-dataset-flips", "ex-dataset-walk", "ex-dataset-nearest"]

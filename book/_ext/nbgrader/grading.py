@@ -12,6 +12,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Float
 
+MOST_OUTPUT = 1_000_000  # characters a cell may show; the rest is forgotten
 MARK = re.compile(r"^(?:# |<!-- )answer: ([\w-]+)")  # the first line of every answer
 
 
@@ -94,8 +95,17 @@ class LimitedExecute(Execute):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
         return super().start_new_kernel(env=kept | {"COURSE_MEMORY_GB": str(self.memory)}, **options)
 
+    def process_message(self, msg, cell, cell_index):
+        """Take what a cell shows, up to a limit."""
+        if msg["msg_type"] in ("stream", "display_data", "execute_result"):
+            self.shown += len(str(msg["content"]))
+            if self.shown > MOST_OUTPUT:
+                return None
+        return super().process_message(msg, cell, cell_index)
+
     def preprocess_cell(self, cell, resources, index):
         """Execute one cell; give the next ones a new kernel if this one used up its own."""
+        self.shown = 0
         if self.kc is None:
             self.restart(resources)
         try:
