@@ -9,7 +9,7 @@ COURSE ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help book test serve notebooks check-site real-data course slides experiments clean
+.PHONY: help book test serve notebooks check-site colab-check real-data course slides experiments clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ notebooks: $(STAMP) ## write notebooks/*.ipynb from book/*.md
 
 check-site: $(STAMP) ## test the built book in a browser
 	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py
+
+colab-check: $(STAMP) ## run every notebook in a fresh environment like Colab's
+	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py
 
 real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _build/real
 	@mkdir -p _build/real

@@ -159,13 +159,13 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     shape, widths = data.image_shape, config.widths
     models = [conv_net(shape, widths, seed=cell["seed"]).to(device()) for cell in cells]
     stack, images, labels = training.Stack(models), data.images("train"), data.given()
-    optimizer, seeds = adadelta(stack), [cell["seed"] for cell in cells]
+    if labels.is_cuda:
+        stack.fuse(config.batch_size, training.EVALUATED)
+    step = training.TrainingStep(stack, images, labels, adadelta(stack), training.least_squares)
+    seeds = [cell["seed"] for cell in cells]
     seconds = alternate(
         {
-            "training": lambda: training.train_epoch(
-                stack, images, labels, 1, optimizer, config.batch_size, seeds,
-                training.least_squares,
-            ),
+            "training": lambda: training.train_epoch(step, labels, 1, config.batch_size, seeds),
             "evaluation": lambda: training.evaluate_stack(stack, images),
         },
         repeats,
@@ -201,6 +201,11 @@ def grouped_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return torch.func.vmap(F.conv2d)(x, weight)
 
 
+def single_convolutions(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The same one after another, channels last, as a GPU does them here."""
+    return torch.stack([F.conv2d(training.channels_last(a), b) for a, b in zip(x, weight)])
+
+
 def unfolded_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """The same as M matrix products of all patches with all filters."""
     patches = x.unfold(3, 3, 1).unfold(4, 3, 1).permute(0, 1, 3, 4, 2, 5, 6)
@@ -210,7 +215,7 @@ def unfolded_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def convolutions(config: Figure1, models: int, chosen: str, repeats: int) -> dict[str, list[dict]]:
-    """Both ways for the network's two convolutions, forward and backward, one step of a batch."""
+    """Three ways for the network's two convolutions, forward and backward, one step of a batch."""
     channels = (1, *config.widths[:2])
     tables = {}
     for layer, side in enumerate((28, 26)):
@@ -226,12 +231,14 @@ def convolutions(config: Figure1, models: int, chosen: str, repeats: int) -> dic
             return weight.grad
 
         ways = {
+            "network by network": lambda step=step: step(single_convolutions),
             "grouped, as vmap does": lambda step=step: step(grouped_convolution),
             "unfold and products": lambda step=step: step(unfolded_convolution),
         }
         rows = compared(alternate(ways, repeats), next(iter(ways)))
-        one, other = (way().clone() for way in ways.values())
-        rows[1]["difference"] = ((one - other).norm() / one.norm()).item()
+        one, *others = (way().clone() for way in ways.values())
+        for row, other in zip(rows[1:], others):
+            row["difference"] = ((one - other).norm() / one.norm()).item()
         tables[f"convolution {layer + 1}, {chosen}"] = rows
     return tables
 

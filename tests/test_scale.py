@@ -146,11 +146,22 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(
     monkeypatch.setenv("EARLYSTOP_DEVICE", asked)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     if computes_in is None:
         with pytest.raises(ValueError, match=expected):
             device()
     else:
         assert (device().type, precision()) == (expected, computes_in)
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((7, 0), "float32"), ((7, 5), "float32"), ((8, 0), "bfloat16"), ((12, 0), "bfloat16")],
+)
+def test_a_gpu_before_ampere_computes_in_float32(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert precision() == expected
 
 
 def test_the_precision_is_the_one_asked_for(monkeypatch):
@@ -206,7 +217,7 @@ def test_every_size_of_an_experiment_is_listed_at_three_scales(config):
 @pytest.fixture
 def shown(monkeypatch):
     texts = []
-    monkeypatch.setattr(page, "display", lambda markdown: texts.append(markdown.data))
+    monkeypatch.setattr("IPython.display.display", lambda markdown: texts.append(markdown.data))
     return texts
 
 

@@ -24,7 +24,7 @@ import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from pairs import Book, PairError, blocks, install_cell, split_options, without_marks
+from pairs import Book, PairError, blocks, install_cell, package_address, split_options, without_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("derive", "predict", "implement", "experiment", "explain")
@@ -371,7 +371,8 @@ def notebook(chapter: Chapter, form: str, seed: int | None = None, root: Path = 
     name = chapter.name[:2]
     cells = [cell("markdown", INTRODUCTION.format(title=chapter.title), f"introduction-{name}")]
     if form != "instructor":
-        cells.append(cell("code", install_cell(root).source, f"install-{name}"))
+        install = install_cell(chapter.name, package_address(root)).source.partition("import earlystop.start")[0]
+        cells.append(cell("code", f"{install}import earlystop", f"install-{name}"))
     for number, source in enumerate(chapter.setup, start=1):
         source = source if seed is None else SEED.sub(f"SEED = {seed}", source)
         cells.append(cell("code", source, f"setup-{name}-{number}", locked=True))

@@ -27,6 +27,7 @@ import psutil
 from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.statemachine import StringList
+from earlystop.start import header
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import create_nb_reader
@@ -219,7 +220,7 @@ def execute(app, env, cache, stale: dict) -> None:
 
 
 class RunsIn(SphinxDirective):
-    """``{runs-in}``: one line that says how long this page took, and where."""
+    """``{runs-in}``: how long this page took, and where; and how long a chapter will take on a GPU."""
 
     def run(self) -> list[nodes.Node]:
         """Return the line; nothing on a page that executes nothing."""
@@ -229,6 +230,7 @@ class RunsIn(SphinxDirective):
         seconds = max(1, round(run["execution_seconds"]))
         scale, where = html.escape(run["scale"]), html.escape(run["machine"])
         line = f"Runs in {seconds} s at <code>{scale}</code> scale on {where} (measured when this page was built)."
+        line = f"{line} {header(Path(self.env.docname).name)}".rstrip()
         return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
 
 

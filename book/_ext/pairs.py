@@ -10,7 +10,9 @@ become words.  The result depends on the sources only.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -79,9 +81,10 @@ def blocks(text: str, where: str):
 class Book:
     """The chapters with everything they can refer to: titles, figures, equations, papers."""
 
-    def __init__(self, root: Path = ROOT):
-        """Read all pages once and collect their labels."""
+    def __init__(self, root: Path = ROOT, package: str | None = None):
+        """Read all pages once and collect their labels; ``package`` replaces the configured address."""
         self.root = root
+        self.package = package_address(root) if package is None else package
         self.papers = parse_file(str(root / "book" / "references.bib")).entries
         self.labels, self.pages, self.notebooks = {}, {}, {}
         for path in sorted((root / "book").glob("*.md")):
@@ -239,7 +242,7 @@ class Book:
 
     def notebook(self, page: str):
         """The notebook of one chapter."""
-        where, source, cells = f"book/{page}.md", self.notebooks[page], [install_cell(self.root)]
+        where, source, cells = f"book/{page}.md", self.notebooks[page], [install_cell(page, self.package)]
         for cell in source.cells:
             if cell.cell_type == "markdown":
                 text = self.convert(self.fold(cell.source), where)
@@ -264,42 +267,72 @@ class Book:
         return result
 
 
-def install_cell(root: Path):
-    """The first cell: makes the book's package importable, or says how."""
-    repository = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")).get("repository", {})
-    address, branch = repository.get("url"), repository.get("branch", "main")
-    install = f'%pip install -q "earlystop @ git+{address}@{branch}"' if address else (
-        'raise ImportError("install the package of this book: `pip install .` in a copy of its repository, restart the kernel, run this cell again")'
-    )
-    return nbformat.v4.new_code_cell(f"try:\n    import earlystop  # the package of this book\nexcept ImportError:\n    {install}")
+def install_cell(page: str, package: str):
+    """The first cell: makes the book's package importable, or says how; then what is to come.
+
+    ``package`` is what pip installs where the package is missing; empty if there is no address.
+    The names of torch and numpy with their versions forbid pip to change them.
+    """
+    missing = 'if not util.find_spec("earlystop"):'
+    install = [missing,
+               '    stay = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy") if util.find_spec(name)]',
+               f'    %pip install -q "{package}" {{" ".join(stay)}}']
+    advice = "switch the network on (on Kaggle: Internet), or " if package else ""
+    advice += "run `pip install .` with this kernel's Python in a copy of the book; then restart the kernel, run this cell again"
+    lines = ["# The package of this book, where it is missing; an installed torch or numpy stays as it is.",
+             "from importlib import metadata, util",
+             *(install if package else []),
+             missing,
+             f'    raise ImportError("the package of this book is not installed: {advice}")',
+             "import earlystop.start",
+             f'earlystop.start.chapter("{page}", "{read_version()}")']
+    return nbformat.v4.new_code_cell("\n".join(lines))
 
 
-def all_pairs(root: Path = ROOT) -> dict[Path, str]:
+def read_version() -> str:
+    """The version of the package, which is that of the notebooks."""
+    text = (ROOT / "src" / "earlystop" / "__init__.py").read_text(encoding="utf8")
+    return re.search(r'^__version__ = "(.+)"$', text, flags=re.M)[1]
+
+
+def package_address(root: Path) -> str:
+    """What pip installs: the tag of this version in the repository that ``_config.yml`` names, or nothing."""
+    address = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")).get("repository", {}).get("url")
+    return f"earlystop @ git+{address}@v{read_version()}" if address else ""
+
+
+def all_pairs(root: Path = ROOT, package: str | None = None, folder: Path | None = None) -> dict[Path, str]:
     """Every notebook's path and text."""
-    book = Book(root)
+    book, folder = Book(root, package), folder or root / "notebooks"
     chapters = [page for page in book.notebooks if page[:2].isdigit()]
-    return {root / "notebooks" / f"{page}.ipynb": nbformat.writes(book.notebook(page)) + "\n" for page in chapters}
+    return {folder / f"{page}.ipynb": nbformat.writes(book.notebook(page)) + "\n" for page in chapters}
 
 
 def main(arguments: list[str]) -> int:
     """Write the notebooks, or with ``--check`` list those that differ."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, list the notebooks that differ")
+    parser.add_argument("--package", metavar="WHAT", help="what their first cell installs (default: by _config.yml)")
+    parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder (default: notebooks)")
+    options = parser.parse_args(arguments)
+    folder = options.out.resolve()
     try:
-        pairs = all_pairs()
+        pairs = all_pairs(package=options.package, folder=folder)
     except PairError as problem:
         print(problem, file=sys.stderr)
         return 1
-    extra = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - set(pairs))
+    extra = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - set(pairs)) if folder == ROOT / "notebooks" else []
     stale = [path for path, text in pairs.items() if not path.exists() or path.read_text(encoding="utf8") != text]
-    if "--check" in arguments:
+    if options.check:
         for path in [*stale, *extra]:
-            print(f"{path.relative_to(ROOT)} differs from its chapter: run make notebooks")
+            print(f"{path.name} differs from its chapter: run make notebooks")
         return int(bool(stale or extra))
     for path in extra:
         path.unlink()
     for path in stale:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(pairs[path], encoding="utf8")
-        print("wrote", path.relative_to(ROOT))
+        print("wrote", os.path.relpath(path))
     return 0
 
 

@@ -16,6 +16,7 @@ The module behind the book. One file an idea of the paper, lowest floor first:
 - `experiments`: all of them by name.
 - `store`, `sweep`: files that survive anything; sweeps that go on where they were.
 - `figures`: the stored results and their pictures. `python -m earlystop` is the command line.
+- `start`: what the first cell of a notebook prints.
 - `plots`, `page`, `provenance`: how the book draws, speaks, and says where a result comes from.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from earlystop.experiments import EXPERIMENTS
 from earlystop.scale import DEVICES, PRECISIONS, SCALES, device, precision
+from earlystop.start import results
 from earlystop.store import StoreError
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
@@ -27,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=int, help="the same as --set seeds=...")
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--precision", default="auto", choices=PRECISIONS)
-    run.add_argument("--out", type=Path, default=Path("results"), help="folder (default: results)")
+    run.add_argument("--out", type=Path, default=results() or Path("results"),
+                     help="folder (default: EARLYSTOP_RESULTS, or else results)")  # fmt: skip
     run.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
     run.add_argument("--together", type=int, metavar="N",
                      help="runs in one batch (default: 1 on a CPU, 40 on a GPU)")  # fmt: skip

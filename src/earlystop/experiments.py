@@ -1,21 +1,28 @@
-"""Every experiment of the paper by name, and the functions that the chapters call."""
+"""Every experiment of the paper by name, and the functions that the chapters call.
+
+Where the variable `EARLYSTOP_RESULTS` names a folder, a chapter's finished runs are kept there,
+and unfinished ones are saved: called again, the same run is read, or goes on where it was.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from earlystop import figure1, figure4, figure5
-from earlystop.figure1 import WIDTHS, Figure1, Figure3, figure1_run, figure3_run, load_split
+import torch
+
+from earlystop import figure1, figure4, figure5, start
+from earlystop.figure1 import WIDTHS, Figure1, Figure3, load_split
 from earlystop.figure4 import (
     Figure4ab,
     Figure4c,
+    LossHistory,
     Spectrum,
     calibrate,
-    figure4ab_run,
     figure4c_data,
-    figure4c_run,
 )
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
-from earlystop.scale import Cell, Sized
+from earlystop.scale import Cell, Sized, device
+from earlystop.store import Checkpoint, digest
 from earlystop.training import measured
 
 __all__ = [
@@ -109,3 +116,60 @@ EXPERIMENTS = {
         ({"iterations": 200}, {"iterations": 400}),
     ),
 }  # fmt: skip
+
+SAVE_EVERY = 60.0  # seconds after which an unfinished run is saved
+
+
+def kept(
+    name: str, config: Sized, cell: Cell, compute: Callable[[Checkpoint | None], dict]
+) -> dict:
+    """`compute(checkpoint)`, or what it returned before for the same cell, sizes, code and data.
+
+    Finished runs lie in the folder `EARLYSTOP_RESULTS`; without one, nothing is kept. Raises
+    `StoreError` where it cannot be written, or holds a damaged file.
+    """
+    folder = start.results()
+    if folder is None:
+        return compute(None)
+    from earlystop.sweep import identity  # which imports this module
+
+    own = digest([identity(name, config), cell, torch.__version__, device().type])
+    checkpoint = Checkpoint(folder / "runs" / f"{name}-{own}", own, SAVE_EVERY)
+    result = checkpoint.keep("result", lambda: compute(checkpoint))
+    checkpoint.drop("training")
+    return result
+
+
+def figure1_run(
+    config: Figure1, corruption_rate: float, seed: int = 0, loss: str = "least_squares"
+) -> dict[str, list[float]]:
+    """One training of Figure 1, `kept`: accuracies along it, as `figure1.figure1_runs` has them."""
+    cell = {"loss": loss, "corruption_rate": corruption_rate, "seed": seed}
+    return kept("fig1", config, cell, lambda save: figure1.figure1_runs(config, [cell], save)[0])
+
+
+def figure3_run(config: Figure3, corruption_rate: float, seed: int = 0) -> dict[str, list[float]]:
+    """One training of Figure 3, `kept`: distance, accuracy and loss along it."""
+    cell = {"corruption_rate": corruption_rate, "seed": seed}
+    return kept("fig3", config, cell, lambda save: figure1.figure3_runs(config, [cell], save)[0])
+
+
+def figure4ab_run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> LossHistory:
+    """One training of Figures 4a and 4b, `kept`: every sample's loss along it."""
+    cell = {"corruption_rate": corruption_rate, "seed": seed}
+
+    def compute(save: Checkpoint | None) -> dict:
+        return vars(figure4.figure4ab_histories(config, [cell], save)[0])
+
+    return LossHistory(**kept("fig4ab", config, cell, compute))
+
+
+def figure4c_run(config: Figure4c, head: str = "single", seed: int = 0) -> dict[str, Any]:
+    """The spectra of Figure 4c before and after a training, `kept`."""
+
+    def compute(save: Checkpoint | None) -> dict:
+        run = figure4.figure4c_run(config, head, seed, save)
+        return run | {name: vars(run[name]) for name in ("before", "after")}
+
+    run = kept("fig4c", config, {"head": head, "seed": seed}, compute)
+    return run | {name: Spectrum(**run[name]) for name in ("before", "after")}

@@ -22,7 +22,7 @@ FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
 STOPS = {
     "validation": "clean validation labels",
     "noisy_validation": "corrupted validation labels",
-    "fixed": "always the same early epoch",
+    "fixed": "always the same epoch",
 }
 FIXED_STEPS = 150  # after which the third rule stops
 
@@ -74,6 +74,12 @@ class Result:
         """Files whose code has changed since this was computed."""
         now, then = code_hashes(EXPERIMENTS[self["experiment"]].module), self["code"]
         return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+
+    def precision(self, run: dict[str, Any]) -> str:
+        """What one of its `runs` computed in: only the training of deep networks has a choice."""
+        if self["experiment"] == "fig4c":
+            return f"trained in {run['precision']}, Jacobian in float32"
+        return run["precision"] if "training.py" in self["code"] else "float32"
 
     @property
     def command(self) -> str:
@@ -128,17 +134,24 @@ def credit(result: Result) -> str:
     """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
     runs, cells = result["runs"], result["cells"]
     seeds = len({cell["seed"] for cell in cells})
-    devices = sorted({f"{r['device']}, {r['precision']}" for r in runs})
+    devices = sorted({f"{r['device']}, {result.precision(r)}" for r in runs})
     memory = max(r["peak memory in GB"] for r in runs)
     versions = sorted({r["versions"]["torch"] for r in runs})
     texts = ["**These are the paper's sizes.**"]
+    fields = EXPERIMENTS[result["experiment"]].config.__dataclass_fields__
     if result.differences:
-        fields = EXPERIMENTS[result["experiment"]].config.__dataclass_fields__
         changed = "; ".join(
             f"{fields[key].metadata['doc']}: {plain_words(here)} instead of {plain_words(there)}"
             for key, (here, there) in result.differences.items()
         )
         texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
+    asked = {key: fields[key].metadata["scales"][result["scale"].split()[0]] for key in FREE if key in fields}
+    fewer = {key: (_tuple(result["config"][key]), value) for key, value in asked.items()}
+    fewer = {key: pair for key, pair in fewer.items() if pair[0] != pair[1]}
+    if fewer:
+        texts.append("The paper does not say how many, we ask for more at this scale: " + "; ".join(
+            f"{key} {plain_words(here)} instead of {plain_words(there)}"
+            for key, (here, there) in fewer.items()) + ".")  # fmt: skip
     if result.stale:
         texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
     texts.append(
@@ -175,6 +188,13 @@ def stop_at(cell: dict[str, Any], rule: str, config: dict[str, Any]) -> int:
     return min(range(1, len(epochs)), key=lambda i: abs(epochs[i] - wanted))
 
 
+def stop_rules(result: Result) -> dict[str, str]:
+    """The rules of `STOPS` in words; the fixed one with its epoch in this result."""
+    cell = result["cells"][0]
+    epoch = cell["epoch"][stop_at(cell, "fixed", result["config"])]
+    return STOPS | {"fixed": f"always epoch {epoch}"}
+
+
 def draw_figure1(result: Result) -> Figure:
     """Accuracy against corruption after the last epoch and stopped early; a row for each loss."""
     losses, rates = result.levels("loss"), sorted(result.levels("corruption_rate"))
@@ -196,14 +216,22 @@ def draw_figure1(result: Result) -> Figure:
         ("true", "training, true labels", plots.TRUE),
         ("test", "test", plots.TEST),
     )
-    rules = (*STOPS.items(), (None, "last epoch"))
-    dashes = (plots.TEST, plots.TRUE, plots.OTHER, plots.NOISY)
+    rules = (*stop_rules(result).items(), (None, "last epoch"))
+    dashes = (
+        plots.TEST,
+        {"color": "#E69F00", "linestyle": "--", "marker": "D"},
+        {"color": "#56B4E9", "linestyle": ":", "marker": "v"},
+        {"color": "#666666", "linestyle": "-", "marker": "x"},
+    )
     for row, loss in zip(axes, losses):
         panels = ((f"a: after epoch {result['config']['epochs']}", None),
                   ("b: stopped early", "validation"))  # fmt: skip
         for ax, (title, rule) in zip(row, panels):
             for key, label, style in kinds:
-                plots.band(ax, percent, values(loss, key, rule), label, markersize=4, **style)
+                hollow = {"markerfacecolor": "none"} if key == "test" else {}  # it may hide another
+                plots.band(
+                    ax, percent, values(loss, key, rule), label, markersize=5, **style, **hollow
+                )
             ax.plot(percent, [1 - 0.9 * r for r in rates], label="1 − 0.9ρ", **plots.REFERENCE)
             ax.set(title=f"{title}\n{loss.replace('_', ' ')}")
         for (rule, label), style in zip(rules, dashes):
@@ -232,8 +260,8 @@ def draw_figure3(result: Result) -> Figure:
                     )
     axes[0, 0].set(ylabel="accuracy, given labels")
     axes[1, 0].set(ylabel="mean loss, given labels", yscale="log")
-    axes[1, 0].set(xlabel="distance, all weights together")
-    axes[1, 1].set(xlabel="distance, mean over the layers")
+    axes[1, 0].set(xlabel="relative distance, all weights together")
+    axes[1, 1].set(xlabel="the same, mean over the tensors")
     fig.legend(
         *axes[0, 0].get_legend_handles_labels(), title="corrupted", loc="outside right center"
     )
@@ -344,7 +372,7 @@ def draw_figure5_sweeps(result: Result) -> Figure:
         x = sorted({*values, base[key]})
         for iteration, label, style in (
             (early, "stopped early", plots.TRUE),
-            (config["iterations"], "last iteration", plots.NOISY),
+            (config["iterations"], "last iteration", plots.OTHER),
         ):
             runs = []
             for value in x:

@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
             raise
         raise StoreError(
             f"cannot write {path} ({cause.strerror}): free some space, or choose another folder "
-            "with --out; what was finished before is kept"
+            "with --out or EARLYSTOP_RESULTS; what was finished before is kept"
         ) from error
     finally:
         with suppress(OSError):  # the folder may not be one
@@ -154,6 +154,10 @@ class Checkpoint:
             state = compute()
             self.save(state, name)
         return state
+
+    def drop(self, name: str) -> None:
+        """Delete what was saved under `name`, if anything was."""
+        self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.pt"

@@ -19,7 +19,7 @@ from earlystop.images import HUB
 from earlystop.page import progress
 from earlystop.provenance import code_hashes, hardware, now, versions
 from earlystop.scale import Cell, Sized, device, precision
-from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, write_json
+from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_json
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
@@ -44,7 +44,8 @@ def run(
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
 
     Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
-    way goes on where it was, and one with more seeds or levels computes only those.
+    way goes on where it was, and one with more seeds or levels computes only those; the cells of
+    result files in `out` count as finished, too, on whichever machine they were computed.
 
     - `together`: cells in a batch; default one on a CPU, all on a GPU.
     - `jobs`: processes that work side by side; default one a core, one for a GPU.
@@ -60,8 +61,9 @@ def run(
         half.unlink(missing_ok=True)
     common = identity(name, config)
     paths = {key_of(cell): parts / f"{name}-{digest([common, cell])}.json" for cell in cells}
-    missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
     write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
+    adopt(name, config, common, out, paths)
+    missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
 
     jobs, size = side_by_side(name, config, jobs, together)
     groups = grouped(missing, EXPERIMENTS[name], size)
@@ -120,6 +122,26 @@ def identity(name: str, config: Sized) -> dict[str, Any]:
         "data": data_hashes(config),
         "precision": precision(),
     }
+
+
+def adopt(name: str, config: Sized, common: dict, out: Path, paths: dict[tuple, Path]) -> None:
+    """Write the finished cells at `paths` that result files in `out` already hold.
+
+    Only those of the same sizes, code, data and precision. Raises `StoreError` on a damaged file.
+    """
+    keys, same = EXPERIMENTS[name].cells(config)[0].keys(), plain(common)
+    for result in map(read_json, sorted(out.glob(f"{name}-*.json*"))):
+        found = {key: result.get(key) for key in ("experiment", "code", "data")}
+        found["config"] = {k: v for k, v in result["config"].items() if k in same["config"]}
+        for entry in result["cells"]:
+            machine, cell = result["runs"][entry["run"]], {key: entry[key] for key in keys}
+            path = paths.get(key_of(cell))
+            if found | {"precision": machine["precision"]} != same or not path or path.exists():
+                continue
+            seconds = machine["seconds"] / machine["cells"] * machine["together"]
+            values = {k: v for k, v in entry.items() if k not in cell and k != "run"}
+            how = machine | {"seconds": seconds}
+            write_json(path, {"schema": SCHEMA, "cell": cell, "run": how, "values": values})
 
 
 def data_hashes(config: Sized) -> dict[str, str]:

@@ -1,0 +1,92 @@
+"""The first cell of a notebook, once the package is there: where it runs, how long, what is kept."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+MINUTES = Path(__file__).with_name("minutes.json")  # written by benchmarks/chapters.py
+DRIVE = Path("/content/drive/MyDrive")  # a Google Drive, where Colab mounts it
+LARGE_GPUS = ("H100", "H200", "B200")  # the others are judged as a T4
+
+
+def chapter(name: str, version: str) -> None:
+    """Print device, scale and expected time of a chapter, and where finished runs are kept.
+
+    `version` is that of the notebook: a package of another one is named. A mounted Google Drive
+    becomes `EARLYSTOP_RESULTS` unless that is set. Raises `ValueError` for a bad scale or device.
+    """
+    from earlystop import __version__, provenance
+    from earlystop.scale import device, parse_scale, precision, scale_text
+
+    if version != __version__:
+        print(
+            f"This notebook is of version {version}, the installed package of {__version__}: "
+            "open the chapter again from the book, or install that version and restart the kernel."
+        )
+    if DRIVE.is_dir():
+        os.environ.setdefault("EARLYSTOP_RESULTS", str(DRIVE / "stopping-early"))
+    hardware, text = provenance.hardware(), scale_text()
+    scale, changes = parse_scale(text)
+    takes = expected(name, scale, hardware if device().type == "cuda" else "")
+    print(f"{hardware}, {precision()}, scale {text}: {takes}{', with other sizes' if changes else ''}.")
+    print(keeping())
+
+
+def results() -> Path | None:
+    """The folder in which finished runs are kept, `EARLYSTOP_RESULTS`; None if it is not set."""
+    folder = os.environ.get("EARLYSTOP_RESULTS", "").strip()
+    return Path(folder).expanduser().resolve() if folder else None
+
+
+def expected(name: str, scale: str, gpu: str = "") -> str:
+    """How long a chapter takes at a scale, on the machine of the table that is nearest."""
+    table = times()
+    size = "large" if any(known in gpu for known in LARGE_GPUS) else "small"
+    machine = table["machines"]["quick" if scale == "quick" or not gpu else size]
+    minutes = table["minutes"][name][scale].get(machine)
+    if minutes is None:
+        return "this scale is made for a GPU, and was not timed without one"
+    return f"{duration(minutes)} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
+
+
+def header(name: str) -> str:
+    """What the page of a chapter says about GPUs, as HTML; empty for a page that is no chapter."""
+    table = times()
+    if name not in table["minutes"]:
+        return ""
+    parts = []
+    for size in ("small", "large"):
+        machine = table["machines"][size]
+        times_at = {s: duration(table["minutes"][name][s][machine]) for s in ("colab", "paper")}
+        each = ", ".join(f"{takes} at <code>{scale}</code>" for scale, takes in times_at.items())
+        parts.append(f"on {machine}: {each}")
+    return f"Estimated {'; '.join(parts)}."
+
+
+def keeping() -> str:
+    """What becomes of finished runs, in one line."""
+    if results():
+        return f"Finished runs are kept in {results()}: run the notebook again, and it goes on from there."
+    if DRIVE.parents[1].is_dir():
+        return (
+            "A disconnect loses what has run. To keep it, mount a drive and run this cell again: "
+            "from google.colab import drive; drive.mount('/content/drive')"
+        )
+    return "To keep finished runs, set EARLYSTOP_RESULTS to a folder before this cell."
+
+
+def times() -> dict[str, Any]:
+    """The table of minutes, by chapter, scale and machine."""
+    return json.loads(MINUTES.read_text(encoding="utf8"))
+
+
+def duration(minutes: float) -> str:
+    """Minutes in words, not more exactly than they are known."""
+    if minutes < 0.75:
+        return "less than a minute"
+    if minutes < 1.5:
+        return "about a minute"
+    if minutes < 90:
+        return f"about {minutes:.0f} minutes"
+    return f"about {minutes / 60:.0f} hours"

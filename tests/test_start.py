@@ -1,0 +1,302 @@
+"""A notebook's first cell in all its branches, its table of times, and runs that are kept."""
+
+import json
+import sys
+from dataclasses import fields, replace
+from importlib import util
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import earlystop
+from earlystop import experiments, figure1, provenance, scale, start, training
+from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
+from earlystop.store import Checkpoint, StoreError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "benchmarks")]
+
+import chapters  # noqa: E402
+import pairs  # noqa: E402
+
+ADDRESS = "earlystop @ git+https://example.org/o/r@v0.1.0"
+NAMES = sorted(path.stem for path in (ROOT / "book").glob("[0-9]*.md"))
+
+
+@pytest.fixture(autouse=True)
+def plain_machine(monkeypatch, tmp_path):
+    """A CPU, no drive, nothing set."""
+    monkeypatch.setattr(start, "DRIVE", tmp_path / "content" / "drive" / "MyDrive")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in ("EARLYSTOP_RESULTS", "EARLYSTOP_SCALE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# ---------------------------------------------------------------------------------- the cell
+
+
+@pytest.fixture
+def first_cell(monkeypatch, capsys, tmp_path):
+    """Run a first cell as IPython does: what pip was asked for, what was printed, the error."""
+    quiet = Config({"HistoryManager": {"enabled": False}})
+
+    def run(package: str, installed: bool, network: bool = True):
+        present, asked, real = [installed], [], util.find_spec
+
+        def find_spec(name, *rest):
+            return real(name, *rest) if name != "earlystop" or present[0] else None
+
+        def pip(line):
+            asked.append(line)
+            present[0] = network
+
+        monkeypatch.setattr(util, "find_spec", find_spec)
+        shell = InteractiveShell(config=quiet, ipython_dir=str(tmp_path))
+        shell.register_magic_function(pip, magic_name="pip")
+        error = shell.run_cell(pairs.install_cell("04_mnist", package).source).error_in_exec
+        return asked, capsys.readouterr().out, error
+
+    return run
+
+
+@pytest.mark.parametrize("package", ["", ADDRESS])
+def test_the_first_cell_installs_nothing_where_the_package_is(first_cell, package):
+    asked, printed, error = first_cell(package, installed=True)
+    assert (asked, error) == ([], None)
+    assert "scale quick" in printed and len(printed.splitlines()) == 2
+
+
+def test_a_missing_package_is_installed_and_torch_and_numpy_are_nailed_down(first_cell):
+    asked, printed, error = first_cell(ADDRESS, installed=False)
+    stay = " ".join(f"{name}=={version(name)}" for name in ("torch", "numpy"))
+    assert asked == [f'install -q "{ADDRESS}" {stay}']
+    assert error is None and "scale quick" in printed
+
+
+def test_offline_the_first_cell_says_what_to_do(first_cell):
+    _, _, error = first_cell(ADDRESS, installed=False, network=False)
+    assert isinstance(error, ImportError) and "\n" not in str(error)
+    assert "switch the network on" in str(error) and "restart the kernel" in str(error)
+
+
+def test_without_an_address_the_first_cell_says_what_to_do(first_cell):
+    asked, _, error = first_cell("", installed=False)
+    assert asked == [] and isinstance(error, ImportError) and "\n" not in str(error)
+    assert "run `pip install .` with this kernel's Python" in str(error)
+
+
+def test_the_first_cells_differ_in_the_chapter_alone():
+    first, *others = (pairs.install_cell(name, ADDRESS).source.splitlines() for name in NAMES)
+    assert all(other[:-1] == first[:-1] for other in others) and len(first) <= 9
+    assert first[-1] == f'earlystop.start.chapter("{NAMES[0]}", "{earlystop.__version__}")'
+
+
+# ------------------------------------------------------------------------------ what it prints
+
+
+def on_gpu(monkeypatch, name, capability):
+    monkeypatch.setattr(scale, "device", lambda: SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(provenance, "hardware", lambda: name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "capability", "precision", "nearest"),
+    [
+        ("Tesla T4", (7, 5), "float32", "a T4 GPU"),
+        ("NVIDIA L4", (8, 9), "bfloat16", "a T4 GPU"),
+        ("NVIDIA H100 80GB HBM3", (9, 0), "bfloat16", "an H100 GPU"),
+    ],
+)
+def test_a_gpu_gets_the_scale_precision_and_time_that_are_for_it(
+    monkeypatch, capsys, gpu, capability, precision, nearest
+):
+    on_gpu(monkeypatch, gpu, capability)
+    start.chapter("05_cifar10", earlystop.__version__)
+    line = capsys.readouterr().out.splitlines()[0]
+    minutes = start.times()["minutes"]["05_cifar10"]["colab"][nearest]
+    assert line.startswith(f"{gpu}, {precision}, scale colab: ")
+    assert line.endswith(f"{start.duration(minutes)} on {nearest} (estimated).")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("quick", "on one CPU core (measured)."),
+        ("quick epochs=3", "on one CPU core (measured), with other sizes."),
+        ("paper", "this scale is made for a GPU, and was not timed without one."),
+    ],
+)
+def test_a_cpu_is_told_what_to_expect_of_a_scale(monkeypatch, capsys, text, said):
+    monkeypatch.setenv("EARLYSTOP_SCALE", text)
+    start.chapter("04_mnist", earlystop.__version__)
+    line = capsys.readouterr().out.splitlines()[0]
+    assert f"scale {text}: " in line and line.endswith(said)
+
+
+def test_a_package_of_another_version_is_named(capsys):
+    start.chapter("04_mnist", "0.0.9")
+    line = capsys.readouterr().out.splitlines()[0]
+    assert "version 0.0.9" in line and earlystop.__version__ in line and "restart the kernel" in line
+
+
+def test_a_mounted_drive_keeps_finished_runs_unless_another_folder_is_named(monkeypatch, capsys):
+    start.DRIVE.parents[1].mkdir()
+    start.chapter("04_mnist", earlystop.__version__)
+    assert "drive.mount('/content/drive')" in capsys.readouterr().out
+    assert start.results() is None
+    start.DRIVE.mkdir(parents=True)
+    start.chapter("04_mnist", earlystop.__version__)
+    assert start.results() == start.DRIVE / "stopping-early"
+    assert str(start.results()) in capsys.readouterr().out
+    monkeypatch.setenv("EARLYSTOP_RESULTS", "elsewhere")
+    start.chapter("04_mnist", earlystop.__version__)
+    assert start.results() == Path.cwd() / "elsewhere"
+
+
+# ---------------------------------------------------------------------------- the table of times
+
+
+def test_the_table_of_times_is_what_its_script_computes():
+    table = start.times()
+    assert sorted(table["minutes"]) == NAMES and table["machines"] == chapters.MACHINES
+    for name, rows in table["minutes"].items():
+        for size in ("colab", "paper"):
+            for which, gpu in (("small", "T4"), ("large", "H100")):
+                stored = rows[size][chapters.MACHINES[which]]
+                found = chapters.minutes(name, size, gpu, 60 * rows["quick"]["one CPU core"])
+                assert stored == pytest.approx(found, rel=0.06), (name, size, gpu)
+
+
+def test_operations_of_the_networks_are_those_counted_by_hand():
+    layers = 26**2 * 64 * 9 + 24**2 * 128 * 64 * 9 + 12**2 * 128 * 256 + 256 * 10
+    assert chapters.CONV == 2 * layers
+    assert chapters.RESNET == pytest.approx(2 * 40.8e6, rel=0.02)  # 41 million, He et al. 2016
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0.2, "less than a minute"), (1, "about a minute"), (89, "about 89 minutes"), (600, "about 10 hours")],
+)  # fmt: skip
+def test_minutes_in_words(minutes, text):
+    assert start.duration(minutes) == text
+
+
+def test_a_page_that_is_no_chapter_has_no_times():
+    assert start.header("status") == ""
+    rows = start.times()["minutes"]["04_mnist"]
+    for size, machine in ((size, f"{kind} GPU") for size in ("colab", "paper") for kind in ("a T4", "an H100")):
+        assert f"{start.duration(rows[size][machine])} at <code>{size}</code>" in start.header("04_mnist")
+    assert start.header("04_mnist").startswith("Estimated on a T4 GPU: ")
+
+
+# ------------------------------------------------------------------------------ runs that are kept
+
+SIZES = dict(train_size=40, batch_size=10, epochs=4)
+TINY = Figure1.at("quick", **SIZES, validation_size=20, test_size=20, widths=(2, 3, 4))
+RUNS = {
+    "figure1_run": (TINY, (0.5,)),
+    "figure3_run": (Figure3.at("quick", **SIZES, widths=(2, 3, 4)), (0.5,)),
+    "figure4ab_run": (
+        Figure4ab.at("quick", **SIZES, validation_size=20, test_size=20, width=2), (0.5,)
+    ),
+    "figure4c_run": (
+        Figure4c.at("quick", samples=20, batch_size=10, epochs=2, width=2), ("single",)
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("EARLYSTOP_RESULTS", str(tmp_path / "drive"))
+    monkeypatch.setenv("EARLYSTOP_DEVICE", "cpu")
+    return tmp_path / "drive"
+
+
+def same(one, other):
+    """Equal numbers, whatever they are packed in."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if hasattr(one, "__dataclass_fields__"):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one == other
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_finished_run_is_read_and_not_computed_again(folder, monkeypatch, name):
+    (config, arguments), run = RUNS[name], getattr(experiments, name)
+    first = run(config, *arguments)
+    monkeypatch.setattr(training, "train_epoch", None)
+    assert same(run(config, *arguments), first)
+    assert not list(folder.rglob("training.pt"))  # large, and not needed any more
+    monkeypatch.delenv("EARLYSTOP_RESULTS")
+    with pytest.raises(TypeError, match="NoneType"):
+        run(config, *arguments)
+
+
+def test_what_is_kept_is_what_is_computed_without_a_folder(folder, monkeypatch):
+    kept = experiments.figure1_run(TINY, 0.5)
+    monkeypatch.delenv("EARLYSTOP_RESULTS")
+    assert experiments.figure1_run(TINY, 0.5) == kept == figure1.figure1_run(TINY, 0.5)
+
+
+def test_an_interrupted_run_goes_on_where_it_was(folder, monkeypatch):
+    expected, trained, original = figure1.figure1_run(TINY, 0.5), [], training.train_epoch
+
+    def disconnected(step, labels, epoch, *rest):
+        if epoch == 3 and 3 not in trained:
+            trained.append(epoch)
+            raise KeyboardInterrupt
+        trained.append(epoch)
+        original(step, labels, epoch, *rest)
+
+    monkeypatch.setattr(training, "train_epoch", disconnected)
+    monkeypatch.setattr(Checkpoint, "save_when_due", lambda self, state, now=0: self.save(state()))
+    with pytest.raises(KeyboardInterrupt):
+        experiments.figure1_run(TINY, 0.5)
+    assert experiments.figure1_run(TINY, 0.5) == expected
+    assert trained == [1, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize("change", ["rate", "seed", "epochs"])
+def test_another_run_is_computed(folder, change):
+    experiments.figure1_run(TINY, 0.5)
+    config = replace(TINY, epochs=2) if change == "epochs" else TINY
+    rate, seed = (0.4 if change == "rate" else 0.5), int(change == "seed")
+    assert experiments.figure1_run(config, rate, seed) == figure1.figure1_run(config, rate, seed)
+
+
+def test_more_rates_and_seeds_compute_only_what_is_new(folder, monkeypatch):
+    first = experiments.figure1_run(TINY, 0.5)
+    monkeypatch.setattr(training, "train_epoch", None)
+    more = replace(TINY, seeds=5, corruption_rates=(0.1, 0.5))
+    assert experiments.figure1_run(more, 0.5) == first
+
+
+def test_a_damaged_kept_run_is_named_with_what_to_do(folder):
+    experiments.figure1_run(TINY, 0.5)
+    (path,) = folder.rglob("result.pt")
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(StoreError, match=f"delete {path.parent} to start this run again"):
+        experiments.figure1_run(TINY, 0.5)
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder):
+    folder.write_text("a file")
+    with pytest.raises(StoreError, match="EARLYSTOP_RESULTS"):
+        experiments.figure1_run(TINY, 0.5)
+
+
+def test_the_table_is_small_and_says_how_it_was_made():
+    assert start.MINUTES.stat().st_size < 4000
+    content = json.loads(start.MINUTES.read_text())
+    assert content["command"] == "python benchmarks/chapters.py" and content["quick measured on"]
