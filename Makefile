@@ -5,10 +5,11 @@ REAL_SCALE ?= colab train_size=2000 validation_size=400 test_size=1000 epochs=3 
   widths=32,64,128 corruption_rates=0,0.3,0.5 samples=400
 TINY := --set train_size=256 --set epochs=2 --set corruption_rates=0,0.5
 PORT ?= 8000
+COURSE ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help book test serve notebooks check-site colab-check real-data experiments clean
+.PHONY: help book test serve notebooks check-site colab-check real-data course slides experiments clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,13 @@ real-data: $(STAMP) notebooks ## run notebooks 04 to 06 on the real data into _b
 	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
 	done
+
+course: $(STAMP) ## write assignments for students and nbgrader into _build/course (COURSE="--chapters 01 --seed 7")
+	$(BIN)/python book/_ext/course.py $(COURSE)
+
+slides: $(STAMP) ## write slides from the executed chapters into _build/slides
+	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
+	$(BIN)/python book/_ext/slides.py
 
 experiments: $(STAMP) ## run every experiment at the paper's scale with tiny sizes into _build/experiments
 	for run in "fig1 $(TINY) --set widths=4,8,16 --set losses=least_squares,cross_entropy" "fig3 $(TINY) --set widths=4,8,16" \

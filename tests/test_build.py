@@ -68,6 +68,60 @@ def test_a_figure_without_alt_text_fails_the_build(small_book):
     assert "figure 'fig-x' has no alt text" in printed
 
 
+EXERCISE = """## Exercises
+
+```{exercise-start} Twice
+:label: ex-twice
+```
+% implement, 5 minutes
+
+Write it.
+```{exercise-end}
+```
+
+```{solution-start} ex-twice
+:class: dropdown
+```
+
+```{code-cell}
+def twice(x):
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+```
+
+```{code-cell}
+:tags: [check]
+assert twice(1) == 2, "a hint"
+```
+
+```{code-cell}
+:tags: [check, remove-cell]
+assert twice(2) == 4, "hidden"
+```
+
+% 3 points: a reason
+
+```{solution-end}
+```
+"""
+
+
+def test_readers_see_a_solution_without_marks_and_a_table_of_points(small_book):
+    write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/01_one\n")
+    write(small_book, "book/index.md", "# Guide\n\n```{course-table}\n```\n")
+    write(small_book, "book/01_one.md", HEAD + "# One\n\n" + EXERCISE)
+    code, printed = build(small_book)
+    assert code == 0, printed
+    page = (small_book / "_build" / "html" / "book" / "01_one.html").read_text()
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "return 2 * x" in text and "a hint" in text
+    assert not re.search("SOLUTION|hidden\\b.*twice|3 points|5 minutes", text) and "twice(2)" not in text
+    row = re.sub(r"<[^>]+>", " ", (small_book / "_build" / "html" / "book" / "index.html").read_text()).split()
+    at = row.index("implement")
+    assert row[at - 1 : at + 4] == ["Twice", "implement", "5", "2", "3"]
+
+
 def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):
     monkeypatch.delenv("EARLYSTOP_SCALE", raising=False)
     keys = [earlystop_book.source_key(small_book)]

@@ -26,6 +26,7 @@ import nbformat
 import psutil
 from bs4 import BeautifulSoup
 from docutils import nodes
+from docutils.statemachine import StringList
 from earlystop.start import header
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -33,6 +34,9 @@ from myst_nb.core.read import create_nb_reader
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from course import overview, read_course
+from pairs import without_marks
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +90,15 @@ def configure(app, config) -> None:
 # -------------------------------------------------------------------- execution
 
 
+def remove_marks(app, docname: str, source: list[str]) -> None:
+    """Show no line that is there for the course kit alone."""
+    source[0] = without_marks(source[0])
+
+
 def read_notebook(app, docname: str):
     """Read a page as a notebook; None where it has nothing to execute."""
     path, settings = app.env.doc2path(docname), app.env.mystnb_config
-    text = Path(path).read_text(encoding="utf8")
+    text = without_marks(Path(path).read_text(encoding="utf8"))
     reader = create_nb_reader(path, app.env.myst_config, settings, text)
     notebook = reader.read(text) if reader else None
     if notebook is None or not any(cell.cell_type == "code" for cell in notebook.cells):
@@ -225,6 +234,19 @@ class RunsIn(SphinxDirective):
         return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
 
 
+class CourseTable(SphinxDirective):
+    """``{course-table}``: every exercise with its points, read from the chapters."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, and let it follow the chapters."""
+        root, place = Path(self.env.srcdir), nodes.container()
+        for path in sorted((root / "book").glob("[0-9][0-9]_*.md")):
+            self.env.note_dependency(str(path))
+        lines = overview(read_course(root=root))
+        self.state.nested_parse(StringList(lines, source="exercises"), self.content_offset, place)
+        return place.children
+
+
 # ------------------------------------------------------------------------ pages
 
 
@@ -322,7 +344,9 @@ def finish_build(app, exception) -> None:
 def setup(app) -> dict:
     """Connect everything to Sphinx."""
     app.add_directive("runs-in", RunsIn)
+    app.add_directive("course-table", CourseTable)
     app.connect("config-inited", configure)
+    app.connect("source-read", remove_marks)
     app.connect("env-before-read-docs", execute_stale)
     app.connect("html-page-context", offer_download)
     app.connect("html-page-context", finish_page, priority=900)

@@ -29,6 +29,12 @@ TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
 BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "seealso", "admonition", "dropdown", "margin"}
 DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents"}
+MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n", re.M)  # for course.py, not for readers
+
+
+def without_marks(text: str) -> str:
+    """A chapter without the two lines around each answer, which only the course kit needs."""
+    return MARKS.sub("", text)
 
 
 class PairError(Exception):
@@ -82,7 +88,7 @@ class Book:
         self.papers = parse_file(str(root / "book" / "references.bib")).entries
         self.labels, self.pages, self.notebooks = {}, {}, {}
         for path in sorted((root / "book").glob("*.md")):
-            self.notebooks[path.stem] = jupytext.read(path, fmt="md:myst")
+            self.notebooks[path.stem] = jupytext.reads(without_marks(path.read_text(encoding="utf8")), fmt="md:myst")
             self.collect(path.stem, self.notebooks[path.stem])
 
     def collect(self, page: str, notebook) -> None:

@@ -1,0 +1,28 @@
+"""How nbgrader grades this course: answers are put back in their places, limits are set.
+
+This folder is the root of the course. In it, as usual:
+    nbgrader generate_assignment NAME; nbgrader autograde NAME; nbgrader generate_feedback NAME
+"""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
+
+from grading import LimitedExecute, RestoreAnswers
+from nbgrader.preprocessors import (
+    AssignLatePenalties, CheckCellMetadata, ClearOutput, IgnorePattern, LimitOutput, OverwriteCells, SaveAutoGrades,
+)
+
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = "stopping-early"
+c.CourseDirectory.root = str(HERE)
+c.Autograde.sanitize_preprocessors = [ClearOutput, RestoreAnswers, OverwriteCells, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = [
+    LimitedExecute, IgnorePattern, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata,
+]
+c.LimitedExecute.timeout = 30  # seconds a cell; then its kernel is killed, and the next cell gets a new one
+c.LimitedExecute.memory = 4.0  # GB of data a kernel may hold (Linux; elsewhere there is no limit)

@@ -1,0 +1,480 @@
+"""The course kit: what it refuses, what it writes, and the whole way through the real nbgrader."""
+
+import contextlib
+import copy
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
+
+import course  # noqa: E402
+import pairs  # noqa: E402
+from nbgrader.api import Gradebook  # noqa: E402
+
+HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
+ASKED = "```{{exercise-start}} Twice\n:label: {label}\n```\n% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"
+
+
+@pytest.fixture(scope="module")
+def chapters():
+    return course.read_course()
+
+
+def exercises(chapters):
+    return {exercise.label: exercise for chapter in chapters for exercise in chapter.exercises}
+
+
+# ------------------------------------------------------------------------ the exercises
+
+
+def test_there_are_enough_exercises_of_every_kind(chapters):
+    assert all(3 <= len(chapter.exercises) <= 6 for chapter in chapters)
+    every = exercises(chapters).values()
+    assert len(every) >= 30
+    assert {exercise.kind for exercise in every} == set(course.KINDS)
+    assert any(exercise.rubric for exercise in every)
+
+
+def test_every_solution_passes_and_no_stub_does(chapters):
+    course.check_course(chapters)
+
+
+@pytest.mark.parametrize("seed", [1, 77, 20261126])
+def test_individual_data_do_not_change_what_is_right(seed):
+    for chapter in course.read_course():
+        assert sum(len(course.SEED.findall(source)) for source in chapter.setup) == 1
+        chapter.setup = [course.SEED.sub(f"SEED = {seed}", source) for source in chapter.setup]
+        for exercise in chapter.exercises:
+            course.check_grades(chapter, exercise)
+
+
+# What students typically get wrong, as lines that take the place of the solution, and the checks that must notice.
+WRONG = {
+    "ex-dataset-radius": (["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"], {1, 2, 3, 4}),
+    "ex-dataset-flips": (["return rho", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
+    "ex-dataset-room": (["return int(torch.pi / eps)"], {1, 3}),
+    "ex-dataset-odd": (["return torch.cat([X, torch.ones(len(X), 1)], dim=1)"], {2, 3}),
+    "ex-dataset-walk": (["return r"], {1, 2, 3}),
+    "ex-dataset-nearest": (["return outputs.round().clamp(-1, 1)"], {1, 2, 3}),
+    "ex-half": (["return 1 - rho", "breakdown = 0.5"], {1, 2}),
+    "ex-step": (["return 1 / torch.linalg.eigvalsh(gram)[-1].item()"], {1, 2, 3}),
+    "ex-theorem-clocks": (["return (1 - eta * sigma) ** tau", "return -math.log(2) / math.log(1 - eta * sigma)"], {1, 4}),
+    "ex-theorem-middle": (["return -(1 - rho) + rho * to", "lost_by_chance, lost_to_adversary = 1 / 2, 1 / 2"], {3, 4}),
+    "ex-theorem-kappa": (["u, z = torch.randn(2, samples)", "return (derivative(u) * derivative(t * u + (1 - t) * z)).mean().item()"], {2, 3, 4}),
+    "ex-overfit-signed": (["return (abs(label_gap) - abs(start_gap)) / scale"], {2, 3, 4}),
+    "ex-overfit-relu": (["return max(0.0, gap / eps - W0.norm().item())"], {1, 3}),
+    "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
+    "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
+    "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + lam)", "return 1 / (eta * tau)"], {2, 3}),
+    "ex-mnist-other": (["return 1 - 0.9 * rho"], {2, 3}),
+    "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rho)"], {1, 3}),
+    "ex-mnist-count": (["first, second, hidden = widths", "pixels = ((side - 4) / 2) ** 2",
+                        "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))"], {3}),
+    "ex-mnist-memorized": (["return 1 - rho * (1 - m), 1 - rho * m", "return 1 - (1 - given) / rho"], {1, 2, 3}),
+    "ex-cifar-gap": (["clean = 0.5 * p**2", "return clean, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
+    "ex-cifar-threshold": (["return (wrong > threshold).float().mean().item(), (clean > threshold).float().mean().item()"], {1, 2, 3}),
+    "ex-cifar-step": (["return 2 / curvature"], {2, 3}),
+    "ex-cifar-auroc": (["return (flipped[:, None] > clean).float().mean().item()"], {3, 4}),
+    "ex-cifar-bells": (["return normal_cdf(-abs(gap) / 2)", "return normal_cdf(gap / 2)"], {1, 2, 3, 4}),
+    "ex-jacobian-gram": (["slopes = derivative(X @ W.T)", "return (X @ X.T) * (slopes @ slopes.T)"], {1, 2, 3}),
+    "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3}),
+    "ex-jacobian-classes": (["return theory.cluster_means(e, clusters).abs().mean().item()"], {1, 3}),
+    "ex-jacobian-output": (["s = jacobian.model_gram(model, inputs, output).diagonal()", "return int((s > 0.1 * s.max()).sum())"], {1, 2}),
+    "ex-jacobian-window": (["s = torch.linalg.eigvalsh(gram).flip(0).sqrt()", "return (s[K - 1] / s[K]).item()"], {1, 3}),
+    "ex-jacobian-worst": (["return m / n", "return m * K / n"], {3}),
+}
+
+
+def answered(answer, lines):
+    """An answer whose solution is replaced: the lines are shared out over its marked regions, returns last."""
+    lines = list(lines)
+
+    def region(match):
+        count = next((at for at, line in enumerate(lines) if line.startswith("return")), len(lines) - 1) + 1
+        taken, lines[:] = lines[:count], lines[count:]
+        return "\n".join(match[1] + line for line in taken)
+
+    return course.REGION.sub(region, answer)
+
+
+def failed_checks(chapter, exercise, sources):
+    """The numbers of the checks that refuse an answer."""
+    space, failed = course.execute([*chapter.setup, *exercise.given, *sources], exercise.label), set()
+    for number, check in enumerate(exercise.checks, start=1):
+        try:
+            exec(check.source, dict(space))
+        except Exception:
+            failed.add(number)
+    return failed
+
+
+@pytest.mark.parametrize("label", WRONG)
+def test_typical_mistakes_lose_the_right_points(chapters, label):
+    exercise = exercises(chapters)[label]
+    (chapter,) = [chapter for chapter in chapters if chapter.name == exercise.chapter]
+    lines, expected = WRONG[label]
+    assert failed_checks(chapter, exercise, [answered(answer, lines) for answer in exercise.answers]) == expected
+
+
+def test_readers_see_no_marks(chapters):
+    book = pairs.Book()
+    for chapter in chapters:
+        cells = book.notebook(chapter.name).cells
+        assert not any("### BEGIN" in cell.source or "### END" in cell.source for cell in cells)
+        assert not any("% " in line[:2] for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines())
+
+
+# -------------------------------------------------------------------- what is refused
+
+ANSWER = "```{code-cell}\ndef twice(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n```\n\n"
+CHECKS = ["twice(1) == 2", "twice(0) == 0", "twice(-3) == -6"]
+
+
+def check(expression, hint=', "twice"'):
+    return "```{code-cell}\n:tags: [check]\nassert " + expression + hint + "\n```\n\n"
+
+
+def page(*checks, answer=ANSWER, label="ex-twice"):
+    return ASKED.format(label=label, body=answer + "".join(checks or map(check, CHECKS)))
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    (tmp_path / "book").mkdir()
+    for name in ("_config.yml", "book/references.bib"):
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def read(*texts, **options):
+        for number, text in enumerate(texts, start=1):
+            (tmp_path / "book" / f"0{number}_page.md").write_text(HEAD + text)
+        found = course.read_course(root=tmp_path, **options)
+        course.check_course(found)
+        return found
+
+    return read
+
+
+REFUSED = {
+    "used twice": [page() + "\n" + page()],
+    "both have an exercise ex-twice": [page(), page()],
+    "check 2 passes without an answer": [page(check("twice(1) == 2"), check("2 == 2"), check("twice(2) == 4"))],
+    "the solution fails its own check 3": [page(*map(check, CHECKS[:2]), check("twice(1) == 3"))],
+    "no exercises": ["Nothing here.\n"],
+    "2 checks, should be at least 3": [page(*map(check, CHECKS[:2]))],
+    "check 1 gives no hint": [page(check("twice(1) == 2", hint=""), *map(check, CHECKS[:2]))],
+    "has no ### END SOLUTION": [page(answer=ANSWER.replace("    ### END SOLUTION\n", ""))],
+    "nothing is graded": [ASKED.format(label="ex-twice", body="So.\n\n")],
+    "say what it asks for": [page().replace("% implement, 5 minutes\n", "")],
+    "it defines 'twice', as ex-twice does": [page() + "\n" + page(label="ex-again")],
+    "nowhere to answer": [page(answer="```{code-cell}\ntwice = lambda x: 2 * x\n```\n\n")],
+    "no exercise ex-none above": [page() + "\n```{solution} ex-none\nSo.\n```\n"],
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_cannot_be_graded_is_refused_in_one_line(small_book, message):
+    with pytest.raises(course.CourseError) as problem:
+        small_book(*REFUSED[message])
+    assert message in str(problem.value) and "book/0" in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+def test_a_sound_exercise_is_accepted(small_book):
+    (chapter,) = small_book(page())
+    assert chapter.exercises[0].points == (3, 0)
+
+
+@pytest.mark.parametrize("options", [["--chapters", "09"], ["--exercises", "ex-none"]])
+def test_unknown_names_are_refused(options, capsys):
+    assert course.main(options) == 1
+    printed = capsys.readouterr().err.strip()
+    assert options[0] in printed and options[1] in printed and "choose from" in printed and "\n" not in printed
+
+
+# ------------------------------------------------------------------------ what is written
+
+
+def test_the_command_writes_every_form(tmp_path):
+    assert course.main(["--chapters", "02,01", "--exercises", "ex-dataset-odd,ex-half", "--seed", "5", "--out", str(tmp_path)]) == 0
+    for form in ("student", "instructor", "solution"):
+        assert [path.name for path in sorted((tmp_path / form).iterdir())] == ["01_dataset_model-seed5.ipynb", "02_main_theorem-seed5.ipynb"]
+    texts = {form: (tmp_path / form / "01_dataset_model-seed5.ipynb").read_text() for form in ("student", "instructor", "solution")}
+    assert all("SEED = 5" in text and "Exercise 1.4" in text and "Exercise 1.1" not in text for text in texts.values())
+    assert "torch.cat([X, torch.ones" in texts["solution"] and "torch.cat([X, torch.ones" not in texts["student"]
+    assert "smallest_eigenvalue(" not in texts["student"] and "HIDDEN" not in texts["student"] + texts["solution"]
+    assert "import earlystop" in texts["student"]
+
+
+# ------------------------------------------------------------------- through nbgrader
+
+
+def nbgrader(folder, *arguments):
+    """Start the real command line in a course."""
+    code = "from nbgrader.apps import NbGraderApp; NbGraderApp.launch_instance()"
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def log_of(job, code=0):
+    """Wait for a command and return what it printed."""
+    log = job.communicate(timeout=900)[0]
+    assert job.returncode == code, log
+    return log
+
+
+def submission(folder, name, answers=None, written="Because."):
+    """What a student hands in: a released notebook with answers by grade id."""
+    notebook = nbformat.read(folder / "release" / "all" / f"{name}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if answers is not None and name in answers:
+            cell.source = f"{cell.source.splitlines()[0]}\n{answers[name]}"
+        elif answers is not None and name.endswith("-written"):
+            cell.source = cell.source.replace(course.WRITTEN_STUB, written)
+    return notebook
+
+
+def hand_in(folder, student, name, notebook):
+    path = folder / "submitted" / student / "all" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(notebook if isinstance(notebook, str) else json.dumps(notebook))
+
+
+def scores(folder, student, name):
+    """Points that nbgrader gave, by grade id."""
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
+        return {grade.name: grade.auto_score for grade in gradebook.find_submission_notebook(name, "all", student).grades}
+
+
+def solutions(chapter, wrong=()):
+    """Right answers by grade id, or for the exercises in `wrong` typical wrong ones."""
+    found = {}
+    for exercise in chapter.exercises:
+        for answer, cell in zip(exercise.answers, course.answer_cells(exercise, "solution")):
+            source = answered(answer, WRONG[exercise.label][0]) if exercise.label in wrong else pairs.without_marks(answer)
+            found[cell.id] = source
+    return found
+
+
+def expected(chapter, wrong=()):
+    """Points of every check for `solutions`."""
+    return {f"{exercise.label}-check-{number}": 0 if exercise.label in wrong and number in WRONG[exercise.label][1] else check.points
+            for exercise in chapter.exercises for number, check in enumerate(exercise.checks, start=1)}
+
+
+def automatic(points):
+    return {name: score for name, score in points.items() if "-check-" in name}
+
+
+def released(chapters, out):
+    """A course whose only assignment holds all `chapters`, released: nbgrader starts slowly."""
+    course.write(chapters, out)
+    folder = out / "nbgrader"
+    (folder / "source" / "all").mkdir()
+    for chapter in chapters:
+        shutil.move(folder / "source" / chapter.name / f"{chapter.name}.ipynb", folder / "source" / "all")
+        (folder / "source" / chapter.name).rmdir()
+    log_of(nbgrader(folder, "generate_assignment", "all"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def handed_in(chapters, tmp_path_factory):
+    """All chapters, handed in blank, solved, and (two of them) with typical mistakes."""
+    folder = released(chapters, tmp_path_factory.mktemp("course"))
+    for chapter in chapters:
+        hand_in(folder, "blank", chapter.name, submission(folder, chapter.name))
+        hand_in(folder, "right", chapter.name, submission(folder, chapter.name, solutions(chapter)))
+    for chapter in chapters[:2]:
+        hand_in(folder, "wrong", chapter.name, submission(folder, chapter.name, solutions(chapter, WRONG)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(handed_in, hostile_handed_in):
+    """Both courses graded, side by side; the logs."""
+    good = nbgrader(handed_in, "autograde", "all")
+    bad = nbgrader(hostile_handed_in, "autograde", "all", "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3")
+    return log_of(good), log_of(bad, code=1)
+
+
+@pytest.fixture(scope="module")
+def graded(handed_in, runs):
+    return handed_in
+
+
+def test_nbgrader_releases_the_students_notebook(chapters, graded):
+    for chapter in chapters:
+        theirs = nbformat.read(graded / "release" / "all" / f"{chapter.name}.ipynb", as_version=4)
+        ours = nbformat.read(graded.parent / "student" / f"{chapter.name}.ipynb", as_version=4)
+        install = [cell for cell in ours.cells if cell.id.startswith("install")]
+        assert [cell.source.strip() for cell in theirs.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
+        assert len(install) == 1
+
+
+def test_blank_gets_nothing(chapters, graded):
+    for chapter in chapters:
+        points = scores(graded, "blank", chapter.name)
+        assert set(points.values()) == {0} and set(automatic(points)) == set(expected(chapter)), chapter.name
+
+
+def test_the_solution_gets_full_marks(chapters, graded):
+    for chapter in chapters:
+        assert automatic(scores(graded, "right", chapter.name)) == expected(chapter), chapter.name
+        with Gradebook(f"sqlite:///{graded / 'gradebook.db'}") as gradebook:
+            notebook = gradebook.find_submission_notebook(chapter.name, "all", "right")
+            for grade in notebook.grades:
+                if grade.name.endswith("-written"):
+                    assert grade.needs_manual_grade and grade.auto_score is None
+                    grade.manual_score = grade.max_score
+            gradebook.db.commit()
+            assert notebook.score == notebook.max_score == sum(sum(one.points) for one in chapter.exercises)
+
+
+def test_mistakes_lose_their_own_points(chapters, graded):
+    for chapter in chapters[:2]:
+        assert automatic(scores(graded, "wrong", chapter.name)) == expected(chapter, WRONG), chapter.name
+
+
+def test_feedback_shows_the_hints(chapters, graded):
+    log_of(nbgrader(graded, "generate_feedback", "all", "--student", "wrong"))
+    page = (graded / "feedback" / "wrong" / "all" / f"{chapters[0].name}.html").read_text()
+    assert "the distance is a chord, not an arc" in page
+
+
+# ------------------------------------------------------------ what a grader must survive
+
+LOOP = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+READER = '''import sys
+def walked_angle(r):
+    frame = sys._getframe(1)
+    names = {**frame.f_globals, **frame.f_locals, **globals()}
+    values = [value for name, value in names.items() if isinstance(value, float) and name != "__r"]
+    return values[-1] if values else 0.0'''
+HARM = {  # in place of the answer to ex-dataset-walk
+    "loop": LOOP,
+    "exit": "import sys\nsys.exit(0)",
+    "quit": "import os\nos._exit(0)",
+    "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\ndef walked_angle(r):\n    return 0.0",
+    "reader": READER,
+    "chatter": "while True:\n    print('x' * 10**6)",
+    "files": "open('huge', 'wb').write(bytes(2 * 10**8))\ndef walked_angle(r):\n    return 0.0",
+}
+KEPT = ["ex-dataset-flips", "ex-dataset-walk", "ex-dataset-nearest"]
+NAME = "01_dataset_model"
+
+
+@pytest.fixture(scope="module")
+def listener():
+    """A port of this machine, and the list of those who connected to it."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(0.2)
+        heard, over = [], threading.Event()
+
+        def listen():
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    heard.append(server.accept())
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield server.getsockname()[1], heard
+        over.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def small_chapter():
+    """Three exercises of the first chapter."""
+    return course.read_course("01", ",".join(KEPT))[0]
+
+
+@pytest.fixture(scope="module")
+def hostile_handed_in(small_chapter, tmp_path_factory, listener):
+    """Submissions that hang, end, hoard, delete, copy, lose, read and connect; one call grades them all."""
+    folder, right = released([small_chapter], tmp_path_factory.mktemp("hostile")), solutions(small_chapter)
+    connect = (f"import socket\nwith socket.create_connection(('127.0.0.1', {listener[0]})) as line:\n"
+               "    line.sendall(b'the hidden tests')\ndef walked_angle(r):\n    return 0.0")
+    for student, code in {**HARM, "network": connect}.items():
+        hand_in(folder, student, NAME, submission(folder, NAME, right | {"ex-dataset-walk-answer": code}))
+    solved = submission(folder, NAME, right)
+
+    def changed(student, change):
+        notebook = copy.deepcopy(solved)
+        notebook.cells = [new for cell in notebook.cells for new in change(cell, cell.metadata.get("nbgrader", {}).get("grade_id", ""))]
+        hand_in(folder, student, NAME, notebook)
+
+    def easy(cell, name):
+        if "-check-" in name:
+            cell.source, cell.metadata["nbgrader"]["points"] = "pass", 100
+        elif name.startswith("ex-dataset-walk-answer"):
+            cell.source = cell.source.splitlines()[0]
+        return [cell]
+
+    def bare(cell, name):
+        cell.metadata = {}
+        return [cell]
+
+    def loud(cell, name):
+        if name.startswith("ex-dataset-walk-answer"):
+            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
+        return [cell]
+
+    def helped(cell, name):  # a cell of their own, with what the answer needs
+        if name != "ex-dataset-walk-answer":
+            return [cell]
+        cell.source = cell.source.replace("2 * math.asin(r / 2)", "helper(r)")
+        return [nbformat.v4.new_code_cell("import math\nhelper = lambda r: 2 * math.asin(r / 2)"), cell]
+
+    changed("deleter", lambda cell, name: [cell] * (name != "ex-dataset-walk-answer" and "-check-" not in name))
+    changed("copier", lambda cell, name: [cell, copy.deepcopy(cell)])
+    changed("easy", easy)
+    changed("loud", loud)
+    changed("helped", helped)
+    solved.metadata["kernelspec"] = {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}
+    changed("bare", bare)  # an editor that keeps no metadata, and another kernel
+    hand_in(folder, "garbage", NAME, "this is not a notebook")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostile(hostile_handed_in, small_chapter, runs):
+    return hostile_handed_in, small_chapter, runs[1]
+
+
+@pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy"])
+def test_harm_costs_only_its_own_points(hostile, student):
+    folder, chapter, log = hostile
+    points = automatic(scores(folder, student, NAME))
+    full = expected(chapter)
+    assert points == {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}, log
+
+
+@pytest.mark.parametrize("student", ["copier", "bare", "loud", "helped"])
+def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, student):
+    folder, chapter, log = hostile
+    assert automatic(scores(folder, student, NAME)) == expected(chapter), log
+
+
+def test_repairs_are_said(hostile):
+    folder, _, log = hostile
+    text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
+    assert "ex-dataset-walk-answer was missing and counts as blank" in text
+    assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()
+    assert "There was an error processing assignment" in log and "garbage" in log  # and the others were graded
+
+
+def test_nobody_got_out(hostile, listener):
+    assert listener[1] == []
+    assert "PermissionError" in (hostile[0] / "autograded" / "network" / "all" / f"{NAME}.ipynb").read_text()
