@@ -326,6 +326,14 @@ def changed(folder, name, change):
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
+def test_the_sizes_of_a_configuration_are_no_code(copied_code):
+    """A result has its own sizes, and a test compares them with those of its scale."""
+    other = lambda text: text.replace("sizes(20, 20, 50, ", "sizes(1, (2 + 3) * 4, 5, ")  # noqa: E731
+    assert changed(copied_code, "figure4.py", other) == set()
+    renamed = lambda text: text.replace("epochs: int = sizes", "rounds: int = sizes")  # noqa: E731
+    assert changed(copied_code, "figure4.py", renamed) == {"figure4.py"}
+
+
 @pytest.mark.parametrize(
     "change",
     [

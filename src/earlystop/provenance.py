@@ -46,14 +46,20 @@ def code_hashes(module: str) -> dict[str, str]:
 
 
 def _code_hash(path: Path) -> str:
-    """Hash of the code alone: comments, docstrings and white space may change."""
-    words, before = [], tokenize.NEWLINE
+    """Hash of the code alone: comments, docstrings and white space may change.
+
+    So may the sizes of a configuration, `sizes(...)`: a result holds those that it was made with.
+    """
+    words, before, open_brackets = [], tokenize.NEWLINE, 0
     ends = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf8")).readline):
         if token.type in (tokenize.COMMENT, tokenize.NL):
             continue
         docstring = token.type == tokenize.STRING and before in ends
-        if not docstring:
+        if open_brackets or words[-2:] == ["=", "sizes"]:  # within a size's arguments
+            open_brackets += (token.string == "(") - (token.string == ")")
+            words += [] if open_brackets else ["()"]
+        elif not docstring:
             words.append(f"<{token.type}>" if token.type in ends else token.string)
         before = token.type
     return hashlib.sha256("".join("".join(words).split()).encode()).hexdigest()[:12]
