@@ -35,15 +35,18 @@ class Figure1(Sized):
     data: str = sizes("digits", "mnist", "mnist", "data")
     train_size: int = sizes(1000, 10_000, 50_000, "training images")
     validation_size: int = sizes(400, 2_000, 10_000, "validation images")
-    test_size: int = sizes(397, 10_000, 10_000, "test images")
+    test_size: int = sizes(397, 5_000, 10_000, "test images")
     widths: tuple = sizes((32, 64, 128), WIDTHS, WIDTHS, "widths of the layers")
     corruption_rates: tuple = sizes(
-        (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0), TENTHS, TENTHS, "corruption rates, ρ"
+        (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0),
+        (0.0, 0.3, 0.5, 0.7, 0.9),
+        TENTHS,
+        "corruption rates, ρ",
     )
     losses: tuple = sizes(
         ("least_squares",), ("least_squares",), ("least_squares", "cross_entropy"), "losses"
     )
-    epochs: int = sizes(60, 60, 200, "epochs")
+    epochs: int = sizes(60, 30, 200, "epochs")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
     seeds: int = sizes(1, 1, 3, "seeds")
 

@@ -38,7 +38,7 @@ class Figure4ab(Sized):
     depth: int = sizes(8, 20, 20, "depth of the ResNet")
     width: int = sizes(16, 16, 16, "width of its first stage")
     corruption_rates: tuple = sizes((0.3, 0.5), (0.3, 0.5), (0.3, 0.5), "corruption rates, ρ")
-    epochs: int = sizes(30, 30, 60, "epochs (our choice)")
+    epochs: int = sizes(30, 24, 60, "epochs (our choice)")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
     step_size: float = sizes(0.02, 0.005, 0.005, "step size (our choice)")
     seeds: int = sizes(1, 1, 3, "seeds")
