@@ -457,10 +457,12 @@ def is_alive(group):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     options = ["--set=epochs=100000", f"--jobs={jobs}", "--save-every=0", "--out", tmp_path]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     process = subprocess.Popen(
         [*COMMAND, *options], env=ENVIRONMENT, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 120
         while len(list(tmp_path.glob("parts/*/training.pt"))) < jobs:
