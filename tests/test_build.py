@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -35,6 +36,14 @@ def small_book(tmp_path):
     write(tmp_path, "_toc.yml", "format: jb-book\nroot: book/index\n")
     write(tmp_path, "src/earlystop/__init__.py", "")
     return tmp_path
+
+
+def test_the_build_reads_no_folder_but_that_of_the_pages():
+    """An environment in any other one, `benchmarks/.venv` say, would be read as pages."""
+    excluded = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))["exclude_patterns"]
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {line.split("/")[0] for line in files.splitlines() if "/" in line}
+    assert "book" in folders and folders - {"book"} <= set(excluded)
 
 
 def build(root):
