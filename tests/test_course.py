@@ -59,7 +59,7 @@ def test_individual_data_do_not_change_what_is_right(seed):
             course.check_grades(chapter, exercise)
 
 
-# What students typically get wrong, as lines that take the place of the solution, and the checks that must notice.
+# What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks that must notice.
 WRONG = {
     "ex-dataset-radius": (["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"], {1, 2, 3, 4}),
     "ex-dataset-flips": (["return rho", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
@@ -69,6 +69,9 @@ WRONG = {
     "ex-dataset-nearest": (["return outputs.round().clamp(-1, 1)"], {1, 2, 3}),
     "ex-half": (["return 1 - rho", "breakdown = 0.5"], {1, 2}),
     "ex-step": (["return 1 / torch.linalg.eigvalsh(gram)[-1].item()"], {1, 2, 3}),
+    "ex-samples": (["noisy, start = noisy_clusters(n)",
+                    "path = descent.gradient_descent(start, noisy.inputs, noisy.labels, step_size=0.01, iterations=40)",
+                    "return path.distance[-1].item()"], {2, 3}),
     "ex-theorem-clocks": (["return (1 - eta * sigma) ** tau", "return -math.log(2) / math.log(1 - eta * sigma)"], {1, 4}),
     "ex-theorem-middle": (["return -(1 - rho) + rho * to", "lost_by_chance, lost_to_adversary = 1 / 2, 1 / 2"], {3, 4}),
     "ex-theorem-kappa": (["u, z = torch.randn(2, samples)", "return (derivative(u) * derivative(t * u + (1 - t) * z)).mean().item()"], {2, 3, 4}),
@@ -78,6 +81,7 @@ WRONG = {
     "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
     "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + lam)", "return 1 / (eta * tau)"], {2, 3}),
     "ex-mnist-other": (["return 1 - 0.9 * rho"], {2, 3}),
+    "ex-mnist-majority": (["return torch.tensor([1 - rho] + [rho / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"], {1, 3, 4}),
     "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rho)"], {1, 3}),
     "ex-mnist-count": (["first, second, hidden = widths", "pixels = ((side - 4) / 2) ** 2",
                         "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))"], {3}),
@@ -117,6 +121,10 @@ def failed_checks(chapter, exercise, sources):
         except Exception:
             failed.add(number)
     return failed
+
+
+def test_every_exercise_has_a_typical_mistake(chapters):
+    assert exercises(chapters).keys() == WRONG.keys()
 
 
 @pytest.mark.parametrize("label", WRONG)
