@@ -250,6 +250,19 @@ def test_a_checkpoint_is_read_again(tmp_path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["training.pt"]
 
 
+def test_the_seconds_of_an_ended_run_count(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    first = Checkpoint(tmp_path, "me")
+    clock[0] += 50
+    first.save(STATE)
+    clock[0] += 7  # lost: it was not saved again
+    second = Checkpoint(tmp_path, "me")
+    second.load()
+    clock[0] += 30
+    assert second.seconds() == 80
+
+
 def test_a_checkpoint_is_saved_when_it_is_due(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])

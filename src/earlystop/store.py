@@ -116,7 +116,12 @@ class Checkpoint:
 
     def __init__(self, folder: Path, identity: str, every: float = 60.0):
         self.folder, self.identity, self.every = folder, identity, every
-        self.last = time.monotonic()
+        self.last = self.started = time.monotonic()
+        self.before = 0.0  # seconds that ended runs had spent when they were saved
+
+    def seconds(self) -> float:
+        """Time spent on this run so far, with that of the runs that it goes on from."""
+        return self.before + time.monotonic() - self.started
 
     def load(self, name: str = "training") -> dict | None:
         """The saved state, or None. Raises `StoreError` if the file is damaged or foreign."""
@@ -125,7 +130,7 @@ class Checkpoint:
             return None
         try:
             saved = torch.load(path, weights_only=True, map_location="cpu")
-            identity, state = saved["identity"], saved["state"]
+            identity, state, before = saved["identity"], saved["state"], float(saved["seconds"])
         except Exception as error:  # whatever a damaged or foreign file raises
             raise StoreError(
                 f"{path} is not a whole checkpoint ({type(error).__name__}): "
@@ -133,11 +138,13 @@ class Checkpoint:
             ) from error
         if identity != self.identity:
             raise StoreError(f"{path} belongs to another run: delete {self.folder} to start again")
+        self.before = max(self.before, before)
         return state
 
     def save(self, state: dict, name: str = "training") -> None:
         """Write the state, replacing the one before; at most 5 % of the time is spent on it."""
-        start, content = time.monotonic(), {"identity": self.identity, "state": state}
+        start = time.monotonic()
+        content = {"identity": self.identity, "state": state, "seconds": self.seconds()}
         write_atomically(self._path(name), lambda file: torch.save(content, file))
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))

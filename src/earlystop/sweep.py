@@ -174,7 +174,7 @@ def run_group(
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
     folder = parts / f"{name}-{own}.checkpoint"
     checkpoint = Checkpoint(folder, own, settings["save_every"])
-    started, start = now(), time.perf_counter()
+    started = now()
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     values = EXPERIMENTS[name].runs(config, cells, checkpoint)
@@ -184,7 +184,7 @@ def run_group(
         "threads": torch.get_num_threads(),
         "together": len(cells),
         "started": started,
-        "seconds": time.perf_counter() - start,
+        "seconds": checkpoint.seconds(),
         "peak memory in GB": peak_memory(),
         "versions": versions(),
     }
