@@ -2,7 +2,8 @@
 
 Seconds on an H100 are operations times measured rates: minibatch training and evaluation in
 bfloat16 with torch 2.11, Figure 5 and the spectrum of Figure 4c from their runs at the paper's
-size, one GPU, shared with other work. Nothing was measured on a T4. Its seconds are the larger of
+size, one GPU, shared with other work; `h100.txt` has the measurements. Nothing was measured on
+a T4. Its seconds are the larger of
 
 - those of the H100, times the ratio of the memory bandwidths, and times two where the H100
   computes in bfloat16: the T4 has float32 only, twice the bytes;

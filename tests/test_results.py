@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from earlystop import figures
-from earlystop.experiments import EXPERIMENTS
+from earlystop.experiments import EXPERIMENTS, data_hashes
 from earlystop.provenance import code_hashes
 from earlystop.store import SCHEMA, StoreError, read_json, write_json
-from earlystop.sweep import data_hashes
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from earlystop import __main__, figure1, provenance, store, sweep
+from earlystop import __main__, experiments, figure1, provenance, store, sweep
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.figure1 import Figure1, Figure3
 from earlystop.images import HUB
@@ -136,7 +136,7 @@ def test_a_change_of_what_numbers_depend_on_computes_them_again(
     elif what == "precision":
         monkeypatch.setenv("EARLYSTOP_PRECISION", "bfloat16")
     else:
-        monkeypatch.setattr(sweep, f"{what}_hashes", lambda _: {"data.py": "0123456789ab"})
+        monkeypatch.setattr(experiments, f"{what}_hashes", lambda _: {"data.py": "0123456789ab"})
     second = run(tmp_path, config)
     assert len(computed) == 4
     if what in ("code", "data"):
@@ -270,7 +270,7 @@ def test_the_numbers_stored_are_those_of_the_runs(uninterrupted):
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_downloaded_data_are_named_by_the_hash_of_their_pixels(name):
     config = replace(TINY, data=name)
-    assert sweep.data_hashes(config) == HUB[name][3] and len(HUB[name][3]["train"]) == 64
+    assert experiments.data_hashes(config) == HUB[name][3] and len(HUB[name][3]["train"]) == 64
     assert sweep.identity("fig1", config)["data"] == HUB[name][3]
 
 

@@ -21,7 +21,9 @@ from earlystop.figure4 import (
     figure4c_data,
 )
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
-from earlystop.scale import Cell, Sized, device
+from earlystop.images import HUB
+from earlystop.provenance import code_hashes
+from earlystop.scale import Cell, Sized, device, precision
 from earlystop.store import Checkpoint, digest
 from earlystop.training import measured
 
@@ -117,6 +119,24 @@ EXPERIMENTS = {
     ),
 }  # fmt: skip
 
+def identity(name: str, config: Sized) -> dict[str, Any]:
+    """What a cell's numbers depend on, besides the cell: sizes, code, data, precision."""
+    experiment = EXPERIMENTS[name]
+    fixed = {k: v for k, v in vars(config).items() if k not in experiment.sweep}
+    return {
+        "experiment": name,
+        "config": fixed,
+        "code": code_hashes(experiment.module),
+        "data": data_hashes(config),
+        "precision": precision(),
+    }
+
+
+def data_hashes(config: Sized) -> dict[str, str]:
+    """Hashes of the pixels and labels that an experiment reads, if they are not made by code."""
+    return HUB[config.data][3] if getattr(config, "data", None) in HUB else {}
+
+
 SAVE_EVERY = 60.0  # seconds after which an unfinished run is saved
 
 
@@ -131,8 +151,6 @@ def kept(
     folder = start.results()
     if folder is None:
         return compute(None)
-    from earlystop.sweep import identity  # which imports this module
-
     own = digest([identity(name, config), cell, torch.__version__, device().type])
     checkpoint = Checkpoint(folder / "runs" / f"{name}-{own}", own, SAVE_EVERY)
     result = checkpoint.keep("result", lambda: compute(checkpoint))

@@ -145,11 +145,12 @@ def credit(result: Result) -> str:
             for key, (here, there) in result.differences.items()
         )
         texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
-    asked = {key: fields[key].metadata["scales"][result["scale"].split()[0]] for key in FREE if key in fields}
+    scale = result["scale"].split()[0]
+    asked = {key: fields[key].metadata["scales"][scale] for key in FREE if key in fields}
     fewer = {key: (_tuple(result["config"][key]), value) for key, value in asked.items()}
     fewer = {key: pair for key, pair in fewer.items() if pair[0] != pair[1]}
     if fewer:
-        texts.append("The paper does not say how many, we ask for more at this scale: " + "; ".join(
+        texts.append("The paper does not say how many; this scale asks for others: " + "; ".join(
             f"{key} {plain_words(here)} instead of {plain_words(there)}"
             for key, (here, there) in fewer.items()) + ".")  # fmt: skip
     if result.stale:

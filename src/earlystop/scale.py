@@ -69,7 +69,8 @@ def device() -> torch.device:
 def precision() -> str:
     """What deep networks compute in: `EARLYSTOP_PRECISION`, or bfloat16 where a GPU has it.
 
-    Else float32: GPUs before Ampere (T4, V100) would only emulate bfloat16. Weights, losses and spectra are float32 or better in any case.
+    Else float32: GPUs before Ampere (T4, V100) would only emulate bfloat16. Weights, losses and
+    spectra are float32 or better in any case.
     """
     name = os.environ.get("EARLYSTOP_PRECISION", "") or "auto"
     if name not in PRECISIONS:

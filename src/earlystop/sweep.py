@@ -14,10 +14,9 @@ import psutil
 import torch
 
 from earlystop import jacobian
-from earlystop.experiments import EXPERIMENTS, Experiment, check
-from earlystop.images import HUB
+from earlystop.experiments import EXPERIMENTS, Experiment, check, identity
 from earlystop.page import progress
-from earlystop.provenance import code_hashes, hardware, now, versions
+from earlystop.provenance import hardware, now, versions
 from earlystop.scale import Cell, Sized, device, precision
 from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_json
 
@@ -111,19 +110,6 @@ def threads(jobs: int) -> int:
     return min(share, int(os.environ.get("OMP_NUM_THREADS") or share))
 
 
-def identity(name: str, config: Sized) -> dict[str, Any]:
-    """What a cell's numbers depend on, besides the cell: sizes, code, data, precision."""
-    experiment = EXPERIMENTS[name]
-    fixed = {k: v for k, v in vars(config).items() if k not in experiment.sweep}
-    return {
-        "experiment": name,
-        "config": fixed,
-        "code": code_hashes(experiment.module),
-        "data": data_hashes(config),
-        "precision": precision(),
-    }
-
-
 def adopt(name: str, config: Sized, common: dict, out: Path, paths: dict[tuple, Path]) -> None:
     """Write the finished cells at `paths` that result files in `out` already hold.
 
@@ -142,11 +128,6 @@ def adopt(name: str, config: Sized, common: dict, out: Path, paths: dict[tuple, 
             values = {k: v for k, v in entry.items() if k not in cell and k != "run"}
             how = machine | {"seconds": seconds}
             write_json(path, {"schema": SCHEMA, "cell": cell, "run": how, "values": values})
-
-
-def data_hashes(config: Sized) -> dict[str, str]:
-    """Hashes of the pixels and labels that an experiment reads, if they are not made by code."""
-    return HUB[config.data][3] if getattr(config, "data", None) in HUB else {}
 
 
 def key_of(cell: Cell) -> tuple:
