@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earlystop import figure1, figure4, store
+from earlystop import figure1, figure4ab, figure4c, store
 from earlystop.architectures import ResidualBlock, conv_net, count_parameters, resnet
 from earlystop.experiments import EXPERIMENTS
 from earlystop.figure1 import (
@@ -24,15 +24,17 @@ from earlystop.figure1 import (
     figure3_runs,
     load_split,
 )
-from earlystop.figure4 import (
+from earlystop.figure4ab import (
     Figure4ab,
-    Figure4c,
     LossHistory,
-    Spectrum,
-    calibrate,
     figure4ab_cells,
     figure4ab_run,
     figure4ab_runs,
+)
+from earlystop.figure4c import (
+    Figure4c,
+    Spectrum,
+    calibrate,
     figure4c_cells,
     figure4c_data,
     figure4c_run,
@@ -321,8 +323,12 @@ NETWORKS = {
 }
 OPTIMIZERS = {
     "Adadelta": (figure1.adadelta, lambda weights: torch.optim.Adadelta(weights, lr=1.0)),
+    "Adam": (
+        lambda stack: figure4ab.adam(stack, 0.004),
+        lambda weights: torch.optim.Adam(weights, lr=0.004),
+    ),
     "SGD": (
-        lambda stack: figure4.momentum(stack, 0.02),
+        lambda stack: figure4c.momentum(stack, 0.02),
         lambda weights: torch.optim.SGD(weights, lr=0.02, momentum=0.9, nesterov=True),
     ),
 }
@@ -529,7 +535,7 @@ def oracle(monkeypatch, config, validation_size, test_size):
     split = load_split("digits", config.train_size, validation_size, 0.5, test_size=test_size)
     parts = (split.train, split.validation, split.test)
     truth = {len(part): F.one_hot(part.labels, 10).float() for part in parts if len(part)}
-    for module in (figure1, figure4):
+    for module in (figure1, figure4ab):
         evaluation = lambda _, images: truth[images.pixels.shape[1]][None].clone()  # noqa: E731
         monkeypatch.setattr(module, "evaluate_stack", evaluation)
     return split, truth
@@ -642,7 +648,7 @@ def test_the_spectrum_of_figure_4c_splits_labels_and_flips_along_its_directions(
     rng = np.random.default_rng(0)
     directions, values = np.linalg.qr(rng.normal(size=(250, 250)))[0], np.linspace(9, 1, 250)
     gram = torch.from_numpy((directions * values**2) @ directions.T)
-    monkeypatch.setattr(figure4, "model_gram", lambda *_, **__: gram)
+    monkeypatch.setattr(figure4c, "model_gram", lambda *_, **__: gram)
     result = figure4c_run(config)
     labels = figure4c_data(config)[1].double().numpy()
     np.testing.assert_allclose(result["before"].values, values, rtol=1e-10)
@@ -751,16 +757,16 @@ def test_the_numbers_of_figure_4c_are_those_of_its_spectra(tmp_path):
 
 def test_the_spectrum_before_training_is_computed_once_over_interruptions(tmp_path, monkeypatch):
     expected, spectra = figure4c_run(FIGURE4C), []
-    original = figure4.model_gram
+    original = figure4c.model_gram
 
     def counted(*arguments, **options):
         spectra.append(options)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(figure4, "model_gram", counted)
+    monkeypatch.setattr(figure4c, "model_gram", counted)
     checkpoint = Checkpoint(tmp_path, "a run")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(figure4, "evaluate_stack", lambda *_: interrupt())
+        patch.setattr(figure4c, "evaluate_stack", lambda *_: interrupt())
         figure4c_run(FIGURE4C, checkpoint=checkpoint)
     assert len(spectra) == 1
     resumed = figure4c_run(FIGURE4C, checkpoint=Checkpoint(tmp_path, "a run"))

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from earlystop import figure1, figure4, training
+from earlystop import figure1, figure4ab, figure4c, training
 from earlystop.architectures import conv_net, resnet
 from earlystop.images import Images
 from earlystop.training import ImageStack, Stack, evaluate_stack, train
@@ -15,9 +15,14 @@ KINDS = {
     "conv net": (lambda seed: conv_net((1, 12, 12), (8, 8, 16), seed=seed), figure1.adadelta),
     "ResNet": (
         lambda seed: resnet(8, channels=1, width=8, seed=seed),
-        lambda stack: figure4.momentum(stack, 0.005),
+        lambda stack: figure4c.momentum(stack, 0.005),
+    ),
+    "ResNet with Adam": (
+        lambda seed: resnet(8, channels=1, width=8, seed=seed),
+        lambda stack: figure4ab.adam(stack, 0.001),
     ),
 }
+ROUNDING = {"ResNet with Adam": 30}  # it divides each gradient by its size, however small
 
 
 def trained(kind: str, where: str, epochs: int = 1) -> tuple[Stack, ImageStack]:
@@ -64,7 +69,7 @@ def test_a_recorded_step_is_the_plain_step(kind, exact, monkeypatch):
 @needs_gpu
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_trains_as_a_cpu(kind, exact):
-    assert difference(kind, trained(kind, "cuda")[0], trained(kind, "cpu")[0]) < 1e-3
+    assert difference(kind, trained(kind, "cuda")[0], trained(kind, "cpu")[0]) < 1e-3 * ROUNDING.get(kind, 1)
 
 
 @needs_gpu
@@ -76,7 +81,7 @@ def test_compiled_networks_are_the_plain_ones(kind, exact, monkeypatch):
     monkeypatch.setattr(training, "EVALUATED", 50)
     fused, _ = trained(kind, "cuda")
     assert fused.fused.keys() == {64, 50}
-    assert difference(kind, fused, plain) < 1e-3
+    assert difference(kind, fused, plain) < 1e-3 * ROUNDING.get(kind, 1)
     torch.testing.assert_close(
         evaluate_stack(fused, images, 50), evaluate_stack(plain, images, 70), rtol=1e-2, atol=1e-3
     )
@@ -86,4 +91,4 @@ def test_compiled_networks_are_the_plain_ones(kind, exact, monkeypatch):
 def test_networks_side_by_side_are_trained_as_by_batched_operators(kind, monkeypatch):
     stacked, _ = trained(kind, "cpu")
     monkeypatch.setattr(training.TrainingStep, "stacked", training.TrainingStep.side_by_side)
-    assert difference(kind, trained(kind, "cpu")[0], stacked) < 1e-4
+    assert difference(kind, trained(kind, "cpu")[0], stacked) < 1e-4 * ROUNDING.get(kind, 1)

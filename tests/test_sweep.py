@@ -289,7 +289,7 @@ def test_a_result_without_changes_and_a_large_one_have_names_of_their_own(tmp_pa
 CLOSURE = """
 import importlib, json, sys
 found = {}
-for name in ("figure1", "figure4", "figure5"):
+for name in ("figure1", "figure4ab", "figure4c", "figure5"):
     for module in [m for m in sys.modules if m.startswith("earlystop")]:
         del sys.modules[module]
     importlib.import_module(f"earlystop.{name}")
@@ -318,20 +318,20 @@ def copied_code(tmp_path, monkeypatch):
 
 def changed(folder, name, change):
     """Files whose hash is another after the text of one was changed."""
-    before, path = provenance.code_hashes("figure4"), folder / name
+    before, path = provenance.code_hashes("figure4c"), folder / name
     text = path.read_text(encoding="utf8")
     assert change(text) != text
     path.write_text(change(text), encoding="utf8")
-    after = provenance.code_hashes("figure4")
+    after = provenance.code_hashes("figure4c")
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def test_the_sizes_of_a_configuration_are_no_code(copied_code):
     """A result has its own sizes, and a test compares them with those of its scale."""
     other = lambda text: text.replace("sizes(20, 20, 50, ", "sizes(1, (2 + 3) * 4, 5, ")  # noqa: E731
-    assert changed(copied_code, "figure4.py", other) == set()
+    assert changed(copied_code, "figure4c.py", other) == set()
     renamed = lambda text: text.replace("epochs: int = sizes", "rounds: int = sizes")  # noqa: E731
-    assert changed(copied_code, "figure4.py", renamed) == {"figure4.py"}
+    assert changed(copied_code, "figure4c.py", renamed) == {"figure4c.py"}
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_words_and_white_space_do_not_change_the_hash_of_the_code(copied_code, c
     ("name", "old", "new"),
     [
         ("training.py", "0.5 * (outputs", "0.6 * (outputs"),
-        ("figure4.py", "momentum=0.9", "momentum=0.8"),
+        ("figure4c.py", "momentum=0.9", "momentum=0.8"),
         ("training.py", "epoch <= EVERY", "epoch < EVERY"),
         ("training.py", '"batches of epoch', '"orders of epoch'),
         ("data.py", "return ", "yield "),

@@ -12,7 +12,7 @@ The module behind the book. One file an idea of the paper, lowest floor first:
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
-- `figure1` (and 3), `figure4`, `figure5`: the sizes of the paper's figures, and their runs.
+- `figure1` (and 3), `figure4ab`, `figure4c`, `figure5`: the sizes of the paper's figures, and their runs.
 - `experiments`: all of them by name.
 - `store`, `sweep`: files that survive anything; sweeps that go on where they were.
 - `figures`: the stored results and their pictures. `python -m earlystop` is the command line.

@@ -10,16 +10,10 @@ from typing import Any
 
 import torch
 
-from earlystop import figure1, figure4, figure5, start
+from earlystop import figure1, figure4ab, figure4c, figure5, start
 from earlystop.figure1 import WIDTHS, Figure1, Figure3, load_split
-from earlystop.figure4 import (
-    Figure4ab,
-    Figure4c,
-    LossHistory,
-    Spectrum,
-    calibrate,
-    figure4c_data,
-)
+from earlystop.figure4ab import Figure4ab, LossHistory
+from earlystop.figure4c import Figure4c, Spectrum, calibrate, figure4c_data
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
 from earlystop.images import HUB
 from earlystop.provenance import code_hashes
@@ -101,13 +95,13 @@ EXPERIMENTS = {
     ),
     "fig4ab": Experiment(
         "Figure 4a, b: losses of clean and of flipped samples",
-        "figure4", Figure4ab, figure4.figure4ab_cells, figure4.figure4ab_runs,
+        "figure4ab", Figure4ab, figure4ab.figure4ab_cells, figure4ab.figure4ab_runs,
         ("corruption_rates", "seeds"), (), _training_work,
         ({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     ),
     "fig4c": Experiment(
         "Figure 4c: singular values of the Jacobian",
-        "figure4", Figure4c, figure4.figure4c_cells, figure4.figure4c_runs,
+        "figure4c", Figure4c, figure4c.figure4c_cells, figure4c.figure4c_runs,
         ("heads", "seeds"), ("head", "seed"), _spectrum_work,
         ({"samples": 128, "epochs": 1}, {"samples": 512, "epochs": 1}),
     ),
@@ -177,7 +171,7 @@ def figure4ab_run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> L
     cell = {"corruption_rate": corruption_rate, "seed": seed}
 
     def compute(save: Checkpoint | None) -> dict:
-        return vars(figure4.figure4ab_histories(config, [cell], save)[0])
+        return vars(figure4ab.figure4ab_histories(config, [cell], save)[0])
 
     return LossHistory(**kept("fig4ab", config, cell, compute))
 
@@ -186,7 +180,7 @@ def figure4c_run(config: Figure4c, head: str = "single", seed: int = 0) -> dict[
     """The spectra of Figure 4c before and after a training, `kept`."""
 
     def compute(save: Checkpoint | None) -> dict:
-        run = figure4.figure4c_run(config, head, seed, save)
+        run = figure4c.figure4c_run(config, head, seed, save)
         return run | {name: vars(run[name]) for name in ("before", "after")}
 
     run = kept("fig4c", config, {"head": head, "seed": seed}, compute)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from earlystop import figure4, figure5, plots, theory
+from earlystop import figure4ab, figure5, plots, theory
 from earlystop.experiments import EXPERIMENTS
 from earlystop.provenance import code_hashes
 from earlystop.scale import SCALES
@@ -280,7 +280,7 @@ def draw_figure4ab(result: Result) -> Figure:
             top,
             result.numbers("clean_best", corruption_rate=rate),
             result.numbers("flipped_best", corruption_rate=rate),
-            figure4.TOP_LOSS,
+            figure4ab.TOP_LOSS,
         )
         for predicted in theory.conditional_mean_losses(rate, 10):
             top.axvline(predicted, **plots.REFERENCE)
