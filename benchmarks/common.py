@@ -66,9 +66,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def alternate(
-    ways: dict[str, Callable[[], Any]], repeats: int, warm_up: bool = True
-) -> dict[str, list[float]]:
+def alternate(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     """Seconds of each way in each of `repeats` rounds, all ways by turns: A B A B.
 
     A first round is a warm-up and does not count. Raises `ValueError` if `repeats` is below 1.
@@ -76,10 +74,10 @@ def alternate(
     if repeats < 1:
         raise ValueError(f"--repeats is {repeats}, should be 1 or more")
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + warm_up):
+    for turn in range(repeats + 1):
         for name, work in ways.items():
             spent = timed(work)
-            if turn >= warm_up:
+            if turn:  # the first is a warm-up
                 seconds[name].append(spent)
     return seconds
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import earlystop_book
+import pairs
 
-import earlystop_book  # noqa: E402
-import pairs  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
 FIGURE = "---\nmystnb:\n  figure:\n    caption: A caption\n    name: fig-x\n  image:\n    alt: {alt}\n---\n"

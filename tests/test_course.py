@@ -14,13 +14,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
+import course
+import pairs
+from nbgrader.api import Gradebook
 
-import course  # noqa: E402
-import pairs  # noqa: E402
-from nbgrader.api import Gradebook  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
 
 HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
 ASKED = "```{{exercise-start}} Twice\n:label: {label}\n```\n% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"

@@ -2,16 +2,14 @@
 
 import re
 import statistics
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import pairs
 
-import pairs  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("[0-9]*.md"))
 PLOTS = re.compile(r"\bplt\.|\bplots?\.(?!use_style)\w+\(|\.imshow\(|\.plot\(|\.hist\(|\.subplots\(")

@@ -19,9 +19,16 @@ RESULTS = {path.name: figures.Result(path, read_json(path)) for path in PATHS}
 each = pytest.mark.parametrize("name", RESULTS)
 
 
-def test_every_experiment_has_one_result():
-    """Several files of one experiment would leave the reader guessing which one is shown."""
-    assert sorted(result["experiment"] for result in RESULTS.values()) == sorted(EXPERIMENTS)
+def test_every_result_is_shown_somewhere():
+    """A file that no page draws would leave the reader guessing which one counts."""
+    calls = [
+        dict(re.findall(r'(\w+)="(\w+)"', f'name={call}'))
+        for page in FOLDER.parent.glob("*.md")
+        for call in re.findall(r"figures\.load\(([^)]*)\)", page.read_text(encoding="utf8"))
+    ]
+    shown = {figures.load(**call).path.name for call in calls if call}
+    assert {call["name"] for call in calls if call} == set(EXPERIMENTS)
+    assert shown == set(RESULTS)
 
 
 def test_all_results_together_are_small():
@@ -124,6 +131,21 @@ def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, 
     assert figures.load(name, tmp_path).path.name == f"{name}-paper.json"
     with pytest.raises(StoreError, match="python -m earlystop run"):
         figures.load("fig1" if name != "fig1" else "fig3", tmp_path)
+
+
+def test_a_result_with_a_level_may_be_of_a_smaller_scale(tmp_path):
+    whole, part = (EXPERIMENTS["fig1"].config.at(scale) for scale in ("paper", "colab"))
+    for scale, config, losses in (("paper", whole, ["one"]), ("colab", part, ["one", "two"])):
+        content = {"experiment": "fig1", "scale": scale, "finished": "1"}
+        write_json(
+            tmp_path / f"fig1-{scale}.json",
+            content | {"schema": SCHEMA, "config": vars(config) | {"losses": losses}},
+        )
+    assert figures.load("fig1", tmp_path)["scale"] == "paper"
+    assert figures.load("fig1", tmp_path, losses="one")["scale"] == "paper"
+    assert figures.load("fig1", tmp_path, losses="two")["scale"] == "colab"
+    with pytest.raises(StoreError, match="--set losses=three"):
+        figures.load("fig1", tmp_path, losses="three")
 
 
 def test_the_folder_of_results_is_found_from_anywhere_in_the_book(tmp_path):

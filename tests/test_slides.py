@@ -1,17 +1,12 @@
 """Slides: what stands on which one, and that they need nothing from elsewhere."""
 
 import re
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-import slides  # noqa: E402
+import slides
 
 PICTURE = new_output("display_data", {"image/png": "iVBORw0KGgo="})
 

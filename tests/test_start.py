@@ -1,7 +1,6 @@
 """A notebook's first cell in all its branches, its table of times, and runs that are kept."""
 
 import json
-import sys
 from dataclasses import fields, replace
 from importlib import util
 from importlib.metadata import version
@@ -18,11 +17,10 @@ from earlystop import experiments, figure1, provenance, scale, start, training
 from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
 from earlystop.store import Checkpoint, StoreError
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "benchmarks")]
+import chapters
+import pairs
 
-import chapters  # noqa: E402
-import pairs  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 ADDRESS = "earlystop @ git+https://example.org/o/r@v0.1.0"
 NAMES = sorted(path.stem for path in (ROOT / "book").glob("[0-9]*.md"))

@@ -125,6 +125,29 @@ def test_the_cells_of_a_result_file_are_not_computed_again(tmp_path, computed):
     assert len(computed) == 2  # another size: nothing fits
 
 
+def test_a_rate_with_many_digits_is_found_in_a_result_file(tmp_path, computed):
+    config = replace(TINY, corruption_rates=(1 / 3,))
+    run(tmp_path, config)
+    shutil.rmtree(tmp_path / "parts")
+    run(tmp_path, config)
+    assert len(computed) == 1
+
+
+def test_a_result_file_with_other_cells_is_passed_over(tmp_path, computed):
+    first = run(tmp_path)
+    shutil.rmtree(tmp_path / "parts")
+    cells = [{k: v for k, v in cell.items() if k != "seed"} for cell in first["cells"]]
+    store.write_json(tmp_path / "fig1-old.json", first | {"cells": cells})
+    (tmp_path / "fig1-quick.json").unlink()
+    assert run(tmp_path)["cells"] == first["cells"] and len(computed) == 4
+
+
+def test_a_finished_sweep_needs_no_cluster_any_more(tmp_path, computed):
+    first = run(tmp_path)
+    again = run(tmp_path, engine="dask", address="tcp://127.0.0.1:1")
+    assert again["cells"] == first["cells"]
+
+
 @pytest.mark.parametrize("what", ["size", "code", "data", "precision"])
 def test_a_change_of_what_numbers_depend_on_computes_them_again(
     tmp_path, computed, monkeypatch, what
@@ -520,6 +543,7 @@ def command(monkeypatch, *arguments):
         (["fig9"], "no experiment 'fig9'", "use fig1, fig3, fig4ab, fig4c, fig5"),
         (["fig1", "fig2"], "no experiment 'fig2'", "use fig1"),
         (["fig1", "--set", "cuont=3"], "no size 'cuont'", "it has data, train_size"),
+        (["fig5", "fig1", "--set", "iterations=1"], "no size 'iterations'", "it has data"),
         (["fig1", "--set", "epochs=many"], "epochs='many'", "should look like 60"),
         (["fig1", "--set", "widths=a,b,c"], "widths='a,b,c'", "should look like (32, 64, 128)"),
         (["fig1", "--set", "epochs"], "--set 'epochs'", "as in --set epochs=3"),

@@ -243,15 +243,14 @@ def check_names(chapter: Chapter) -> None:
                     raise CourseError(f"{exercise.where}: it defines {name!r}, as {owners[name].label} does: rename one")
 
 
-def execute(sources: list[str], where: str, forgive: bool = False) -> dict:
+def execute(sources: list[str], where: str) -> dict:
     """Run cells one after the other in a namespace of their own, and return it."""
     space = {"__name__": "__main__"}
     for source in sources:
         try:
             exec(compile(source, where, "exec"), space)
         except Exception as problem:
-            if not forgive:
-                raise CourseError(f"{where}: the code fails with {type(problem).__name__}: {problem}") from None
+            raise CourseError(f"{where}: the code fails with {type(problem).__name__}: {problem}") from None
     return space
 
 
@@ -366,15 +365,14 @@ The cells after them check your code and give a hint where it fails; some checks
 Add cells if you like, but do not delete, copy or merge those that are there. Numbers are those of the book."""
 
 
-def notebook(chapter: Chapter, form: str, seed: int | None = None, root: Path = ROOT):
+def notebook(chapter: Chapter, form: str):
     """One chapter's exercises for students ("student"), nbgrader ("instructor") or readers of "solution"."""
     name = chapter.name[:2]
     cells = [cell("markdown", INTRODUCTION.format(title=chapter.title), f"introduction-{name}")]
     if form != "instructor":
-        install = install_cell(chapter.name, package_address(root)).source.partition("import earlystop.start")[0]
+        install = install_cell(chapter.name, package_address(ROOT)).source.partition("import earlystop.start")[0]
         cells.append(cell("code", f"{install}import earlystop", f"install-{name}"))
     for number, source in enumerate(chapter.setup, start=1):
-        source = source if seed is None else SEED.sub(f"SEED = {seed}", source)
         cells.append(cell("code", source, f"setup-{name}-{number}", locked=True))
     for exercise in chapter.exercises:
         cells += exercise_cells(exercise, form)
@@ -384,7 +382,7 @@ def notebook(chapter: Chapter, form: str, seed: int | None = None, root: Path = 
     return result
 
 
-def write(course: list[Chapter], out: Path, seed: int | None = None, root: Path = ROOT) -> None:
+def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
     """Write all notebooks, and a folder in which nbgrader works as it is."""
     nbgrader = out / "nbgrader"
     for chapter in course:
@@ -392,7 +390,7 @@ def write(course: list[Chapter], out: Path, seed: int | None = None, root: Path 
         targets = {form: [out / form] for form in ("student", "instructor", "solution")}
         targets["instructor"].append(nbgrader / "source" / name)
         for form, folders in targets.items():
-            text = nbformat.writes(notebook(chapter, form, seed, root)) + "\n"
+            text = nbformat.writes(notebook(chapter, form)) + "\n"
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / f"{name}.ipynb").write_text(text, encoding="utf8")

@@ -27,7 +27,8 @@ import psutil
 from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.statemachine import StringList
-from earlystop.start import header
+from earlystop.start import MINUTES, header
+from joblib import cpu_count
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import create_nb_reader
@@ -128,16 +129,11 @@ def machine() -> str:
     """Say in a few words what the chapters run on."""
     if shutil.which("nvidia-smi"):
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        names = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
-        if names:
-            return f"a machine with an {names[0]} GPU"
-    cores = cpu_cores()
+        asked = subprocess.run(query, capture_output=True, text=True)
+        if asked.returncode == 0 and asked.stdout.strip():
+            return f"a machine with an {asked.stdout.splitlines()[0]} GPU"
+    cores = cpu_count()
     return f"{cores} CPU core{'s' if cores > 1 else ''}"
-
-
-def cpu_cores() -> int:
-    """Count the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def cached_run(cache, notebook) -> dict:
@@ -181,7 +177,7 @@ def execute_stale(app, env, docnames) -> None:
 
 def execute(app, env, cache, stale: dict) -> None:
     """Execute notebooks in as many processes as cores and memory allow."""
-    cores, memory = cpu_cores(), psutil.virtual_memory().total
+    cores, memory = cpu_count(), psutil.virtual_memory().total
     workers = max(1, min(cores, len(stale), int(memory / BYTES_PER_KERNEL)))
     os.environ["TQDM_DISABLE"] = "1"  # nobody watches: no progress bars, no live widgets
     if workers > 1:
@@ -224,6 +220,7 @@ class RunsIn(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the line; nothing on a page that executes nothing."""
+        self.env.note_dependency(str(MINUTES))
         run = self.env.earlystop_runs.get(self.env.docname)
         if run is None:
             return []
@@ -288,11 +285,11 @@ def finish_page(app, pagename, templatename, context, doctree) -> None:
         write_download(app, pagename)
 
 
-def copy_mathjax(outdir: Path) -> None:
+def copy_mathjax(folder: Path) -> None:
     """Copy the part of MathJax that the pages load."""
     package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     for name in MATHJAX:
-        source, target = package / name, outdir / "_static" / "mathjax" / name
+        source, target = package / name, folder / "mathjax" / name
         if source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True)
         elif not target.exists():
@@ -330,7 +327,7 @@ def finish_build(app, exception) -> None:
     """Check the built book, then say what ran and where to read it."""
     if exception or app.builder.name != "html":
         return
-    copy_mathjax(Path(app.outdir))
+    copy_mathjax(Path(app.outdir) / "_static")
     problems = [text for name in sorted(app.env.all_docs) for text in figure_problems(app, name)]
     if problems:
         stop("The book is not complete:\n  " + "\n  ".join(problems))

@@ -4,8 +4,7 @@ A chapter is MyST Markdown; its notebook must read well in plain Jupyter and in
 Colab, which know no MyST: directives become quotes and headings, references
 become words.  The result depends on the sources only.
 
-    python book/_ext/pairs.py           write the notebooks
-    python book/_ext/pairs.py --check   list the notebooks that differ
+    python book/_ext/pairs.py
 """
 
 from __future__ import annotations
@@ -134,9 +133,8 @@ class Book:
                     self.labels[label] = f"{name[4:].capitalize()} {number}"
             elif name in ("exercise", "exercise-start"):
                 numbered("Exercise", label)
-            elif name in ("figure", "math"):
-                if name == "figure" or label:
-                    numbered("Figure" if name == "figure" else "equation", label)
+            elif name == "math" and label:
+                numbered("equation", label)
             if name:
                 self.collect_text(page, inner, numbered)
 
@@ -167,17 +165,8 @@ class Book:
         if role in ("prf:ref", "ref", "numref", "eq"):
             found = self.name_of(label, where)
             return re.sub(r"%s|\{number\}", found.split()[-1], named[1]) if named else found
-        if role == "doc":
-            title = named[1] if named else self.pages[Path(label).stem]
-            return f"[{title}]({Path(label).stem}.ipynb)" if Path(label).stem[:2].isdigit() else title
         if role.startswith("cite"):
             return self.cite(text, role.partition(":")[2] or "p", where)
-        if role == "math":
-            return f"${text}$"
-        if role in ("glue", "glue:text"):
-            return f"`{text.split(':')[0]}`"
-        if role in ("term", "abbr", "kbd", "nb-download", "download"):
-            return named[1] if named else text
         raise PairError(f"{where}: no plain text for the role {match[0]}")
 
     def inline(self, text: str, where: str) -> str:
@@ -210,8 +199,6 @@ class Book:
         if name == "math":
             label = options.get("label")
             return f"$$\n{raw}\n" + (f"\\tag{{{self.labels[label][1:-1]}}}\n" if label else "") + "$$"
-        if name in ("code-block", "code"):
-            return f"```{argument}\n{raw}\n```"
         inner = self.convert(raw, where)
         if name.startswith("prf:"):
             title = self.labels.get(options.get("label"), name[4:].capitalize())
@@ -228,10 +215,6 @@ class Book:
             return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
         if name in ("exercise-end", "solution-end"):
             return ""
-        if name in ("figure", "image"):
-            return f"![{options.get('alt', '')}](../book/{argument})" + (f"\n\n*{inner}*" if inner else "")
-        if name == "table":
-            return f"*{argument}*\n\n{inner}"
         raise PairError(f"{where}: no plain Markdown for the directive {{{name}}}")
 
     def fold(self, text: str) -> str:
@@ -309,9 +292,8 @@ def all_pairs(root: Path = ROOT, package: str | None = None, folder: Path | None
 
 
 def main(arguments: list[str]) -> int:
-    """Write the notebooks, or with ``--check`` list those that differ."""
+    """Write the notebooks that differ from their chapters; return 1 with one line on stderr if a chapter cannot be converted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing, list the notebooks that differ")
     parser.add_argument("--package", metavar="WHAT", help="what their first cell installs (default: by _config.yml)")
     parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder (default: notebooks)")
     options = parser.parse_args(arguments)
@@ -323,10 +305,6 @@ def main(arguments: list[str]) -> int:
         return 1
     extra = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - set(pairs)) if folder == ROOT / "notebooks" else []
     stale = [path for path, text in pairs.items() if not path.exists() or path.read_text(encoding="utf8") != text]
-    if options.check:
-        for path in [*stale, *extra]:
-            print(f"{path.name} differs from its chapter: run make notebooks")
-        return int(bool(stale or extra))
     for path in extra:
         path.unlink()
     for path in stale:

@@ -77,8 +77,6 @@ def write(source: Path, out: Path) -> list[Path]:
         shutil.copy(reveal / name, out / "reveal" / "dist" / name)
     shutil.copytree(reveal / "theme" / "fonts", out / "reveal" / "dist" / "theme" / "fonts", dirs_exist_ok=True)
     copy_mathjax(out)
-    shutil.copytree(out / "_static" / "mathjax", out / "mathjax", dirs_exist_ok=True)
-    shutil.rmtree(out / "_static")
     config = Config()
     config.SlidesExporter.reveal_url_prefix = "reveal"
     config.SlidesExporter.reveal_theme = "white"

@@ -7,10 +7,9 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from earlystop.experiments import EXPERIMENTS
+from earlystop.experiments import EXPERIMENTS, check
 from earlystop.scale import DEVICES, PRECISIONS, SCALES, device, precision
 from earlystop.start import results
-from earlystop.store import StoreError
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
 
@@ -26,8 +25,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                      help="change a size")  # fmt: skip
     run.add_argument("--seeds", type=int, help="the same as --set seeds=...")
-    run.add_argument("--device", default="auto", choices=DEVICES)
-    run.add_argument("--precision", default="auto", choices=PRECISIONS)
+    run.add_argument("--device", choices=DEVICES,
+                     default=os.environ.get("EARLYSTOP_DEVICE") or "auto")  # fmt: skip
+    run.add_argument("--precision", choices=PRECISIONS,
+                     default=os.environ.get("EARLYSTOP_PRECISION") or "auto")  # fmt: skip
     run.add_argument("--out", type=Path, default=results() or Path("results"),
                      help="folder (default: EARLYSTOP_RESULTS, or else results)")  # fmt: skip
     run.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
     if arguments.engine == "dask" and arguments.precision == "auto":
         raise ValueError("with --engine dask, name --precision float32 or bfloat16")
-    changes = list(arguments.set)
+    changes = [change.replace(" ", "") for change in arguments.set]
     if arguments.seeds is not None:
         changes.append(f"seeds={arguments.seeds}")
     if bad := [change for change in changes if "=" not in change]:
@@ -87,12 +88,16 @@ def run(arguments: argparse.Namespace) -> None:
     where = f"{device().type}, {precision()}"
     if device().type == "mps" and "fig4c" in arguments.experiments:
         raise ValueError("fig4c needs float64, which an Apple GPU lacks: use --device cpu")
-    for name in arguments.experiments:
-        kind = EXPERIMENTS[name].config
-        config = kind.at(arguments.scale, **dict(change.split("=", 1) for change in changes))
+    sizes = dict(change.split("=", 1) for change in changes)
+    kinds = {name: EXPERIMENTS[name] for name in arguments.experiments}
+    configs = {name: kind.config.at(arguments.scale, **sizes) for name, kind in kinds.items()}
+    for name, config in configs.items():
+        check(config)
+        kinds[name].cells(config)  # refuses unknown losses and heads
+    for name, config in configs.items():
         print(f"{EXPERIMENTS[name].title}\n{scale} on {where}")
-        if not arguments.yes:
-            seconds = sweep.estimate(name, config, arguments.jobs)
+        if not arguments.yes and arguments.engine == "local":
+            seconds = sweep.estimate(name, config, arguments.jobs, arguments.together)
             print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")
         start = time.perf_counter()
         path = sweep.run(
@@ -118,16 +123,12 @@ def main() -> None:
     arguments = parser().parse_args()
     try:
         list_experiments() if arguments.command == "list" else run(arguments)
-    except (ValueError, StoreError, RuntimeError) as error:
-        sys.exit(_fail(str(error)))
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print(f"\n{LAST}", file=sys.stderr)
         sys.exit(130)
-
-
-def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

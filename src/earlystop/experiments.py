@@ -131,9 +131,6 @@ def data_hashes(config: Sized) -> dict[str, str]:
     return HUB[config.data][3] if getattr(config, "data", None) in HUB else {}
 
 
-SAVE_EVERY = 60.0  # seconds after which an unfinished run is saved
-
-
 def kept(
     name: str, config: Sized, cell: Cell, compute: Callable[[Checkpoint | None], dict]
 ) -> dict:
@@ -146,7 +143,7 @@ def kept(
     if folder is None:
         return compute(None)
     own = digest([identity(name, config), cell, torch.__version__, device().type])
-    checkpoint = Checkpoint(folder / "runs" / f"{name}-{own}", own, SAVE_EVERY)
+    checkpoint = Checkpoint(folder / "runs" / f"{name}-{own}", own)
     result = checkpoint.keep("result", lambda: compute(checkpoint))
     checkpoint.drop("training")
     return result

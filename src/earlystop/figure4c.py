@@ -28,7 +28,7 @@ class Figure4c(Sized):
     heads: tuple = sizes(("single",), ("single",), ("single", "difference"), "outputs looked at")
     epochs: int = sizes(20, 20, 50, "epochs (our choice)")
     batch_size: int = sizes(32, 128, 128, "batch size (our choice)")
-    step_size: float = sizes(0.005, 0.005, 0.005, "step size (our choice)")
+    step_size: float = sizes(0.005, 0.005, 0.005, "step size, with momentum 0.9 (our choice)")
     seeds: int = sizes(1, 1, 1, "seeds")
 
 

@@ -16,7 +16,7 @@ from earlystop import figure4ab, figure5, plots, theory
 from earlystop.experiments import EXPERIMENTS
 from earlystop.provenance import code_hashes
 from earlystop.scale import SCALES
-from earlystop.store import StoreError, read_json
+from earlystop.store import StoreError, plain, read_json
 
 FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
 STOPS = {
@@ -56,11 +56,10 @@ class Result:
     def differences(self) -> dict[str, tuple[Any, Any]]:
         """Sizes that are not the paper's: here, and there."""
         kind = EXPERIMENTS[self["experiment"]].config
-        paper, here = vars(kind.at("paper")), self["config"]
+        paper, here = plain(vars(kind.at("paper"))), self["config"]
         docs = {k: field.metadata["doc"] for k, field in kind.__dataclass_fields__.items()}
         stated = [k for k in paper if k not in FREE and "our choice" not in docs[k]]
-        pairs = {k: (_tuple(here.get(k)), paper[k]) for k in stated}
-        return {k: pair for k, pair in pairs.items() if pair[0] != pair[1]}
+        return {k: (here.get(k), paper[k]) for k in stated if here.get(k) != paper[k]}
 
     @property
     def scale_name(self) -> str:
@@ -86,14 +85,10 @@ class Result:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
         options = "".join(f" --set {change}" for change in changes)
-        kinds = {(run["precision"], run["device"].split()[0]) for run in self["runs"]}
-        if ("bfloat16", "cpu") in kinds:
-            options += " --precision bfloat16"  # not the default there
+        kinds = {run["precision"] for run in self["runs"]}
+        if len(kinds) == 1 and "training.py" in self["code"]:
+            options += f" --precision {kinds.pop()}"  # its default depends on the device
         return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def folder(start: Path | None = None) -> Path:
@@ -110,18 +105,22 @@ def folder(start: Path | None = None) -> Path:
     raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
 
 
-def load(name: str, where: Path | None = None) -> Result:
+def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     """The best result of an experiment: the largest scale, then the fewest changed sizes.
 
-    Raises `StoreError` if there is none.
+    Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
+    `StoreError` if there is none.
     """
-    paths = sorted((where or folder()).glob(f"{name}-*.json*"))
-    if not paths:
+    results = [
+        Result(path, read_json(path)) for path in sorted((where or folder()).glob(f"{name}-*.json*"))
+    ]
+    results = [r for r in results if all(v in r["config"][k] for k, v in levels.items())]
+    if not results:
+        sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
         raise StoreError(
-            f"no result of {name} yet: python -m earlystop run {name} --scale paper "
+            f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} "
             "--out book/results"
         )
-    results = [Result(path, read_json(path)) for path in paths]
     return max(results, key=_rank)
 
 
@@ -146,13 +145,13 @@ def credit(result: Result) -> str:
         )
         texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
     scale = result["scale"].split()[0]
-    asked = {key: fields[key].metadata["scales"][scale] for key in FREE if key in fields}
-    fewer = {key: (_tuple(result["config"][key]), value) for key, value in asked.items()}
-    fewer = {key: pair for key, pair in fewer.items() if pair[0] != pair[1]}
-    if fewer:
-        texts.append("The paper does not say how many; this scale asks for others: " + "; ".join(
-            f"{key} {plain_words(here)} instead of {plain_words(there)}"
-            for key, (here, there) in fewer.items()) + ".")  # fmt: skip
+    asked = {key: plain(fields[key].metadata["scales"][scale]) for key in FREE if key in fields}
+    sizes = result["config"]
+    other = {key: (sizes[key], value) for key, value in asked.items() if sizes[key] != value}
+    if other:
+        texts.append("The scale has, of what the paper does not state: " + "; ".join(
+            f"{key} {plain_words(there)}, here {plain_words(here)}"
+            for key, (here, there) in other.items()) + ".")  # fmt: skip
     if result.stale:
         texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
     texts.append(
@@ -288,7 +287,7 @@ def draw_figure4ab(result: Result) -> Figure:
         top.set(title=f"{rate:.0%} corrupted, stopped early", xlabel="loss of a sample")
         epochs = result.numbers("epoch", corruption_rate=rate)[0]
         for key, label, style in (
-            ("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", plots.REFERENCE),
+            ("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", {"color": "#777777"}),
             ("noisy", "training, given labels", plots.NOISY),
             ("true", "training, true labels", plots.TRUE), ("test", "test", plots.TEST),
         ):  # fmt: skip

@@ -54,7 +54,6 @@ def loss_histogram(
     clean: Float[Tensor, " n"],
     flipped: Float[Tensor, " m"],
     title: str = "",
-    bins: int = 40,
     top: float | None = None,
 ) -> None:
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
@@ -67,7 +66,7 @@ def loss_histogram(
         values = values.cpu().clamp(max=top)
         ax.hist(
             values.numpy(),
-            bins=bins,
+            bins=40,
             range=(0, top),
             weights=torch.full((len(values),), 1 / len(values)).numpy(),
             label=label,

@@ -14,16 +14,12 @@ FOLDER = Path(__file__).parent
 PRESENTATION = {"page", "plots", "figures", "provenance", "store"}  # change no number
 
 
-def _digest(paths: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
-
-
 def source_hash() -> str:
     """First 12 hexadecimal digits of a SHA-256 over the module's own source files."""
-    return _digest([p for p in FOLDER.iterdir() if p.suffix in (".py", ".mplstyle")])
+    digest = hashlib.sha256()
+    for path in sorted(p for p in FOLDER.iterdir() if p.suffix in (".py", ".mplstyle")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def code_files(module: str) -> list[str]:

@@ -12,13 +12,14 @@ from typing import Any
 import joblib
 import psutil
 import torch
+from joblib import cpu_count as cores  # those that this process may use
 
 from earlystop import jacobian
 from earlystop.experiments import EXPERIMENTS, Experiment, check, identity
 from earlystop.page import progress
 from earlystop.provenance import hardware, now, versions
 from earlystop.scale import Cell, Sized, device, precision
-from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_json
+from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, write_json
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
@@ -59,15 +60,15 @@ def run(
     for half in parts.glob(f".{name}-*.part"):  # what a killed run left
         half.unlink(missing_ok=True)
     common = identity(name, config)
-    paths = {key_of(cell): parts / f"{name}-{digest([common, cell])}.json" for cell in cells}
+    paths = [part(parts, name, common, cell) for cell in cells]
     write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
-    adopt(name, config, common, out, paths)
-    missing = [cell for cell in cells if not paths[key_of(cell)].exists()]
+    adopt(name, [*cells[0]], common, out, paths)
+    missing = [cell for cell, path in zip(cells, paths) if not path.exists()]
 
     jobs, size = side_by_side(name, config, jobs, together)
     groups = grouped(missing, EXPERIMENTS[name], size)
     settings = {
-        "EARLYSTOP_DEVICE": device().type if engine == "local" else "auto",
+        "EARLYSTOP_DEVICE": os.environ.get("EARLYSTOP_DEVICE", "auto"),
         "EARLYSTOP_PRECISION": precision(),
         "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "") if jobs == 1 and engine == "local" else "1",
         "threads": threads(jobs) if engine == "local" else None,
@@ -75,14 +76,14 @@ def run(
         "jacobian_bytes": max(1.0, memory - BESIDE_JACOBIAN) * 1e9,
     }
     if missing:
-        say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(groups)} to go")
+        say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(missing)} to go")
     calls = [(name, config, group, settings, parts, digest(common)) for group in groups]
-    finished = on_cluster(calls, address) if engine == "dask" else on_this_machine(calls, jobs)
+    finished = on_cluster(calls, address) if engine == "dask" and calls else on_this_machine(calls, jobs)
     for done in progress(finished, "groups of cells", total=len(calls)):
         for cell, values, how in done:
             content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
-            write_json(paths[key_of(cell)], content)
-    return assemble(name, config, scale, out, [paths[key_of(cell)] for cell in cells], common)
+            write_json(part(parts, name, common, cell), content)
+    return assemble(name, config, scale, out, paths, common)
 
 
 def side_by_side(
@@ -99,30 +100,25 @@ def side_by_side(
     return min(jobs or (cores() if on_cpu else 1), most), size
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads(jobs: int) -> int:
     """Threads of each of `jobs` processes: an even share of the cores, or `OMP_NUM_THREADS`."""
     share = max(1, cores() // jobs)
     return min(share, int(os.environ.get("OMP_NUM_THREADS") or share))
 
 
-def adopt(name: str, config: Sized, common: dict, out: Path, paths: dict[tuple, Path]) -> None:
+def adopt(name: str, keys: list[str], common: dict, out: Path, paths: list[Path]) -> None:
     """Write the finished cells at `paths` that result files in `out` already hold.
 
     Only those of the same sizes, code, data and precision. Raises `StoreError` on a damaged file.
     """
-    keys, same = EXPERIMENTS[name].cells(config)[0].keys(), plain(common)
     for result in map(read_json, sorted(out.glob(f"{name}-*.json*"))):
         found = {key: result.get(key) for key in ("experiment", "code", "data")}
-        found["config"] = {k: v for k, v in result["config"].items() if k in same["config"]}
+        found["config"] = {k: v for k, v in result["config"].items() if k in common["config"]}
         for entry in result["cells"]:
-            machine, cell = result["runs"][entry["run"]], {key: entry[key] for key in keys}
-            path = paths.get(key_of(cell))
-            if found | {"precision": machine["precision"]} != same or not path or path.exists():
+            machine, cell = result["runs"][entry["run"]], {key: entry.get(key) for key in keys}
+            own = found | {"precision": machine["precision"]}
+            path = part(paths[0].parent, name, own, cell)
+            if path not in paths or path.exists():
                 continue
             seconds = machine["seconds"] / machine["cells"] * machine["together"]
             values = {k: v for k, v in entry.items() if k not in cell and k != "run"}
@@ -130,9 +126,9 @@ def adopt(name: str, config: Sized, common: dict, out: Path, paths: dict[tuple, 
             write_json(path, {"schema": SCHEMA, "cell": cell, "run": how, "values": values})
 
 
-def key_of(cell: Cell) -> tuple:
-    """A cell as a key of a dictionary."""
-    return tuple(sorted(cell.items()))
+def part(parts: Path, name: str, common: dict, cell: Cell) -> Path:
+    """Where a finished cell is kept: its name holds all that its numbers depend on."""
+    return parts / f"{name}-{digest([common, cell])}.json"
 
 
 def grouped(cells: Sequence[Cell], experiment: Experiment, size: int) -> list[list[Cell]]:
@@ -256,11 +252,13 @@ def _cost(runs: list[dict]) -> dict[str, Any]:
     }
 
 
-def estimate(name: str, config: Sized, jobs: int | None = None) -> float:
+def estimate(
+    name: str, config: Sized, jobs: int | None = None, together: int | None = None
+) -> float:
     """Seconds that all cells will take, from two small runs of the first group of cells."""
     check(config)
     experiment = EXPERIMENTS[name]
-    jobs, size = side_by_side(name, config, jobs)
+    jobs, size = side_by_side(name, config, jobs, together)
     groups = grouped(experiment.cells(config), experiment, size)
     torch.set_num_threads(threads(jobs))
     small, large = (

@@ -44,7 +44,7 @@ LOSSES: dict[str, Loss] = {"least_squares": least_squares, "cross_entropy": cros
 class Stack:
     """M networks of one architecture as one: parameters and buffers with a leading axis M.
 
-    Networks never mix, so an optimizer that works on every number by itself (SGD, Adadelta)
+    Networks never mix, so an optimizer that works on every number by itself (SGD, Adadelta, Adam)
     trains each as if it were alone.
     """
 
