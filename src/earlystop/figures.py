@@ -149,8 +149,8 @@ def credit(result: Result) -> str:
     sizes = result["config"]
     other = {key: (sizes[key], value) for key, value in asked.items() if sizes[key] != value}
     if other:
-        texts.append("The scale has, of what the paper does not state: " + "; ".join(
-            f"{key} {plain_words(there)}, here {plain_words(here)}"
+        texts.append("Besides, the whole scale has " + "; ".join(
+            f"{key} {plain_words(there)}, this file {plain_words(here)}"
             for key, (here, there) in other.items()) + ".")  # fmt: skip
     if result.stale:
         texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
