@@ -295,9 +295,9 @@ def draw_figure4ab(result: Result) -> Figure:
             plots.band(bottom, epochs, values, label, **plots.line(style))
         bottom.set(xlabel="epoch", ylim=(0, 1.03))
     axes[0, 0].set(ylabel="share of its group")
-    axes[0, 0].legend()
     axes[1, 0].set(ylabel="accuracy, AUROC, overlap")
-    fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
+    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
     return fig
 
 
