@@ -240,3 +240,19 @@ def test_first_cell_knows_only_the_configured_address(book):
     assert "pip install ." in first() and "%pip" not in first()
     write(book, "_config.yml", "repository:\n  url: https://example.org/o/r\n  branch: main\n")
     assert f"git+https://example.org/o/r@v{version('earlystop')}" in first()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell script")
+@pytest.mark.parametrize(
+    ("prints", "code", "says"),
+    [
+        ("NVIDIA H100", 0, "a machine with an NVIDIA H100 GPU"),
+        ("NVIDIA-SMI has failed", 9, "CPU core"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_no_gpu(tmp_path, monkeypatch, prints, code, says):
+    script = tmp_path / "nvidia-smi"
+    script.write_text(f"#!/bin/sh\necho '{prints}'\nexit {code}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert says in earlystop_book.machine()
