@@ -7,11 +7,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import silent
+import torch
+from torch import nn
 
 from earlystop import figures
 from earlystop.experiments import EXPERIMENTS, data_hashes
 from earlystop.provenance import code_hashes
 from earlystop.store import SCHEMA, StoreError, read_json, write_json
+from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
@@ -78,6 +82,28 @@ def test_a_result_is_drawn_and_credited(name):
 def test_the_code_of_a_result_has_not_changed_since(name):
     if stale := RESULTS[name].stale:
         pytest.xfail(f"{name} is stale: {', '.join(stale)} changed, run {RESULTS[name].command}")
+
+
+def test_the_code_behind_the_count_of_silent_images_has_not_changed_since():
+    now = code_hashes("figure1")
+    if stale := sorted(k for k, v in read_json(FOLDER / "silent.json")["code"].items() if now[k] != v):
+        pytest.xfail(f"silent.json is stale: {', '.join(stale)} changed, run benchmarks/silent.py")
+
+
+def test_silent_images_and_dead_units_are_counted():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 10))
+    with torch.no_grad():
+        for parameter, values in zip(
+            net.parameters(), ([[1.0], [0.0]], [-0.5, -1.0], torch.zeros(10, 2), torch.eye(10)[3])
+        ):
+            parameter.copy_(torch.as_tensor(values))  # units x - ½, and -1; every output is 3
+    pixels = torch.tensor([0, 255, 100], dtype=torch.uint8).view(1, 3, 1, 1, 1)
+    images = ImageStack(pixels, torch.zeros(1), torch.ones(1))
+    found = silent.silence(net, images, torch.tensor([3, 3, 0]), batch_size=2)
+    assert found == pytest.approx({
+        "fitted": 2 / 3, "dead units": 1 / 2, "units on": 1 / 3, "silent images": 2 / 3,
+        "not fitted": 1 / 3, "silent and not fitted": 1 / 3,
+    })  # fmt: skip
 
 
 # ------------------------------------------------------------- files that are not in the book
