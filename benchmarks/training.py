@@ -25,7 +25,7 @@ from earlystop.architectures import conv_net
 from earlystop.experiments import EXPERIMENTS, Figure1, load_split
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
 from earlystop.scale import Cell, autocast, device
-from earlystop.sweep import grouped, side_by_side
+from earlystop.sweep import grouped, keep_memory, side_by_side
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -53,6 +53,7 @@ def group(config: Figure1, cells: list[Cell], chosen: str, threads: int) -> list
     """`figure1_runs` as a worker of `sweep.run` calls it, without checkpoints."""
     os.environ["EARLYSTOP_PRECISION"] = chosen
     torch.set_num_threads(threads)
+    keep_memory(True)
     return figure1_runs(config, cells)
 
 
