@@ -176,7 +176,7 @@ def keep_memory(keep: bool) -> None:
     """Whether this process keeps the memory that it frees, to use it again.
 
     Otherwise glibc hands large arrays back to Linux, which clears them before they are used
-    again: on a CPU a third of the time of a training step. Other systems are left as they are.
+    again: more than a quarter of a training step on a CPU. Other systems are left as they are.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):
