@@ -203,3 +203,11 @@ def test_numbers_and_levels_of_a_sweep():
     assert one.levels("rate") == [0.5, 0.1] and len(one.select(seed=1)) == 2
     with pytest.raises(StoreError, match=r"no cell with \{'rate': 0.2\}"):
         one.select(rate=0.2)
+
+
+def test_a_result_is_cut_after_an_epoch_and_what_is_no_curve_stays():
+    cells = [{"epoch": [0, 1, 5, 9], "true": [0.1, 0.9, 0.8, 0.7], "counts": [3, 4], "seed": 1}]
+    whole = figures.Result(Path("x.json"), {"cells": cells, "scale": "quick"})
+    cut = {"epoch": [0, 1, 5], "true": [0.1, 0.9, 0.8], "counts": [3, 4], "seed": 1}
+    assert whole.until(6)["cells"] == whole.until(5)["cells"] == [cut]
+    assert whole.until(9)["cells"] == cells == whole["cells"] and whole.until(5)["scale"] == "quick"

@@ -52,6 +52,15 @@ class Result:
         """The values that `key` takes in the sweep, in order of appearance."""
         return list(dict.fromkeys(cell[key] for cell in self["cells"]))
 
+    def until(self, epoch: int) -> "Result":
+        """The same runs up to what was measured last by this epoch: of curves, the rest is cut."""
+        cells = []
+        for cell in self["cells"]:
+            length, kept = len(cell["epoch"]), sum(one <= epoch for one in cell["epoch"])
+            curves = {k: v for k, v in cell.items() if isinstance(v, list) and len(v) == length}
+            cells.append(cell | {k: v[:kept] for k, v in curves.items()})
+        return Result(self.path, self.content | {"cells": cells})
+
     @property
     def differences(self) -> dict[str, tuple[Any, Any]]:
         """Sizes that are not the paper's: here, and there."""
