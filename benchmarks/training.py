@@ -4,6 +4,8 @@ import math
 import os
 from typing import Any
 
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "0")  # the plain loop below has torch as it comes
+
 import joblib
 import torch
 from common import (
@@ -25,7 +27,7 @@ from earlystop.architectures import conv_net
 from earlystop.experiments import EXPERIMENTS, Figure1, load_split
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
 from earlystop.scale import Cell, autocast, device
-from earlystop.sweep import grouped, keep_memory, side_by_side
+from earlystop.sweep import grouped, side_by_side
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -53,12 +55,12 @@ def group(config: Figure1, cells: list[Cell], chosen: str, threads: int) -> list
     """`figure1_runs` as a worker of `sweep.run` calls it, without checkpoints."""
     os.environ["EARLYSTOP_PRECISION"] = chosen
     torch.set_num_threads(threads)
-    keep_memory(True)
     return figure1_runs(config, cells)
 
 
 def ours(config: Figure1, cells: list[Cell], chosen: str) -> list[dict]:
     """All cells: side by side on CPU cores with one thread each, one batch on a GPU."""
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # what the package sets, for workers that start now
     jobs, size = side_by_side("fig1", config, None)
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     groups = grouped(cells, EXPERIMENTS["fig1"], size)

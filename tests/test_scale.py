@@ -1,7 +1,11 @@
 """The one switch for how large an experiment is, and how a page speaks."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, dataclass, fields
+from pathlib import Path
 
 import pytest
 import torch
@@ -253,3 +257,29 @@ def test_progress_returns_every_item_and_is_silent_when_told(monkeypatch, capsys
 def test_saying_shows_markdown(shown):
     page.say("the error is **0**")
     assert shown == ["the error is **0**"]
+
+
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+PAGE_FAULTS = """
+import resource, torch, earlystop
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(10_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(
+    not LARGE_PAGES.exists() or "[madvise]" not in LARGE_PAGES.read_text(),
+    reason="this system has no large pages for those who ask",
+)
+def test_large_arrays_lie_in_large_pages_unless_that_is_turned_off():
+    def faults(**switch):
+        environment = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
+        done = subprocess.run(
+            [sys.executable, "-c", PAGE_FAULTS],
+            env=environment | switch, capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+        return int(done.stdout)
+
+    assert faults() < faults(THP_MEM_ALLOC_ENABLE="0") / 5

@@ -3,7 +3,6 @@ what is finished."""
 
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -257,29 +256,6 @@ def test_the_cost_is_extrapolated_from_two_small_runs(monkeypatch):
 )  # fmt: skip
 def test_a_duration_is_told_in_the_unit_of_a_person(seconds, text):
     assert __main__.duration(seconds) == text
-
-
-PAGE_FAULTS = """
-import resource, torch
-from earlystop import sweep
-for keep, size in ((False, 20_000_000), (True, 20_000_000), (False, 60_000_000)):
-    sweep.keep_memory(keep)
-    torch.ones(size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.ones(size)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other systems are left as they are")
-def test_kept_memory_is_not_asked_of_the_system_again():
-    done = subprocess.run(
-        [sys.executable, "-c", PAGE_FAULTS], env=ENVIRONMENT, capture_output=True, check=True, timeout=60
-    )  # fmt: skip
-    before, kept, after = map(int, done.stdout.split())
-    assert kept < before / 4
-    assert after > before
 
 
 # ------------------------------------------------------------------------ what is stored

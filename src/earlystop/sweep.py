@@ -1,6 +1,5 @@
 """Run an experiment: its cells side by side, resumable, and all of it in one result file."""
 
-import ctypes
 import dataclasses
 import os
 import shutil
@@ -25,7 +24,6 @@ from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, w
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
 BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 SAME = ("device", "precision", "threads", "together", "versions")  # in which runs differ
 
 
@@ -148,7 +146,6 @@ def run_group(
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
-    keep_memory(name != "fig4c")  # the blocks of its Jacobian leave no room for it
     jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
@@ -170,19 +167,6 @@ def run_group(
     }
     shutil.rmtree(checkpoint.folder, ignore_errors=True)
     return [(cell, one, how) for cell, one in zip(cells, values)]
-
-
-def keep_memory(keep: bool) -> None:
-    """Whether this process keeps the memory that it frees, to use it again.
-
-    Otherwise glibc hands large arrays back to Linux, which clears them before they are used
-    again: more than a quarter of a training step on a CPU. Other systems are left as they are.
-    """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_MAX, 0 if keep else 65_536)
-        libc.mallopt(M_MMAP_THRESHOLD, 2**25)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1 if keep else 2**26)
 
 
 def peak_memory() -> float:
@@ -277,7 +261,6 @@ def estimate(
     jobs, size = side_by_side(name, config, jobs, together)
     groups = grouped(experiment.cells(config), experiment, size)
     torch.set_num_threads(threads(jobs))
-    keep_memory(name != "fig4c")
     small, large = (
         dataclasses.replace(config, **{k: min(v, getattr(config, k)) for k, v in trial.items()})
         for trial in experiment.trials
