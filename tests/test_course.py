@@ -91,7 +91,7 @@ WRONG = {
     "ex-cifar-auroc": (["return (flipped[:, None] > clean).float().mean().item()"], {3, 4}),
     "ex-cifar-bells": (["return normal_cdf(-abs(gap) / 2)", "return normal_cdf(gap / 2)"], {1, 2, 3, 4}),
     "ex-jacobian-gram": (["slopes = derivative(X @ W.T)", "return (X @ X.T) * (slopes @ slopes.T)"], {1, 2, 3}),
-    "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3}),
+    "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3, 4}),
     "ex-jacobian-classes": (["return theory.cluster_means(e, clusters).abs().mean().item()"], {1, 3}),
     "ex-jacobian-output": (["s = jacobian.model_gram(model, inputs, output).diagonal()", "return int((s > 0.1 * s.max()).sum())"], {1, 2}),
     "ex-jacobian-window": (["s = torch.linalg.eigvalsh(gram).flip(0).sqrt()", "return (s[K - 1] / s[K]).item()"], {1, 3}),
