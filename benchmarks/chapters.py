@@ -20,9 +20,7 @@ from pathlib import Path
 
 import nbclient
 import nbformat
-import torch
-from common import about, print_about, print_table
-from torch.utils.flop_counter import FlopCounterMode
+from common import about, operations, print_about, print_table
 
 from earlystop.architectures import conv_net, count_parameters, resnet
 from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c, Figure5
@@ -34,16 +32,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 BANDWIDTH = {"H100": 3350e9, "T4": 320e9}  # bytes a second, by the data sheets
 T4_FLOAT32, T4_FLOAT64 = 8.1e12, 0.25e12  # operations a second, by the data sheet
 MACHINES = {"quick": "one CPU core", "small": "a T4 GPU", "large": "an H100 GPU"}
-
-
-def forward(model: torch.nn.Module, *image_shape: int) -> float:
-    """Operations of one image: a multiplication and an addition count two."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(torch.zeros(1, *image_shape))
-    return counter.get_total_flops()
-
-
-CONV, RESNET = forward(conv_net(), 1, 28, 28), forward(resnet(20), 3, 32, 32)
+CONV, RESNET = operations(conv_net(), 1, 28, 28), operations(resnet(20), 3, 32, 32)
 WEIGHTS = count_parameters(resnet(20))
 
 # Kind of work: seconds of one unit on an H100, whether in bfloat16, operations of one unit.

@@ -1,7 +1,6 @@
 """What all benchmarks share: the machine in words, alternating measurement, tables, JSON."""
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from earlystop.provenance import hardware, now, versions
 from earlystop.scale import device
+from earlystop.store import write_json
 
 
 def arguments(doc: str) -> argparse.ArgumentParser:
@@ -50,6 +51,13 @@ def print_about(facts: dict[str, Any]) -> None:
         f"{facts['date']}"
     )
     print(", ".join(f"{name} {number}" for name, number in facts["versions"].items()))
+
+
+def operations(model: torch.nn.Module, *image_shape: int) -> float:
+    """Operations of one image forward: a multiplication and an addition count two."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(torch.zeros(1, *image_shape))
+    return counter.get_total_flops()
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -127,6 +135,5 @@ def _text(value: Any) -> str:
 def save(path: Path | None, content: dict[str, Any]) -> None:
     """Write JSON where `--save` says so."""
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf8")
+        write_json(path, content)
         print(f"\n{path}")

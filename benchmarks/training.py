@@ -13,6 +13,7 @@ from common import (
     alternate,
     arguments,
     compared,
+    operations,
     print_about,
     print_compared,
     print_table,
@@ -20,14 +21,13 @@ from common import (
 )
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
-from torch.utils.flop_counter import FlopCounterMode
 
 from earlystop import training
 from earlystop.architectures import conv_net
 from earlystop.experiments import EXPERIMENTS, Figure1, load_split
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
 from earlystop.scale import Cell, autocast, device
-from earlystop.sweep import grouped, side_by_side
+from earlystop.sweep import grouped, side_by_side, threads
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -62,12 +62,12 @@ def ours(config: Figure1, cells: list[Cell], chosen: str) -> list[dict]:
     """All cells: side by side on CPU cores with one thread each, one batch on a GPU."""
     os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # what the package sets, for workers that start now
     jobs, size = side_by_side("fig1", config, None)
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    before = torch.get_num_threads()
     groups = grouped(cells, EXPERIMENTS["fig1"], size)
-    work = [joblib.delayed(group)(config, g, chosen, max(1, cores // jobs)) for g in groups]
+    work = [joblib.delayed(group)(config, g, chosen, threads(jobs)) for g in groups]
     done = joblib.Parallel(min(jobs, len(groups)))(work)
     runs = [one for group_runs in done for one in group_runs]
-    torch.set_num_threads(threads)  # with a single worker it is this process
+    torch.set_num_threads(before)  # with a single worker it is this process
     return runs
 
 
@@ -135,14 +135,6 @@ def compare(config: Figure1, cells: list[Cell], repeats: int) -> list[dict]:
     return rows
 
 
-def operations(image_shape: tuple[int, int, int], widths: tuple[int, int, int]) -> float:
-    """Operations of one image forward: a multiplication and an addition count two."""
-    model = conv_net(image_shape, widths)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, *image_shape))
-    return counter.get_total_flops()
-
-
 def matrix_rate(side: int, repeats: int) -> float:
     """Operations a second of a large matrix product in bfloat16, the best of some."""
     a, b = (torch.randn(side, side, device=device(), dtype=torch.bfloat16) for _ in range(2))
@@ -180,7 +172,7 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     times = sum(training.measured(epoch, paper.epochs) for epoch in range(paper.epochs + 1))
     evaluated = paper.train_size + paper.validation_size + paper.test_size
     total = runs * (paper.epochs * paper.train_size * train + times * evaluated * test)
-    forward = operations(shape, widths)
+    forward = operations(conv_net(shape, widths), *shape)
     return {
         "precision": chosen,
         "seconds of a step": train * len(cells) * config.batch_size,

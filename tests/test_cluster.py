@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,6 +102,29 @@ def test_without_a_scheduler_the_command_says_so_in_one_line(tmp_path, monkeypat
     errors = capsys.readouterr().err
     assert end.value.code == 2 and len(errors.splitlines()) == 1
     assert "no dask scheduler at tcp://127.0.0.1:1" in errors and "check --address" in errors
+
+
+def test_a_group_that_kills_every_worker_ends_the_command_in_one_line(monkeypatch):
+    class Cluster:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, *call, **options):
+            return self
+
+        def result(self):
+            raise distributed.KilledWorker("run_group", SimpleNamespace(address="tcp://a:1"), 4)
+
+    monkeypatch.setattr(distributed, "Client", Cluster)
+    monkeypatch.setattr(distributed, "as_completed", iter)
+    with pytest.raises(StoreError, match="lost a group of cells .*the same command goes on"):
+        next(sweep.on_cluster([()], "tcp://127.0.0.1:1"))
 
 
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch):

@@ -185,6 +185,8 @@ REFUSED = {
     "say what it asks for": [page().replace("% implement, 5 minutes\n", "")],
     "it defines 'twice', as ex-twice does": [page() + "\n" + page(label="ex-again")],
     "nowhere to answer": [page(answer="```{code-cell}\ntwice = lambda x: 2 * x\n```\n\n")],
+    "no plain Python (invalid syntax): assert twice(1) =": [page(check("twice(1) ="), *map(check, CHECKS[1:]))],
+    "no plain Python (invalid syntax): %time 1": [page(answer=ANSWER.replace("### BEGIN", "%time 1\n    ### BEGIN"))],
     "no exercise ex-none above": [page() + "\n```{solution} ex-none\nSo.\n```\n"],
 }
 

@@ -689,18 +689,6 @@ def test_more_seeds_or_levels_add_cells_and_keep_the_others(cells, config, count
         assert all(cell in more for cell in now)
 
 
-@pytest.mark.parametrize(
-    ("cells", "config", "message"),
-    [
-        (figure1_cells, replace(FIGURE1, losses=("least_squares", "hinge")), "losses has 'hinge'"),
-        (figure4c_cells, replace(FIGURE4C, heads=("both",)), "heads has 'both'"),
-    ],
-)
-def test_an_unknown_loss_or_head_is_refused(cells, config, message):
-    with pytest.raises(ValueError, match=message):
-        cells(config)
-
-
 def test_a_level_or_seed_more_in_a_batch_changes_no_other_run():
     cells = [{"corruption_rate": rate, "seed": seed} for rate in (0.2, 0.6) for seed in (0, 1)]
     together, without = figure3_runs(FIGURE3, cells), figure3_runs(FIGURE3, cells[1:3])

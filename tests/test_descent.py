@@ -193,10 +193,6 @@ def test_the_step_named_for_a_diverging_ridge_run_works(ridge):
     assert run.distance[-1] < 1
 
 
-def test_divergence_error_is_a_value_error():
-    assert issubclass(DivergenceError, ValueError)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

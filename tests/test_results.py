@@ -194,6 +194,8 @@ def test_a_rule_stops_where_its_own_labels_say():
     stops = {rule: figures.stop_at(cell, rule, config) for rule in figures.STOPS}
     assert stops == {"validation": 3, "noisy_validation": 2, "fixed": 3}
     assert figures.stop_at(cell, "fixed", config | {"train_size": 100_000}) == 1
+    start = {key: values[:1] for key, values in cell.items()}  # no epoch of training
+    assert all(figures.stop_at(start, rule, config) == 0 for rule in figures.STOPS)
 
 
 def test_numbers_and_levels_of_a_sweep():

@@ -219,20 +219,23 @@ def test_a_file_of_another_schema_is_refused(tmp_path, name, content, found):
     assert "delete it and run again" in message
 
 
-@both
-def test_a_foreign_file_is_refused(tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(StoreError, match="is damaged") as error:
-        read_json(path)
-    one_line(error)
-
-
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(StoreError, match="there is no file .*result.json"):
         read_json(tmp_path / "result.json")
-    with pytest.raises(StoreError, match="is damaged"):
+    with pytest.raises(StoreError, match="cannot read .*try again"):  # it may be good: keep it
         read_json(tmp_path)
+
+
+def test_a_checkpoint_that_memory_is_too_small_for_is_not_called_damaged(tmp_path, monkeypatch):
+    Checkpoint(tmp_path, "me").save(STATE)
+
+    def too_large(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", too_large)
+    with pytest.raises(StoreError, match="no memory is left") as error:
+        Checkpoint(tmp_path, "me").load()
+    assert "delete" not in one_line(error)
 
 
 # ------------------------------------------------------------------------ checkpoints
@@ -373,13 +376,3 @@ def test_no_code_in_a_checkpoint_is_executed(tmp_path):
     assert not created.exists()
     pickle.loads(path.read_bytes())  # the bomb is a real one
     assert created.exists()
-
-
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
-    checkpoint = Checkpoint(tmp_path, "me")
-    checkpoint.save(STATE)
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match="No space left"):
-        patch.setattr(os, "fsync", no_space)
-        checkpoint.save({"epoch": 4})
-    assert checkpoint.load()["epoch"] == 3
-    assert [p.name for p in tmp_path.iterdir()] == ["training.pt"]

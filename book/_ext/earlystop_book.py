@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,6 +26,7 @@ import psutil
 from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.statemachine import StringList
+from earlystop.provenance import hardware
 from earlystop.start import MINUTES, header
 from joblib import cpu_count
 from jupyter_cache import get_cache
@@ -36,7 +36,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from course import overview, read_course
+from course import CourseError, overview, read_course
 from pairs import without_marks
 
 logger = logging.getLogger(__name__)
@@ -125,17 +125,6 @@ def run_notebook(text: str, folder: str, timeout: int) -> tuple[str, float, str]
     return nbformat.writes(notebook), time.perf_counter() - start, error
 
 
-def machine() -> str:
-    """Say in a few words what the chapters run on."""
-    if shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        asked = subprocess.run(query, capture_output=True, text=True)
-        if asked.returncode == 0 and asked.stdout.strip():
-            return f"a machine with an {asked.stdout.splitlines()[0]} GPU"
-    cores = cpu_count()
-    return f"{cores} CPU core{'s' if cores > 1 else ''}"
-
-
 def cached_run(cache, notebook) -> dict:
     """What is known of a notebook's cached run; empty where there is none, or only half of one."""
     try:
@@ -187,7 +176,7 @@ def execute(app, env, cache, stale: dict) -> None:
         seconds = json.loads(timings.read_text())
     except (OSError, ValueError):  # none yet, or half of it
         seconds = {}
-    facts = {"machine": machine(), "scale": os.environ["EARLYSTOP_SCALE"]}
+    facts = {"machine": hardware(), "scale": os.environ["EARLYSTOP_SCALE"]}
     timeout, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
     logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_the_build) as pool:
@@ -239,7 +228,10 @@ class CourseTable(SphinxDirective):
         root, place = Path(self.env.srcdir), nodes.container()
         for path in sorted((root / "book").glob("[0-9][0-9]_*.md")):
             self.env.note_dependency(str(path))
-        lines = overview(read_course(root=root))
+        try:
+            lines = overview(read_course(root=root))
+        except CourseError as problem:
+            stop(str(problem))
         self.state.nested_parse(StringList(lines, source="exercises"), self.content_offset, place)
         return place.children
 

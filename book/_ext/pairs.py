@@ -303,10 +303,7 @@ def main(arguments: list[str]) -> int:
     except PairError as problem:
         print(problem, file=sys.stderr)
         return 1
-    extra = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - set(pairs)) if folder == ROOT / "notebooks" else []
     stale = [path for path, text in pairs.items() if not path.exists() or path.read_text(encoding="utf8") != text]
-    for path in extra:
-        path.unlink()
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(pairs[path], encoding="utf8")

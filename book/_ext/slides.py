@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -94,4 +93,4 @@ def write(source: Path, out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    write(*(Path(argument) for argument in sys.argv[1:]) if sys.argv[1:] else (ROOT / "_build/html/_sources/book", ROOT / "_build/slides"))
+    write(ROOT / "_build/html/_sources/book", ROOT / "_build/slides")

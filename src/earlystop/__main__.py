@@ -66,10 +66,11 @@ def run(arguments: argparse.Namespace) -> None:
     unknown = [name for name in arguments.experiments if name not in EXPERIMENTS]
     if unknown:
         raise ValueError(f"there is no experiment {unknown[0]!r}: use {', '.join(EXPERIMENTS)}")
-    for option in ("jobs", "together"):
+    for option, least in (("jobs", 1), ("together", 1), ("memory", 6), ("save_every", 0)):
         number = getattr(arguments, option)
-        if number is not None and number < 1:
-            raise ValueError(f"--{option} is {number}, should be 1 or more")
+        if number is not None and not number >= least:
+            option = option.replace("_", "-")
+            raise ValueError(f"--{option} is {number}, should be {least} or more")
     if (arguments.engine == "dask") != (arguments.address is not None):
         raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
     if arguments.engine == "dask" and arguments.precision == "auto":
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
     if device().type == "mps" and "fig4c" in arguments.experiments:
         raise ValueError("fig4c needs float64, which an Apple GPU lacks: use --device cpu")
     sizes = dict(change.split("=", 1) for change in changes)
+    if bad := sizes.keys() & {"scale", "cls"}:  # names of arguments, not of sizes
+        raise ValueError(f"there is no size {min(bad)!r}: python -m earlystop list has all of them")
     kinds = {name: EXPERIMENTS[name] for name in arguments.experiments}
     configs = {name: kind.config.at(arguments.scale, **sizes) for name, kind in kinds.items()}
     for name, config in configs.items():

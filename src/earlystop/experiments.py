@@ -74,8 +74,14 @@ def check(config: Sized) -> None:
         raise ValueError(f"widths is {sizes['widths']}, should be three numbers, as {WIDTHS}")
     if len(set(sizes.get("classes", (0, 1)))) != 2:
         raise ValueError(f"classes is {sizes['classes']}, should be two different ones, as (0, 1)")
-    if isinstance(config, Figure4ab) and min(config.corruption_rates) == 0:
-        raise ValueError("corruption_rates has 0: without wrong labels there is nothing to separate")
+    if not set(sizes.get("classes", ())) <= set(range(10)):
+        raise ValueError(f"classes is {sizes['classes']}, should be of 0 to 9")
+    if isinstance(config, Figure4ab):
+        least = min(config.corruption_rates)
+        if round(least * config.train_size) < 10:  # of ten drawn again, one keeps its label
+            raise ValueError(
+                f"corruption_rates has {least:g}: with hardly any wrong labels there is nothing to separate"
+            )
 
 
 SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from earlystop import figure4ab, figure5, plots, theory
 from earlystop.experiments import EXPERIMENTS
 from earlystop.provenance import code_hashes
 from earlystop.scale import SCALES
-from earlystop.store import StoreError, plain, read_json
+from earlystop.store import StoreError, plain, read_json, write_atomically
 
 FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
 STOPS = {
@@ -190,11 +189,12 @@ def plain_words(value: Any) -> str:
 def stop_at(cell: dict[str, Any], rule: str, config: dict[str, Any]) -> int:
     """Index of the measurement at which a rule of `STOPS` stops a run of Figure 1."""
     epochs = cell["epoch"]
+    later = range(1, len(epochs)) or range(1)  # without training, the start is all there is
     if rule != "fixed":
-        return max(range(1, len(epochs)), key=cell[rule].__getitem__)
+        return max(later, key=cell[rule].__getitem__)
     per_epoch = config["train_size"] / config["batch_size"]
     wanted = max(1, round(FIXED_STEPS / per_epoch))
-    return min(range(1, len(epochs)), key=lambda i: abs(epochs[i] - wanted))
+    return min(later, key=lambda i: abs(epochs[i] - wanted))
 
 
 def stop_rules(result: Result) -> dict[str, str]:
@@ -284,10 +284,10 @@ def draw_figure4ab(result: Result) -> Figure:
         2, len(rates), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row"
     )
     for (top, bottom), rate in zip(axes.T, rates):
-        _loss_shares(
+        plots.share_bars(
             top,
-            result.numbers("clean_best", corruption_rate=rate),
-            result.numbers("flipped_best", corruption_rate=rate),
+            result.numbers("clean_best", corruption_rate=rate).mean(0),
+            result.numbers("flipped_best", corruption_rate=rate).mean(0),
             figure4ab.TOP_LOSS,
         )
         for predicted in theory.conditional_mean_losses(rate, 10):
@@ -308,17 +308,6 @@ def draw_figure4ab(result: Result) -> Figure:
     legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
     fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
     return fig
-
-
-def _loss_shares(ax: Axes, clean: Tensor, flipped: Tensor, top: float) -> None:
-    """Histograms stored as shares (cells × bins), averaged over cells."""
-    edges = torch.linspace(0, top, clean.shape[1] + 1)
-    for shares, label, color in (
-        (clean, "label is true", plots.CLEAN_COLOR),
-        (flipped, "label is flipped", plots.FLIPPED_COLOR),
-    ):
-        look = {"facecolor": color + "66", "edgecolor": color, "label": label}
-        ax.stairs(shares.mean(0), edges, fill=True, **look)
 
 
 def draw_figure4c(result: Result) -> Figure:
@@ -360,7 +349,7 @@ def draw_figure5(result: Result) -> Figure:
     axes[0].legend()
     for ax, name, key in zip(axes[1:], ("early", "late"), ("early", "iterations")):
         groups = [result.numbers(f"{group}_{name}", **base) for group in ("clean", "flipped")]
-        _loss_shares(ax, *groups, figure5.TOP_LOSS)
+        plots.share_bars(ax, *(group.mean(0) for group in groups), figure5.TOP_LOSS)
         ax.set(title=f"iteration {config[key]:,}", xlabel="loss of a sample")
     axes[1].set(ylabel="share of its group")
     axes[1].legend()
@@ -419,6 +408,6 @@ def save(path: Path) -> list[Path]:
         for suffix, draw in DRAW[result["experiment"]].items():
             pictures.append(path.with_name(f"{stem}{suffix}.svg"))
             fig = draw(result)
-            fig.savefig(pictures[-1])
+            write_atomically(pictures[-1], lambda file, fig=fig: fig.savefig(file, format="svg"))
             plt.close(fig)
     return pictures

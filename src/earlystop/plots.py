@@ -9,6 +9,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from earlystop.metrics import loss_shares
+
 # One colour, marker and dash a meaning, the same in every chapter.
 NOISY = {"color": "#0072B2", "linestyle": "-", "marker": "o"}  # against the given labels
 TRUE = {"color": "#D55E00", "linestyle": "--", "marker": "s"}  # against the true labels
@@ -49,6 +51,19 @@ def band(
         )
 
 
+def share_bars(
+    ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float
+) -> None:
+    """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples."""
+    edges = torch.linspace(0, top, len(clean) + 1)
+    for shares, label, color in (
+        (clean, "label is true", CLEAN_COLOR),
+        (flipped, "label is flipped", FLIPPED_COLOR),
+    ):
+        look = {"facecolor": color + "66", "edgecolor": color, "linewidth": 1}
+        ax.stairs(shares, edges, fill=True, label=label, **look)
+
+
 def loss_histogram(
     ax: Axes,
     clean: Float[Tensor, " n"],
@@ -58,20 +73,5 @@ def loss_histogram(
 ) -> None:
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
     top = max(clean.max().item(), flipped.max().item()) if top is None else top
-    groups = (
-        (clean, "label is true", CLEAN_COLOR),
-        (flipped, "label is flipped", FLIPPED_COLOR),
-    )
-    for values, label, color in groups:
-        values = values.cpu().clamp(max=top)
-        ax.hist(
-            values.numpy(),
-            bins=40,
-            range=(0, top),
-            weights=torch.full((len(values),), 1 / len(values)).numpy(),
-            label=label,
-            facecolor=color + "66",
-            edgecolor=color,
-            histtype="stepfilled",
-        )
+    share_bars(ax, *(loss_shares(group.cpu(), top) for group in (clean, flipped)), top)
     ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")

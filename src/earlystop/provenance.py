@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import io
-import os
 import platform
 import tokenize
 from datetime import datetime, timezone
@@ -64,13 +63,14 @@ def _code_hash(path: Path) -> str:
 def hardware() -> str:
     """The device in words."""
     import torch
+    from joblib import cpu_count  # those that this process may use
 
     from earlystop.scale import device
 
     kind = device().type
     if kind == "cuda":
         return torch.cuda.get_device_name()
-    return f"{kind} ({platform.machine()}, {os.cpu_count()} cores)"
+    return f"{kind} ({platform.machine()}, {cpu_count()} cores)"
 
 
 def now() -> str:

@@ -61,7 +61,9 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, float):
         if not abs(value) < float("inf"):
-            raise ValueError(f"{value} cannot be stored: the run diverged")
+            raise ValueError(
+                f"{value} cannot be stored: the run diverged, or is too small to have this number"
+            )
         return float(f"{value:.{DIGITS}g}")
     return value
 
@@ -84,10 +86,12 @@ def read_json(path: Path) -> dict:
         content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     except FileNotFoundError:
         raise StoreError(f"there is no file {path}") from None
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
         raise StoreError(
             f"{path} is damaged ({type(error).__name__}): delete it and run again"
         ) from error
+    except OSError as error:
+        raise StoreError(f"cannot read {path} ({error.strerror}): try again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
         raise StoreError(
@@ -131,6 +135,8 @@ class Checkpoint:
         try:
             saved = torch.load(path, weights_only=True, map_location="cpu")
             identity, state, before = saved["identity"], saved["state"], float(saved["seconds"])
+        except MemoryError as error:
+            raise StoreError(f"no memory is left to read {path}: try again") from error
         except Exception as error:  # whatever a damaged or foreign file raises
             raise StoreError(
                 f"{path} is not a whole checkpoint ({type(error).__name__}): "

@@ -79,10 +79,11 @@ def run(
         say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(missing)} to go")
     calls = [(name, config, group, settings, parts, digest(common)) for group in groups]
     finished = on_cluster(calls, address) if engine == "dask" and calls else on_this_machine(calls, jobs)
-    for done in progress(finished, "groups of cells", total=len(calls)):
+    for checkpoint, done in progress(finished, "groups of cells", total=len(calls)):
         for cell, values, how in done:
             content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
             write_json(part(parts, name, common, cell), content)
+        shutil.rmtree(checkpoint, ignore_errors=True)  # only now is it not needed
     return assemble(name, config, scale, out, paths, common)
 
 
@@ -141,8 +142,11 @@ def grouped(cells: Sequence[Cell], experiment: Experiment, size: int) -> list[li
 
 def run_group(
     name: str, config: Sized, cells: list[Cell], settings: dict, parts: Path, common: str
-) -> list[tuple[Cell, dict, dict]]:
-    """Compute some cells in this process; each with its values and how they were computed."""
+) -> tuple[Path, list[tuple[Cell, dict, dict]]]:
+    """Compute some cells in this process; each with its values and how they were computed.
+
+    The folder before them holds the checkpoint, until somebody has stored the cells.
+    """
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
@@ -165,8 +169,7 @@ def run_group(
         "peak memory in GB": peak_memory(),
         "versions": versions(),
     }
-    shutil.rmtree(checkpoint.folder, ignore_errors=True)
-    return [(cell, one, how) for cell, one in zip(cells, values)]
+    return folder, [(cell, one, how) for cell, one in zip(cells, values)]
 
 
 def peak_memory() -> float:
@@ -194,7 +197,9 @@ def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
 def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
     """The same from the workers of a dask cluster; a group whose worker is lost is done again."""
     try:
-        from distributed import Client, as_completed
+        from concurrent.futures import CancelledError
+
+        from distributed import Client, KilledWorker, as_completed
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
     try:
@@ -204,7 +209,13 @@ def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
     with client:
         futures = [client.submit(run_group, *call, pure=False) for call in calls]
         for future in as_completed(futures):
-            yield future.result()
+            try:
+                done = future.result()
+            except (KilledWorker, CancelledError) as error:
+                raise StoreError(
+                    f"the cluster lost a group of cells ({error}): the same command goes on"
+                ) from error
+            yield done
 
 
 def assemble(
