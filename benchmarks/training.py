@@ -30,6 +30,7 @@ from earlystop.scale import Cell, autocast, device
 from earlystop.sweep import grouped, side_by_side, threads
 
 PRECISIONS = ("float32", "bfloat16")
+torch.ones(1)  # torch looks at the variable above now: what `ours` sets is for its workers alone
 
 
 def sweep(models: int, data: str, train_size: int, epochs: int, **changes: Any) -> Figure1:

@@ -24,6 +24,6 @@ import os
 
 __version__ = "0.1.0"
 
-# Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU spends up to a
-# third of its time on new pages. Torch looks at this once, at its first array.
+# Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
+# a good part of its time on new pages. Torch looks at this once, at its first array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
