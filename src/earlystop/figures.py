@@ -153,19 +153,21 @@ def credit(result: Result) -> str:
         )
         texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
     scale = result["scale"].split()[0]
-    asked = {key: plain(fields[key].metadata["scales"][scale]) for key in FREE if key in fields}
-    sizes = result["config"]
-    other = {key: (sizes[key], value) for key, value in asked.items() if sizes[key] != value}
-    if other:
-        texts.append("Besides, the whole scale has " + "; ".join(
-            f"{key} {plain_words(there)}, this file {plain_words(here)}"
-            for key, (here, there) in other.items()) + ".")  # fmt: skip
+    missing = []
+    for key in (key for key in FREE if key in fields):
+        here, there = result["config"][key], plain(fields[key].metadata["scales"][scale])
+        if key == "seeds":
+            missing += [counted(there, "seed")] * (here < there)
+        else:
+            missing += [plain_words(one) for one in there if one not in here]
+    if missing:
+        texts.append(f"The whole scale `{scale}` has more: {', '.join(missing)}.")
     if result.stale:
         texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
     texts.append(
         f"Scale {result.scale_name}, {counted(seeds, 'seed')}, "
         f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "
-        f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of a process, up to {memory:.1f} GB, "
+        f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of process time, up to {memory:.1f} GB, "
         f"torch {', '.join(versions)}, finished {result['finished']}. The same again:"
     )
     return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
@@ -180,7 +182,7 @@ def plain_words(value: Any) -> str:
     """A size as a reader would write it."""
     if isinstance(value, (tuple, list)):
         return "(" + ", ".join(map(plain_words, value)) + ")"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")
 
 
 # ------------------------------------------------------------------------------- pictures
@@ -233,6 +235,7 @@ def draw_figure1(result: Result) -> Figure:
         {"color": "#666666", "linestyle": "-", "marker": "x"},
     )
     for row, loss in zip(axes, losses):
+        name = f"\n{loss.replace('_', ' ')}" if len(losses) > 1 else ""
         panels = ((f"a: after epoch {result['config']['epochs']}", None),
                   ("b: stopped early", "validation"))  # fmt: skip
         for ax, (title, rule) in zip(row, panels):
@@ -242,11 +245,11 @@ def draw_figure1(result: Result) -> Figure:
                     ax, percent, values(loss, key, rule), label, markersize=5, **style, **hollow
                 )
             ax.plot(percent, [1 - 0.9 * r for r in rates], label="1 − 0.9ρ", **plots.REFERENCE)
-            ax.set(title=f"{title}\n{loss.replace('_', ' ')}")
+            ax.set(title=title + name)
         for (rule, label), style in zip(rules, dashes):
             plots.band(row[2], percent, values(loss, "test", rule), label, markersize=4, **style)
-        row[2].set(title="test accuracy, stopped by")
-        row[2].legend(fontsize=8, loc="lower left")
+        row[2].set(title=f"c: test accuracy, stopped by{name}")
+        row[2].legend(fontsize=9, loc="lower left")
         row[0].set(ylabel="accuracy")
     for ax in axes.flat:
         ax.set(xlabel="labels corrupted, ρ (%)", ylim=(0, 1.05))
@@ -261,18 +264,20 @@ def draw_figure3(result: Result) -> Figure:
     for i, rate in enumerate(rates):
         color = plots.level_color(i, len(rates))
         for number, cell in enumerate(result.select(corruption_rate=rate)):
-            label = f"{rate:.0%}" if number == 0 else None
+            look = {"color": color, "lw": 1, "alpha": 0.5}
+            if number == 0:  # with markers, so that neighbors can be told apart
+                every = max(1, len(cell["epoch"]) // 12)
+                look = {"color": color, "lw": 1.4, "label": f"{rate:.0%}", "ms": 4,
+                        "marker": "os^vDP"[i % 6], "markevery": every}  # fmt: skip
             for column, distance in enumerate(("distance", "distance_per_layer")):
                 for row, key in enumerate(("accuracy", "loss")):
-                    axes[row, column].plot(
-                        cell[distance], cell[key], color=color, lw=1.2, label=label
-                    )
+                    axes[row, column].plot(cell[distance], cell[key], **look)
     axes[0, 0].set(ylabel="accuracy, given labels")
     axes[1, 0].set(ylabel="mean loss, given labels", yscale="log")
-    axes[1, 0].set(xlabel="relative distance, all weights together")
-    axes[1, 1].set(xlabel="the same, mean over the tensors")
+    axes[1, 0].set(xlabel="distance, all weights together")
+    axes[1, 1].set(xlabel="distance, mean over tensors")
     fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), title="corrupted", loc="outside right center"
+        *axes[0, 0].get_legend_handles_labels(), title="corruption", loc="outside right center"
     )
     return fig
 
@@ -304,7 +309,7 @@ def draw_figure4ab(result: Result) -> Figure:
             plots.band(bottom, epochs, values, label, **plots.line(style))
         bottom.set(xlabel="epoch", ylim=(0, 1.03))
     axes[0, 0].set(ylabel="share of its group")
-    axes[1, 0].set(ylabel="accuracy, AUROC, overlap")
+    axes[1, 0].set(ylabel="share, or AUROC")
     legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
     fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
     return fig
@@ -344,13 +349,14 @@ def draw_figure5(result: Result) -> Figure:
     ):  # fmt: skip
         plots.band(axes[0], iterations, result.numbers(key, **base), label, **plots.line(style))
     flipped = result.numbers("flipped", **base).mean().item()
-    axes[0].axhline(flipped, label="share flipped", **plots.REFERENCE)
+    axes[0].axhline(flipped, label="share of flipped labels", **plots.REFERENCE)
     axes[0].set(xscale="log", xlabel="iteration + 1", ylabel="training error", ylim=(0, None))
     axes[0].legend()
     for ax, name, key in zip(axes[1:], ("early", "late"), ("early", "iterations")):
         groups = [result.numbers(f"{group}_{name}", **base) for group in ("clean", "flipped")]
         plots.share_bars(ax, *(group.mean(0) for group in groups), figure5.TOP_LOSS)
         ax.set(title=f"iteration {config[key]:,}", xlabel="loss of a sample")
+    axes[2].sharey(axes[1])
     axes[1].set(ylabel="share of its group")
     axes[1].legend()
     return fig

@@ -61,9 +61,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         value = value.item()
     if isinstance(value, float):
-        return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
     if isinstance(value, tuple):
-        return ", ".join(_cell(part) for part in value)
+        return ", ".join(_cell(part).replace("_", " ") for part in value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
