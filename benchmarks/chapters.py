@@ -23,10 +23,9 @@ import nbformat
 from common import about, operations, print_about, print_table
 
 from earlystop.architectures import conv_net, count_parameters, resnet
-from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c, Figure5
+from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c, Figure5, passes
 from earlystop.scale import SCALES, Sized
 from earlystop.start import MINUTES
-from earlystop.training import measured
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 BANDWIDTH = {"H100": 3350e9, "T4": 320e9}  # bytes a second, by the data sheets
@@ -58,13 +57,11 @@ def seconds(kind: str, gpu: str) -> float:
 
 def training(network: str, config: Sized, runs: int) -> Counter:
     """Images trained on and evaluated in some runs of a configuration."""
-    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
-    parts = ("train_size", "validation_size", "test_size")
-    evaluated = sum(getattr(config, part, 0) for part in parts)
+    trained, evaluated = passes(config)
     return Counter(
         {
-            f"{network}, image trained on": runs * config.epochs * config.train_size,
-            f"{network}, image evaluated": runs * times * evaluated,
+            f"{network}, image trained on": runs * trained,
+            f"{network}, image evaluated": runs * evaluated,
         }
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import about, alternate, arguments, print_about, print_table
+from common import about, alternate, arguments, print_about, print_table, save
 from jacobian import ours, problem
 from training import ours as train_sweep
 from training import sweep
@@ -16,7 +16,7 @@ from earlystop.architectures import count_parameters
 from earlystop.experiments import Figure5, figure5_run
 from earlystop.figure1 import figure1_cells
 from earlystop.scale import precision
-from earlystop.store import SCHEMA, write_json
+from earlystop.store import SCHEMA
 
 DEFAULTS = {
     "samples": (125, 250, 500, 1000),
@@ -107,11 +107,9 @@ def main() -> None:
             {m: runs(m, options.data, options.train_size) for m in options.runs}, options.repeats,
         ),
     ]  # fmt: skip
-    if options.save:
-        command = " ".join(["python", f"benchmarks/{Path(__file__).name}", *sys.argv[1:]])
-        content = {"schema": SCHEMA, "experiment": "growth", **facts, "command": command}
-        write_json(options.save, content | {"series": measured})
-        print(f"\n{options.save}")
+    command = " ".join(["python", f"benchmarks/{Path(__file__).name}", *sys.argv[1:]])
+    content = {"schema": SCHEMA, "experiment": "growth", **facts, "command": command}
+    save(options.save, content | {"series": measured})
 
 
 if __name__ == "__main__":

@@ -84,12 +84,11 @@ def against_jacrev(n: int, depth: int, width: int, repeats: int, whole: bool) ->
 
 
 def _with_difference(rows: list[dict], ways: dict[str, Callable]) -> list[dict]:
-    """Add how far each way's singular values are from ours, relative to the largest."""
-    values = {name: way() for name, way in ways.items()}
-    own = values[rows[0]["way"]]
+    """Add how far each way's singular values are from as many of ours, relative to the largest."""
+    own = ways[rows[0]["way"]]()
     for row in rows[1:]:
-        difference = (values[row["way"]].to(own) - own).abs().max() / own[0]
-        row["difference / σ₁"] = difference.item()
+        values = ways[row["way"]]().to(own)
+        row["difference / σ₁"] = ((values - own[: len(values)]).abs().max() / own[0]).item()
     return rows
 
 
@@ -176,9 +175,7 @@ def largest_only(n: int, depth: int, width: int, rank: int, repeats: int) -> lis
         )[0],
     }
     rows = compared(alternate(ways, repeats), next(iter(ways)))
-    own, top = (way() for way in ways.values())
-    rows[1]["difference / σ₁"] = ((top.to(own) - own[:rank]).abs().max() / own[0]).item()
-    return rows
+    return _with_difference(rows, ways)
 
 
 def full_size(n: int) -> list[dict]:

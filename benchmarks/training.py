@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from earlystop import training
 from earlystop.architectures import conv_net
-from earlystop.experiments import EXPERIMENTS, Figure1, load_split
+from earlystop.experiments import EXPERIMENTS, Figure1, load_split, passes
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
 from earlystop.scale import Cell, autocast, device
 from earlystop.sweep import grouped, side_by_side, threads
@@ -72,13 +72,11 @@ def ours(config: Figure1, cells: list[Cell], chosen: str) -> list[dict]:
     return runs
 
 
-def plain(config: Figure1, cells: list[Cell]) -> list[dict]:
-    """One model after the other, float32, default threads, batches from a `DataLoader`."""
-    return [plain_run(config, cell) for cell in cells]
+def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
+    """What one would write: the same network, optimizer, batch size and number of evaluations.
 
-
-def plain_run(config: Figure1, cell: Cell) -> dict[str, list[float]]:
-    """What one would write: the same network, optimizer, batch size and number of evaluations."""
+    One model alone, float32, default threads, batches from a `DataLoader`.
+    """
     split = load_split(
         config.data,
         config.train_size,
@@ -127,7 +125,7 @@ def compare(config: Figure1, cells: list[Cell], repeats: int) -> list[dict]:
     """Ours in both precisions against the plain loop; each with its mean final test accuracy."""
     found: dict[str, list[dict]] = {}
     ways = {f"ours, {p}": lambda p=p: found.update({p: ours(config, cells, p)}) for p in PRECISIONS}
-    ways["plain loop, float32"] = lambda: found.update(plain=plain(config, cells))
+    ways["plain loop, float32"] = lambda: found.update(plain=[plain(config, c) for c in cells])
     rows = compared(alternate(ways, repeats), "ours, float32")
     for row, runs in zip(rows, found.values()):
         row["test accuracy"] = sum(run["test"][-1] for run in runs) / len(runs)
@@ -169,10 +167,8 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     seen = len(cells) * config.train_size
     train, test = (sorted(seconds[k])[len(seconds[k]) // 2] / seen for k in seconds)
     paper = Figure1.at("paper", losses=("least_squares",))
-    runs = len(figure1_cells(paper))
-    times = sum(training.measured(epoch, paper.epochs) for epoch in range(paper.epochs + 1))
-    evaluated = paper.train_size + paper.validation_size + paper.test_size
-    total = runs * (paper.epochs * paper.train_size * train + times * evaluated * test)
+    trained, evaluated = passes(paper)
+    total = len(figure1_cells(paper)) * (trained * train + evaluated * test)
     forward = operations(conv_net(shape, widths), *shape)
     return {
         "precision": chosen,

@@ -169,8 +169,8 @@ def test_a_change_of_what_numbers_depend_on_computes_them_again(
 
 
 def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
-    sizes = dict(train_size=40, widths=(2, 3, 4), epochs=2, corruption_rates=(0.2, 0.6), seeds=2)
-    config = Figure3.at("quick", **sizes)
+    sizes = dict(train_size=40, batch_size=16, widths=(2, 3, 4), epochs=2, seeds=2)
+    config = Figure3.at("quick", corruption_rates=(0.2, 0.6), **sizes)
     alone = run(tmp_path / "alone", config, "fig3")
     together = run(tmp_path / "together", config, "fig3", together=3)
     assert len(computed) == 8

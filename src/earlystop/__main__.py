@@ -82,9 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--set {bad[0]!r} should read key=value, as in --set epochs=3")
     if arguments.scale not in SCALES:
         raise ValueError(f"the scale {arguments.scale!r} is unknown: use {', '.join(SCALES)}")
-    os.environ["EARLYSTOP_DEVICE"], os.environ["EARLYSTOP_PRECISION"] = (
-        arguments.device, arguments.precision,
-    )  # fmt: skip
+    os.environ["EARLYSTOP_DEVICE"] = arguments.device
+    os.environ["EARLYSTOP_PRECISION"] = arguments.precision
     scale = " ".join([arguments.scale, *changes])
     where = f"{device().type}, {precision()}"
     if device().type == "mps" and "fig4c" in arguments.experiments:

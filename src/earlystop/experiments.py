@@ -49,12 +49,17 @@ class Experiment:
     trials: tuple[dict[str, int], dict[str, int]]
 
 
+def passes(config: Sized) -> tuple[int, int]:
+    """Images that one training of a configuration trains on, and those that it evaluates."""
+    parts = ("train_size", "validation_size", "test_size")
+    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
+    return config.epochs * config.train_size, times * sum(getattr(config, p, 0) for p in parts)
+
+
 def _training_work(config: Sized) -> float:
     """Images that pass forward and back in a training, those only evaluated counted a third."""
-    evaluated = config.train_size + getattr(config, "validation_size", 0)
-    evaluated += getattr(config, "test_size", 0)
-    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
-    return config.epochs * config.train_size + times * evaluated / 3
+    trained, evaluated = passes(config)
+    return trained + evaluated / 3
 
 
 def _spectrum_work(config: Figure4c) -> float:

@@ -378,15 +378,11 @@ def draw_figure5_sweeps(result: Result) -> Figure:
             (early, "stopped early", plots.TRUE),
             (config["iterations"], "last iteration", plots.OTHER),
         ):
-            runs = []
-            for value in x:
-                cells = result.select(**{**base, key: value})
-                errors = [cell["error_true"][cell["iteration"].index(iteration)] for cell in cells]
-                runs.append(torch.tensor(errors))
-            middle = torch.stack([r.mean() for r in runs])
-            spread = torch.stack([torch.stack([r.min(), r.max()]) for r in runs])
-            ax.plot(x, middle, label=label, markersize=5, **style)
-            ax.fill_between(x, *spread.T, color=style["color"], alpha=0.2, lw=0)
+            at = result["cells"][0]["iteration"].index(iteration)
+            runs = [result.numbers("error_true", **base | {key: value})[:, at] for value in x]
+            ax.plot(x, [r.mean() for r in runs], label=label, markersize=5, **style)
+            low, high = [r.min() for r in runs], [r.max() for r in runs]
+            ax.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
         ax.set(xlabel=names[key])
         if key == "hidden_units":
             ax.set(xscale="log")

@@ -136,18 +136,15 @@ def diffuseness(basis: Float[Tensor, "n r"]) -> float:
 def conditional_mean_losses(corruption_rate: float, n_classes: int) -> tuple[float, float]:
     """Loss ½‖f - y‖² of a clean and of a flipped sample if f is the mean noisy one-hot label.
 
-    `corruption_rate` ρ with redrawn labels uniform over all `n_classes`, the true one included.
+    `corruption_rate` ρ with redrawn labels uniform over all `n_classes` K, the true one included:
+    f is 1 - ρ + ρ/K at the true class and ρ/K at the others.
     """
     if not 0 <= corruption_rate <= 1:
         raise ValueError(f"corruption_rate is {corruption_rate}, should be between 0 and 1")
     if n_classes < 2:
         raise ValueError(f"n_classes is {n_classes}, should be at least 2")
-    spread = corruption_rate / n_classes
-    f = torch.full((n_classes,), spread, dtype=torch.float64)
-    f[0] += 1 - corruption_rate
-    labels = torch.eye(n_classes, dtype=torch.float64)[:2]  # the true class, and another one
-    clean, flipped = (0.5 * (f - labels).square().sum(dim=1)).tolist()
-    return clean, flipped
+    clean = 0.5 * corruption_rate**2 * (n_classes - 1) / n_classes
+    return clean, clean + 1 - corruption_rate
 
 
 def plateau_distance(
