@@ -3,6 +3,7 @@
 import math
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from training import sweep
 from earlystop.architectures import count_parameters
 from earlystop.experiments import Figure5, figure5_run
 from earlystop.figure1 import figure1_cells
+from earlystop.provenance import source_hash
 from earlystop.scale import precision
 from earlystop.store import SCHEMA
+from earlystop.sweep import peak_memory
 
 DEFAULTS = {
     "samples": (125, 250, 500, 1000),
@@ -76,7 +79,7 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=500, help="(default: 500)")
     parser.add_argument("--data", default="mnist", choices=("mnist", "digits"))
     options = parser.parse_args()
-    facts = about()
+    facts, start = about(), time.perf_counter()
     print_about(facts)
 
     n, k = 400, 1000
@@ -108,7 +111,15 @@ def main() -> None:
         ),
     ]  # fmt: skip
     command = " ".join(["python", f"benchmarks/{Path(__file__).name}", *sys.argv[1:]])
-    content = {"schema": SCHEMA, "experiment": "growth", **facts, "command": command}
+    content = {
+        "schema": SCHEMA,
+        "experiment": "growth",
+        **facts,
+        "command": command,
+        "source hash": source_hash(),
+        "seconds": time.perf_counter() - start,
+        "peak memory in GB": peak_memory(),
+    }
     save(options.save, content | {"series": measured})
 
 

@@ -1,6 +1,7 @@
 """Does Figure 1 stop short of a perfect fit because units of the last hidden layer fall silent?"""
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from earlystop.architectures import conv_net
-from earlystop.experiments import Figure1, load_split
+from earlystop.experiments import Figure1, data_hashes, load_split
 from earlystop.figure1 import adadelta
 from earlystop.provenance import code_hashes
 from earlystop.scale import device, precision
 from earlystop.store import SCHEMA, write_json
+from earlystop.sweep import peak_memory
 from earlystop.training import ImageStack, Stack, TrainingStep, least_squares, train_epoch
 
 ALWAYS = (0, 1, 2, 3)  # epochs that are measured; later each `EVERY`th and the last
@@ -59,7 +61,7 @@ def measure(config: Figure1, save: Path | None, content: dict[str, Any]) -> list
     shape = tuple(split.train.pixels.shape[1:])
     stack = Stack([conv_net(shape, config.widths, seed=0).to(device())])
     step = TrainingStep(stack, images, labels, adadelta(stack), least_squares)
-    rows = []
+    rows, start = [], time.perf_counter()
     for epoch in range(config.epochs + 1):
         if epoch:
             train_epoch(step, labels, epoch, config.batch_size, [0])
@@ -67,7 +69,8 @@ def measure(config: Figure1, save: Path | None, content: dict[str, Any]) -> list
             rows.append({"epoch": epoch} | silence(stack.network(0), images, labels[0]))
             print("  ".join(f"{k} {v:.4g}" for k, v in rows[-1].items()), flush=True)
             if save:
-                write_json(save, content | {"rows": rows})
+                cost = {"seconds": time.perf_counter() - start, "peak memory in GB": peak_memory()}
+                write_json(save, content | cost | {"rows": rows})
     return rows
 
 
@@ -101,6 +104,7 @@ def main() -> None:
         "precision": precision(),
         "config": vars(config),
         "code": code_hashes("figure1"),
+        "data": data_hashes(config),
     }
     rows = measure(config, options.save, content)
     print_table("silent images", [*rows[0]], [[*row.values()] for row in rows])

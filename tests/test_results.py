@@ -144,6 +144,10 @@ def test_only_the_papers_sizes_count_as_the_papers(name):
     if name != "fig5":
         quick = vars(kind.at("quick"))
         assert "data" in stored(**quick).differences
+    assert stored().choices == {}
+    if (open_size := {"fig5": "step_size"}.get(name, "batch_size")) in vars(kind.at("paper")):
+        assert stored(**{open_size: 9}).choices == {open_size: (9, getattr(kind.at("paper"), open_size))}
+        assert stored(**{open_size: 9}).differences == {}
 
 
 def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):
@@ -163,10 +167,10 @@ def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, 
 def test_a_result_with_a_level_may_be_of_a_smaller_scale(tmp_path):
     whole, part = (EXPERIMENTS["fig1"].config.at(scale) for scale in ("paper", "colab"))
     for scale, config, losses in (("paper", whole, ["one"]), ("colab", part, ["one", "two"])):
-        content = {"experiment": "fig1", "scale": scale, "finished": "1"}
+        content = figures.load("fig1").content | {"scale": scale, "finished": "1"}
         write_json(
             tmp_path / f"fig1-{scale}.json",
-            content | {"schema": SCHEMA, "config": vars(config) | {"losses": losses}},
+            content | {"config": vars(config) | {"losses": losses}},
         )
     assert figures.load("fig1", tmp_path)["scale"] == "paper"
     assert figures.load("fig1", tmp_path, losses="one")["scale"] == "paper"

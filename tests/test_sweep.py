@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
-from earlystop import __main__, experiments, figure1, provenance, store, sweep
+from earlystop import __main__, experiments, figure1, page, provenance, store, sweep
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.figure1 import Figure1, Figure3
 from earlystop.images import HUB
@@ -125,6 +126,18 @@ def test_the_cells_of_a_result_file_are_not_computed_again(tmp_path, computed):
     assert len(computed) == 2  # another size: nothing fits
 
 
+def test_a_command_with_nothing_left_to_do_says_so_and_leaves_the_file_alone(tmp_path, monkeypatch):
+    said = []
+    run(tmp_path, say=said.append)
+    (path,) = tmp_path.glob("fig1-*.json")
+    before = path.read_bytes()
+    monkeypatch.setattr(sweep, "now", lambda: "2099-01-01 00:00 UTC")
+    run(tmp_path, say=said.append)
+    assert said == ["0 of 2 cells are finished, 2 to go",
+                    "2 of 2 cells are finished, nothing is left to compute"]  # fmt: skip
+    assert path.read_bytes() == before
+
+
 def test_a_rate_with_many_digits_is_found_in_a_result_file(tmp_path, computed):
     config = replace(TINY, corruption_rates=(1 / 3,))
     run(tmp_path, config)
@@ -224,6 +237,44 @@ def test_processes_and_threads_do_not_depend_on_what_is_still_missing(
         run(tmp_path, config, jobs=jobs)
     processes = min(jobs or 6, 4)
     assert seen == [first] == [(1, 6 // processes)]
+
+
+@pytest.mark.parametrize(("memory", "processes"), [(6, 1), (12, 1), (23, 1), (24, 2), (99, 2)])
+def test_no_more_spectra_at_a_time_than_fit_into_the_memory(monkeypatch, memory, processes):
+    monkeypatch.setattr(sweep, "cores", lambda: 8)
+    config = EXPERIMENTS["fig4c"].config.at("paper")  # two outputs
+    assert sweep.side_by_side("fig4c", config, None, memory=memory) == (processes, 1)
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("", 3), ("2", 2), ("9", 3), ("2,1", 2)])
+def test_the_threads_of_a_process_are_those_of_openmp(monkeypatch, wanted, found):
+    monkeypatch.setattr(sweep, "cores", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert sweep.threads(2) == found
+
+
+def test_a_bar_shows_how_far_the_processes_are(tmp_path, monkeypatch):
+    shown, told = [], tmp_path / "fig1-x.checkpoint" / sweep.TOLD
+
+    class Bar:
+        def __init__(self, items):
+            self.items, self.set_postfix_str = items, shown.append
+
+        def __iter__(self):
+            return iter(self.items)
+
+    def slow():
+        monkeypatch.setenv("EARLYSTOP_PROGRESS", str(told))
+        for _ in page.progress(range(40), "epochs"):
+            time.sleep(0.03)
+        yield "a group"
+
+    monkeypatch.setattr(sweep, "progress", lambda items, *_, **__: Bar(items))
+    monkeypatch.setattr(sweep, "LOOK_EVERY", 0.01)
+    assert list(sweep.watched(slow(), 1, tmp_path, "fig1")) == ["a group"]
+    texts = [text for text in shown if text]
+    assert texts[0] == "epochs 0 of 40"
+    assert re.fullmatch(r"epochs \d+ of 40, [01] seconds left", texts[-1])
 
 
 def one_by_one(calls, jobs):
@@ -510,6 +561,28 @@ def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     assert not list(tmp_path.glob("fig1*"))
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+def test_the_processes_of_a_killed_command_end_and_it_can_go_on(tmp_path):
+    options = ["--set=epochs=100000", "--jobs=2", "--save-every=0", "--out", tmp_path]
+    process = subprocess.Popen(
+        [*COMMAND, *options], env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("parts/*/training.pt"))) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    for one in alive:  # the test failed: leave nothing behind
+        one.kill()
+    assert workers and not alive
+    saved = tmp_path.glob("parts/*/training.pt")
+    assert all(torch.load(path, weights_only=True)["state"]["epoch"] >= 0 for path in saved)
+
+
 def test_the_command_line_computes_stores_and_draws(tmp_path, uninterrupted):
     done = subprocess.run(
         [*COMMAND, "--set=epochs=3", "--jobs=2", "--out", tmp_path],
@@ -573,6 +646,15 @@ def command(monkeypatch, *arguments):
          "corruption_rates has 0.01", "wrong labels"),
         (["fig4ab", "--set", "corruption_rates=0,0.5"], "corruption_rates has 0", "wrong labels"),
         (["fig1", "--set", "train_size=2000"], "2,400 images asked for", "has 1,400"),
+        (["fig1", "--set", "corruption_rates=0.3,0.3"], "corruption_rates is (0.3, 0.3)", "once"),
+        (["fig4c", "--set", "heads=single,single"], "heads is", "only once"),
+        (["fig4ab", "--set", "width=0"], "width is 0", "should be 1 or more"),
+        (["fig1", "--set", "widths=0,4,4"], "widths is (0, 4, 4)", "should be 1 or more"),
+        (["fig5", "--set", "step_size=inf"], "step_size is inf", "should be finite"),
+        (["fig1", "--device", "tpu"], "'tpu'", "choose from"),
+        (["fig1", "--seeds", "many"], "'many'", "--help"),
+        (["fig1", "--engine", "dask", "--address", "nowhere", "--precision", "float32"],
+         "no dask scheduler at nowhere", "check --address"),
     ],
 )  # fmt: skip
 def test_a_bad_input_is_refused_in_one_line(
@@ -588,6 +670,17 @@ def assert_refused(code, errors, culprit, remedy):
     """Exit code 2, and one line that names the culprit and what to do."""
     assert code == 2 and re.fullmatch("error: [^\n]+\n", errors), errors
     assert culprit in errors and remedy in errors
+
+
+def test_a_number_of_threads_that_is_none_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    code = command(monkeypatch, "run", "fig1", *SETTINGS, "--out", tmp_path)
+    assert_refused(code, capsys.readouterr().err, "OMP_NUM_THREADS is 'many'", "number of threads")
+
+
+def test_a_folder_with_a_name_that_is_too_long_is_refused(tmp_path, monkeypatch, capsys):
+    code = command(monkeypatch, "run", "fig1", *SETTINGS, "--out", tmp_path / ("x" * 300))
+    assert_refused(code, capsys.readouterr().err, "cannot write", "another folder with --out")
 
 
 def test_a_file_in_place_of_the_output_folder_is_refused(tmp_path, monkeypatch, capsys, computed):
@@ -608,6 +701,56 @@ def test_a_finished_cell_of_another_schema_is_refused(tmp_path, monkeypatch, cap
     path.write_text("{")
     code = tiny("--out", tmp_path)
     assert_refused(code, capsys.readouterr().err, f"{path} is damaged", "delete it and run again")
+
+
+def without(*keys):
+    """A content without what is under these keys, or with another value there."""
+
+    def damage(content):
+        *way, last = keys
+        for key in way:
+            content = content[key]
+        del content[last]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [without("cells"), without("config"), without("runs"), without("runs", 0),
+     without("runs", 0, "seconds"), without("cells", 0, "run"),
+     lambda content: content.update(cells=[1]), lambda content: content["cells"][0].update(run=7)],
+)  # fmt: skip
+def test_a_result_file_that_lacks_a_part_is_refused(tmp_path, monkeypatch, capsys, damage, computed):
+    path = tmp_path / "fig1-quick.json"
+    run(tmp_path, replace(TINY, epochs=1))
+    content = read_json(path)
+    damage(content)
+    store.write_json(path, content)
+    code = command(monkeypatch, "run", "fig1", *SETTINGS, "--jobs=1", "--out", tmp_path)
+    assert_refused(code, capsys.readouterr().err, str(path), "delete it and run again")
+    assert len(computed) == 2  # those of the first run
+
+
+@pytest.mark.parametrize(
+    ("damage", "culprit"),
+    [(without("run"), "no 'run'"), (without("values"), "no 'values'"),
+     (without("run", "device"), "no 'device'"), (without("cell"), "of the cell None"),
+     (lambda content: content["cell"].update(corruption_rate=0.9), "of the cell"),
+     (without("values", "noisy"), "lacks numbers that its picture needs")],
+)  # fmt: skip
+def test_a_finished_cell_that_lacks_a_part_is_refused(
+    tmp_path, monkeypatch, capsys, damage, culprit
+):
+    run(tmp_path, replace(TINY, epochs=1))
+    (tmp_path / "fig1-quick.json").unlink()
+    path = next((tmp_path / "parts").glob("fig1-*.json"))
+    content = read_json(path)
+    damage(content)
+    store.write_json(path, content)
+    code = command(monkeypatch, "run", "fig1", *SETTINGS, "--set=epochs=1", "--jobs=1",
+                   "--out", tmp_path)  # fmt: skip
+    assert_refused(code, capsys.readouterr().err, culprit, "delete it")
 
 
 def test_a_damaged_checkpoint_is_refused_and_goes_on_when_deleted(

@@ -1,6 +1,7 @@
 """`python -m earlystop list | run EXPERIMENT ...`: every figure of the paper by one command."""
 
 import argparse
+import io
 import os
 import sys
 import time
@@ -8,15 +9,23 @@ from dataclasses import fields
 from pathlib import Path
 
 from earlystop.experiments import EXPERIMENTS, check
+from earlystop.page import duration
 from earlystop.scale import DEVICES, PRECISIONS, SCALES, device, precision
 from earlystop.start import results
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"error: {message}: see {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    main = argparse.ArgumentParser(prog="python -m earlystop", description=__doc__)
+    main = Parser(prog="python -m earlystop", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True, metavar="list | run")
     commands.add_parser("list", help="show the experiments and their sizes")
     run = commands.add_parser("run", help="compute figures and save numbers and pictures")
@@ -99,8 +108,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name, config in configs.items():
         print(f"{EXPERIMENTS[name].title}\n{scale} on {where}")
         if not arguments.yes and arguments.engine == "local":
-            seconds = sweep.estimate(name, config, arguments.jobs, arguments.together)
+            seconds = sweep.estimate(name, config, arguments.jobs, arguments.together, arguments.memory)
             print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")
+        elif arguments.engine == "dask":
+            print("what it will take on a cluster is not estimated")
         start = time.perf_counter()
         path = sweep.run(
             name, config, scale, arguments.out,
@@ -112,20 +123,14 @@ def run(arguments: argparse.Namespace) -> None:
         print("\n".join(map(str, figures.save(path))))
 
 
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
-    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
 def main() -> None:
     """Exit code 0, or 2 with one line that says what is wrong, or 130 when interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # ρ, where the output has no such letter
     arguments = parser().parse_args()
     try:
         list_experiments() if arguments.command == "list" else run(arguments)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

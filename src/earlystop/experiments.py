@@ -4,7 +4,7 @@ Where the variable `EARLYSTOP_RESULTS` names a folder, a chapter's finished runs
 and unfinished ones are saved: called again, the same run is read, or goes on where it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,12 +69,20 @@ def _spectrum_work(config: Figure4c) -> float:
     return config.epochs * gradients + 2 * (3 * gradients + n**2 * parameters + 25 * n**3)
 
 
+POSITIVE = ("train_size", "validation_size", "test_size", "width", "widths", "depth")
+
+
 def check(config: Sized) -> None:
     """Raise `ValueError` for sizes with which a run would fail, perhaps only at its end."""
     sizes = vars(config)
-    for key in ("train_size", "validation_size", "test_size"):
-        if sizes.get(key, 1) < 1:
-            raise ValueError(f"{key} is {sizes[key]}, should be 1 or more")
+    for key, size in sizes.items():
+        values = size if isinstance(size, tuple) else (size,)
+        if key in POSITIVE and min(values) < 1:
+            raise ValueError(f"{key} is {size}, should be 1 or more")
+        if float("inf") in values:
+            raise ValueError(f"{key} is {size}, should be finite")
+        if key in ("corruption_rates", "losses", "heads") and len(set(values)) < len(values):
+            raise ValueError(f"{key} is {size}: name each only once")
     if len(sizes.get("widths", WIDTHS)) != len(WIDTHS):
         raise ValueError(f"widths is {sizes['widths']}, should be three numbers, as {WIDTHS}")
     if len(set(sizes.get("classes", (0, 1)))) != 2:
@@ -128,13 +136,19 @@ def identity(name: str, config: Sized) -> dict[str, Any]:
     """What a cell's numbers depend on, besides the cell: sizes, code, data, precision."""
     experiment = EXPERIMENTS[name]
     fixed = {k: v for k, v in vars(config).items() if k not in experiment.sweep}
+    code = code_hashes(experiment.module)
     return {
         "experiment": name,
         "config": fixed,
-        "code": code_hashes(experiment.module),
+        "code": code,
         "data": data_hashes(config),
-        "precision": precision(),
+        "precision": computed_in(code, precision()),
     }
+
+
+def computed_in(code: Iterable[str], chosen: str) -> str:
+    """The precision of numbers that come from these files: only deep networks have a choice."""
+    return chosen if "training.py" in code else "float32"
 
 
 def data_hashes(config: Sized) -> dict[str, str]:

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import figure4ab, figure5, plots, theory
-from earlystop.experiments import EXPERIMENTS
+from earlystop.experiments import EXPERIMENTS, computed_in
 from earlystop.provenance import code_hashes
 from earlystop.scale import SCALES
-from earlystop.store import StoreError, plain, read_json, write_atomically
+from earlystop.store import StoreError, plain, read_result, write_atomically
 
 FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
 STOPS = {
@@ -70,6 +70,14 @@ class Result:
         return {k: (here.get(k), paper[k]) for k in stated if here.get(k) != paper[k]}
 
     @property
+    def choices(self) -> dict[str, tuple[Any, Any]]:
+        """Sizes that the paper leaves open, where they are not those of the scale `paper`."""
+        kind = EXPERIMENTS[self["experiment"]].config
+        paper, here = plain(vars(kind.at("paper"))), self["config"]
+        left = [k for k in paper if k not in FREE and k not in self.differences]
+        return {k: (here.get(k), paper[k]) for k in left if here.get(k) != paper[k]}
+
+    @property
     def scale_name(self) -> str:
         """The scale, and whether a size that the paper states was changed."""
         scale, *changes = self["scale"].split()
@@ -86,7 +94,7 @@ class Result:
         """What one of its `runs` computed in: only the training of deep networks has a choice."""
         if self["experiment"] == "fig4c":
             return f"trained in {run['precision']}, Jacobian in float32"
-        return run["precision"] if "training.py" in self["code"] else "float32"
+        return computed_in(self["code"], run["precision"])
 
     @property
     def command(self) -> str:
@@ -120,7 +128,7 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     `StoreError` if there is none.
     """
     results = [
-        Result(path, read_json(path)) for path in sorted((where or folder()).glob(f"{name}-*.json*"))
+        Result(path, read_result(path)) for path in sorted((where or folder()).glob(f"{name}-*.json*"))
     ]
     results = [r for r in results if all(v in r["config"][k] for k, v in levels.items())]
     if not results:
@@ -146,12 +154,17 @@ def credit(result: Result) -> str:
     versions = sorted({r["versions"]["torch"] for r in runs})
     texts = ["**These are the paper's sizes.**"]
     fields = EXPERIMENTS[result["experiment"]].config.__dataclass_fields__
-    if result.differences:
-        changed = "; ".join(
+
+    def told(sizes: dict[str, tuple[Any, Any]]) -> str:
+        return "; ".join(
             f"{fields[key].metadata['doc']}: {plain_words(here)} instead of {plain_words(there)}"
-            for key, (here, there) in result.differences.items()
+            for key, (here, there) in sizes.items()
         )
+
+    if changed := told(result.differences):
         texts = [f"**These are not the paper's sizes.** {changed[0].upper()}{changed[1:]}."]
+    if chosen := told(result.choices):
+        texts.append(f"What the paper leaves open is not as in our scale `paper`: {chosen}.")
     scale = result["scale"].split()[0]
     missing = []
     for key in (key for key in FREE if key in fields):
@@ -168,7 +181,8 @@ def credit(result: Result) -> str:
         f"Scale {result.scale_name}, {counted(seeds, 'seed')}, "
         f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "
         f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of process time, up to {memory:.1f} GB, "
-        f"torch {', '.join(versions)}, finished {result['finished']}. The same again:"
+        f"torch {', '.join(versions)}, finished {result['finished']}. "
+        "The same again (in a copy of the book, `python` is `.venv/bin/python`):"
     )
     return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
 
@@ -237,7 +251,7 @@ def draw_figure1(result: Result) -> Figure:
     for row, loss in zip(axes, losses):
         name = f"\n{loss.replace('_', ' ')}" if len(losses) > 1 else ""
         panels = ((f"a: after epoch {result['config']['epochs']}", None),
-                  ("b: stopped early", "validation"))  # fmt: skip
+                  ("b: stopped early by\nclean validation labels", "validation"))  # fmt: skip
         for ax, (title, rule) in zip(row, panels):
             for key, label, style in kinds:
                 hollow = {"markerfacecolor": "none"} if key == "test" else {}  # it may hide another
@@ -404,12 +418,17 @@ DRAW: dict[str, dict[str, Callable[[Result], Figure]]] = {
 
 def save(path: Path) -> list[Path]:
     """Draw a result file beside itself, as SVG; returns the pictures' paths."""
-    result = Result(path, read_json(path))
+    result = Result(path, read_result(path))
     stem, pictures = path.name.split(".json")[0], []
     with plt.style.context(Path(__file__).with_name("book.mplstyle")):
         for suffix, draw in DRAW[result["experiment"]].items():
             pictures.append(path.with_name(f"{stem}{suffix}.svg"))
-            fig = draw(result)
+            try:
+                fig = draw(result)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise StoreError(
+                    f"{path} lacks numbers that its picture needs ({error!r}): delete it and its parts"
+                ) from error
             write_atomically(pictures[-1], lambda file, fig=fig: fig.savefig(file, format="svg"))
             plt.close(fig)
     return pictures

@@ -15,6 +15,10 @@ import torch
 
 SCHEMA = "earlystop result, version 1"
 DIGITS = 6  # significant digits of stored numbers
+RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "code": dict, "data": dict,
+          "finished": str, "runs": list, "cells": list}  # fmt: skip
+RUN = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict,
+       "started": str, "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip
 
 
 class StoreError(RuntimeError):
@@ -98,6 +102,25 @@ def read_json(path: Path) -> dict:
             f"{path} has the schema {found!r}, this program reads {SCHEMA!r}: "
             "delete it and run again, or use the version that wrote it"
         )
+    return content
+
+
+def read_result(path: Path) -> dict:
+    """Read a result of an experiment. Raises `StoreError` as `read_json`, and if a part is missing."""
+    content = expect(path, read_json(path), **RESULT)
+    for run in content["runs"]:
+        expect(path, run, **RUN, cells=int)
+    for cell in content["cells"] or [{}]:
+        if expect(path, cell, run=int)["run"] not in range(len(content["runs"])):
+            raise StoreError(f"{path} has a cell of an unknown run: delete it and run again")
+    return content
+
+
+def expect(path: Path, content: Any, **kinds: type | tuple[type, ...]) -> Any:
+    """`content`, part of the file `path`. Raises `StoreError` unless it has keys of these types."""
+    for key, kind in kinds.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            raise StoreError(f"{path} has no {key!r} as it should: delete it and run again")
     return content
 
 

@@ -4,8 +4,10 @@ import dataclasses
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,19 @@ import torch
 from joblib import cpu_count as cores  # those that this process may use
 
 from earlystop import jacobian
-from earlystop.experiments import EXPERIMENTS, Experiment, check, identity
+from earlystop.experiments import EXPERIMENTS, Experiment, check, computed_in, identity
 from earlystop.page import progress
-from earlystop.provenance import hardware, now, versions
+from earlystop.provenance import code_files, hardware, now, versions
 from earlystop.scale import Cell, Sized, device, precision
-from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, read_json, write_json
+from earlystop.store import (
+    RUN, SCHEMA, Checkpoint, StoreError, digest, expect, plain, read_json, read_result, write_json,
+)  # fmt: skip
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
+MEMORY = 12.0  # GB, unless told otherwise
 BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
+TOLD, LOOK_EVERY = "progress.txt", 10.0  # how far a process is, and seconds between two looks
 SAME = ("device", "precision", "threads", "together", "versions")  # in which runs differ
 
 
@@ -38,7 +44,7 @@ def run(
     address: str | None = None,
     together: int | None = None,
     save_every: float = 60.0,
-    memory: float = 12.0,
+    memory: float = MEMORY,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
@@ -57,29 +63,32 @@ def run(
     """
     check(config)
     cells, parts = EXPERIMENTS[name].cells(config), out.resolve() / "parts"
+    write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
     for half in parts.glob(f".{name}-*.part"):  # what a killed run left
         half.unlink(missing_ok=True)
     common = identity(name, config)
     paths = [part(parts, name, common, cell) for cell in cells]
-    write_json(parts / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
     adopt(name, [*cells[0]], common, out, paths)
     missing = [cell for cell, path in zip(cells, paths) if not path.exists()]
 
-    jobs, size = side_by_side(name, config, jobs, together)
+    jobs, size = side_by_side(name, config, jobs, together, memory)
     groups = grouped(missing, EXPERIMENTS[name], size)
+    here = jobs == 1 and engine == "local"
     settings = {
         "EARLYSTOP_DEVICE": os.environ.get("EARLYSTOP_DEVICE", "auto"),
         "EARLYSTOP_PRECISION": precision(),
-        "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "") if jobs == 1 and engine == "local" else "1",
+        "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "") if here else "1",
         "threads": threads(jobs) if engine == "local" else None,
         "save_every": save_every,
-        "jacobian_bytes": max(1.0, memory - BESIDE_JACOBIAN) * 1e9,
+        "jacobian_bytes": max(1.0, memory / jobs - BESIDE_JACOBIAN) * 1e9,
+        "parent": None if engine == "dask" else os.getpid(),
+        "tells": not here,
     }
-    if missing:
-        say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {len(missing)} to go")
+    say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, "
+        + (f"{len(missing)} to go" if missing else "nothing is left to compute"))  # fmt: skip
     calls = [(name, config, group, settings, parts, digest(common)) for group in groups]
     finished = on_cluster(calls, address) if engine == "dask" and calls else on_this_machine(calls, jobs)
-    for checkpoint, done in progress(finished, "groups of cells", total=len(calls)):
+    for checkpoint, done in watched(finished, len(calls), parts, name):
         for cell, values, how in done:
             content = {"schema": SCHEMA, "cell": cell, "run": how, "values": values}
             write_json(part(parts, name, common, cell), content)
@@ -87,24 +96,54 @@ def run(
     return assemble(name, config, scale, out, paths, common)
 
 
+def watched(finished: Iterator, total: int, parts: Path, name: str) -> Iterator:
+    """`finished` with a bar that also shows, from their files, how far the processes are."""
+    started, done = time.time(), threading.Event()
+    bar = progress(finished, "groups of cells", total=total)
+
+    def look() -> None:
+        while not done.wait(LOOK_EVERY):
+            told = []
+            for file in parts.glob(f"{name}-*.checkpoint/{TOLD}"):
+                with suppress(OSError):  # it may be gone
+                    told += [file.read_text("utf8")] * (file.stat().st_mtime >= started)
+            bar.set_postfix_str("; ".join(told))
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield from bar
+    finally:
+        done.set()
+
+
 def side_by_side(
-    name: str, config: Sized, jobs: int | None, together: int | None = None
+    name: str,
+    config: Sized,
+    jobs: int | None,
+    together: int | None = None,
+    memory: float = MEMORY,
 ) -> tuple[int, int]:
     """How many processes, and how many cells in one batch.
 
     It depends on the whole sweep and not on what is still missing: the threads of a process,
-    and so its rounding, stay the same when a sweep goes on.
+    and so its rounding, stay the same when a sweep goes on. Spectra of a Jacobian are found one
+    at a time for every `MEMORY` GB.
     """
     experiment, on_cpu = EXPERIMENTS[name], device().type == "cpu"
     size = together or (1 if on_cpu else TOGETHER_ON_GPU)
     most = len(grouped(experiment.cells(config), experiment, size))
+    if name == "fig4c":
+        most = min(most, max(1, int(memory // MEMORY)))
     return min(jobs or (cores() if on_cpu else 1), most), size
 
 
 def threads(jobs: int) -> int:
     """Threads of each of `jobs` processes: an even share of the cores, or `OMP_NUM_THREADS`."""
     share = max(1, cores() // jobs)
-    return min(share, int(os.environ.get("OMP_NUM_THREADS") or share))
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of nested ones
+    if wanted and not wanted.isdecimal():
+        raise ValueError(f"OMP_NUM_THREADS is {wanted!r}, should be a number of threads")
+    return min(share, int(wanted or share))
 
 
 def adopt(name: str, keys: list[str], common: dict, out: Path, paths: list[Path]) -> None:
@@ -112,12 +151,13 @@ def adopt(name: str, keys: list[str], common: dict, out: Path, paths: list[Path]
 
     Only those of the same sizes, code, data and precision. Raises `StoreError` on a damaged file.
     """
-    for result in map(read_json, sorted(out.glob(f"{name}-*.json*"))):
+    for file in sorted(out.glob(f"{name}-*.json*")):
+        result = read_result(file)
         found = {key: result.get(key) for key in ("experiment", "code", "data")}
         found["config"] = {k: v for k, v in result["config"].items() if k in common["config"]}
         for entry in result["cells"]:
             machine, cell = result["runs"][entry["run"]], {key: entry.get(key) for key in keys}
-            own = found | {"precision": machine["precision"]}
+            own = found | {"precision": computed_in(result["code"], machine["precision"])}
             path = part(paths[0].parent, name, own, cell)
             if path not in paths or path.exists():
                 continue
@@ -150,6 +190,8 @@ def run_group(
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
+    if settings["parent"] not in (None, os.getpid()):
+        threading.Thread(target=end_with, args=[settings["parent"]], daemon=True).start()
     jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
@@ -158,10 +200,14 @@ def run_group(
     started = now()
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    values = EXPERIMENTS[name].runs(config, cells, checkpoint)
+    os.environ["EARLYSTOP_PROGRESS"] = str(folder / TOLD) if settings["tells"] else ""
+    try:
+        values = EXPERIMENTS[name].runs(config, cells, checkpoint)
+    finally:
+        os.environ["EARLYSTOP_PROGRESS"] = ""
     how = {
         "device": hardware(),
-        "precision": precision(),
+        "precision": computed_in(code_files(EXPERIMENTS[name].module), precision()),
         "threads": torch.get_num_threads(),
         "together": len(cells),
         "started": started,
@@ -170,6 +216,13 @@ def run_group(
         "versions": versions(),
     }
     return folder, [(cell, one, how) for cell, one in zip(cells, values)]
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended: nobody would store what it computes."""
+    while os.getppid() == parent and psutil.pid_exists(parent):
+        time.sleep(1)
+    os._exit(1)
 
 
 def peak_memory() -> float:
@@ -204,7 +257,7 @@ def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
     try:
         client = Client(address, timeout=20)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
     with client:
         futures = [client.submit(run_group, *call, pure=False) for call in calls]
@@ -223,6 +276,11 @@ def assemble(
 ) -> Path:
     """Write all cells into one file, with how each was computed."""
     parts = [read_json(path) for path in paths]
+    for path, found, cell in zip(paths, parts, EXPERIMENTS[name].cells(config)):
+        expect(path, found, values=dict, run=dict)
+        expect(path, found["run"], **RUN)
+        if found.get("cell") != plain(cell):
+            raise StoreError(f"{path} is of the cell {found.get('cell')}, not {cell}: delete it and run again")
     machines = [{key: part["run"][key] for key in SAME} for part in parts]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
     entries = [
@@ -249,6 +307,8 @@ def assemble(
     if len(stem) > 60:
         stem = f"{name}-{scale.split()[0]}-{digest(scale)}"
     path = out / f"{stem}.json{'.gz' if size > LARGE else ''}"
+    if path.exists() and plain(content) == (old := read_json(path)) | {"finished": content["finished"]}:
+        return path  # nothing is new but the date
     write_json(path, content)
     return path
 
@@ -264,12 +324,16 @@ def _cost(runs: list[dict]) -> dict[str, Any]:
 
 
 def estimate(
-    name: str, config: Sized, jobs: int | None = None, together: int | None = None
+    name: str,
+    config: Sized,
+    jobs: int | None = None,
+    together: int | None = None,
+    memory: float = MEMORY,
 ) -> float:
     """Seconds that all cells will take, from two small runs of the first group of cells."""
     check(config)
     experiment = EXPERIMENTS[name]
-    jobs, size = side_by_side(name, config, jobs, together)
+    jobs, size = side_by_side(name, config, jobs, together, memory)
     groups = grouped(experiment.cells(config), experiment, size)
     torch.set_num_threads(threads(jobs))
     small, large = (
