@@ -14,12 +14,12 @@ from torch import nn
 from earlystop import figures
 from earlystop.experiments import EXPERIMENTS, data_hashes
 from earlystop.provenance import code_hashes
-from earlystop.store import SCHEMA, StoreError, read_json, write_json
+from earlystop.store import SCHEMA, StoreError, read_json, read_result, write_json
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
-RESULTS = {path.name: figures.Result(path, read_json(path)) for path in PATHS}
+RESULTS = {path.name: figures.Result(path, read_result(path)) for path in PATHS}
 each = pytest.mark.parametrize("name", RESULTS)
 
 
