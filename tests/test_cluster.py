@@ -89,19 +89,21 @@ def test_a_sweep_on_a_cluster_survives_the_death_of_a_worker(tmp_path, cluster):
     assert how["cells"] == len(remote["cells"]) and how["threads"] == 1
 
 
-def test_without_a_scheduler_the_command_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
+def test_without_a_scheduler_the_command_says_so_in_one_line(
+    tmp_path, monkeypatch, capsys, address
+):
     client = distributed.Client
     impatient = lambda address, timeout: client(address, timeout=0.5)  # noqa: E731
     monkeypatch.setattr(distributed, "Client", impatient)
     arguments = ["run", "fig5", "--set=iterations=3", "--yes", "--engine=dask", "--out", tmp_path]
-    arguments.append("--precision=float32")
-    address = "--address=tcp://127.0.0.1:1"
-    monkeypatch.setattr(sys, "argv", ["earlystop", *map(str, arguments), address])
+    arguments += ["--precision=float32", f"--address={address}"]
+    monkeypatch.setattr(sys, "argv", ["earlystop", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
         __main__.main()
     errors = capsys.readouterr().err
     assert end.value.code == 2 and len(errors.splitlines()) == 1
-    assert "no dask scheduler at tcp://127.0.0.1:1" in errors and "check --address" in errors
+    assert f"no dask scheduler at {address}" in errors and "check --address" in errors
 
 
 def test_a_group_that_kills_every_worker_ends_the_command_in_one_line(monkeypatch):

@@ -274,7 +274,8 @@ def test_a_bar_shows_how_far_the_processes_are(tmp_path, monkeypatch):
     assert list(sweep.watched(slow(), 1, tmp_path, "fig1")) == ["a group"]
     texts = [text for text in shown if text]
     assert texts[0] == "epochs 0 of 40"
-    assert re.fullmatch(r"epochs \d+ of 40, [01] seconds left", texts[-1])
+    assert any(re.fullmatch(r"epochs \d+ of 40, \d+ seconds left", text) for text in texts)
+    assert told.read_text() == "epochs finished"
 
 
 def one_by_one(calls, jobs):
@@ -653,8 +654,6 @@ def command(monkeypatch, *arguments):
         (["fig5", "--set", "step_size=inf"], "step_size is inf", "should be finite"),
         (["fig1", "--device", "tpu"], "'tpu'", "choose from"),
         (["fig1", "--seeds", "many"], "'many'", "--help"),
-        (["fig1", "--engine", "dask", "--address", "nowhere", "--precision", "float32"],
-         "no dask scheduler at nowhere", "check --address"),
     ],
 )  # fmt: skip
 def test_a_bad_input_is_refused_in_one_line(

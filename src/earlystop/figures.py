@@ -425,9 +425,9 @@ def save(path: Path) -> list[Path]:
             pictures.append(path.with_name(f"{stem}{suffix}.svg"))
             try:
                 fig = draw(result)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
+            except KeyError as error:
                 raise StoreError(
-                    f"{path} lacks numbers that its picture needs ({error!r}): delete it and its parts"
+                    f"{path} lacks numbers that its picture needs ({error}): delete it and its parts"
                 ) from error
             write_atomically(pictures[-1], lambda file, fig=fig: fig.savefig(file, format="svg"))
             plt.close(fig)

@@ -26,15 +26,19 @@ def progress(items: Iterable, description: str, total: int | None = None) -> Ite
 
 
 def _told(items: Iterable, description: str, total: int, file: Path) -> Iterable:
+    def tell(text: str) -> None:
+        with suppress(OSError):  # it is only for the eye
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{description} {text}", "utf8")
+
     start, due = time.monotonic(), 0.0
     for done, item in enumerate(items):
         if (now := time.monotonic()) >= due:
             left = f", {duration((now - start) / done * (total - done))} left" if done else ""
-            with suppress(OSError):  # it is only for the eye
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(f"{description} {done} of {total}{left}", "utf8")
+            tell(f"{done} of {total}{left}")
             due = now + 1
         yield item
+    tell("finished")
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -77,10 +78,9 @@ def run(
     settings = {
         "EARLYSTOP_DEVICE": os.environ.get("EARLYSTOP_DEVICE", "auto"),
         "EARLYSTOP_PRECISION": precision(),
-        "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "") if here else "1",
         "threads": threads(jobs) if engine == "local" else None,
         "save_every": save_every,
-        "jacobian_bytes": max(1.0, memory / jobs - BESIDE_JACOBIAN) * 1e9,
+        "jacobian_bytes": max(1.0, memory / (jobs if engine == "local" else 1) - BESIDE_JACOBIAN) * 1e9,
         "parent": None if engine == "dask" else os.getpid(),
         "tells": not here,
     }
@@ -98,7 +98,7 @@ def run(
 
 def watched(finished: Iterator, total: int, parts: Path, name: str) -> Iterator:
     """`finished` with a bar that also shows, from their files, how far the processes are."""
-    started, done = time.time(), threading.Event()
+    started, done = time.time() - 2, threading.Event()  # file systems may round times
     bar = progress(finished, "groups of cells", total=total)
 
     def look() -> None:
@@ -188,10 +188,12 @@ def run_group(
     The folder before them holds the checkpoint, until somebody has stored the cells.
     """
     os.environ.update({k: v for k, v in settings.items() if k.isupper()})
+    if settings["parent"] != os.getpid():
+        os.environ["TQDM_DISABLE"] = "1"  # the bar is in another process
     if settings["threads"]:
         torch.set_num_threads(settings["threads"])
     if settings["parent"] not in (None, os.getpid()):
-        threading.Thread(target=end_with, args=[settings["parent"]], daemon=True).start()
+        end_with(settings["parent"])
     jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
@@ -220,9 +222,18 @@ def run_group(
 
 def end_with(parent: int) -> None:
     """End this process when its parent has ended: nobody would store what it computes."""
-    while os.getppid() == parent and psutil.pid_exists(parent):
-        time.sleep(1)
-    os._exit(1)
+
+    def watch() -> None:
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(1)
+        time.sleep(1)  # after Ctrl-C it may be ending already
+        interrupt_main()  # a file that is being written is put away
+        time.sleep(5)
+        os._exit(1)
+
+    name = f"end with {parent}"
+    if name not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=watch, name=name, daemon=True).start()
 
 
 def peak_memory() -> float:
