@@ -78,6 +78,15 @@ def test_a_result_is_drawn_and_credited(name):
     assert result.command in text and result["runs"][0]["device"] in text
 
 
+def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
+    whole = figures.load("fig1")
+    less = whole["config"] | {"batch_size": 9, "seeds": 1, "losses": ["cross_entropy"]}
+    text = figures.credit(figures.Result(whole.path, whole.content | {"config": less}))
+    assert "These are the paper's sizes" in text
+    assert "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128." in text
+    assert "The whole scale `paper` has more: 3 seeds, least squares." in text
+
+
 @each
 def test_the_code_of_a_result_has_not_changed_since(name):
     if stale := RESULTS[name].stale:
@@ -145,9 +154,10 @@ def test_only_the_papers_sizes_count_as_the_papers(name):
         quick = vars(kind.at("quick"))
         assert "data" in stored(**quick).differences
     assert stored().choices == {}
-    if (open_size := {"fig5": "step_size"}.get(name, "batch_size")) in vars(kind.at("paper")):
-        assert stored(**{open_size: 9}).choices == {open_size: (9, getattr(kind.at("paper"), open_size))}
-        assert stored(**{open_size: 9}).differences == {}
+    left_open = {"fig5": "step_size"}.get(name, "batch_size")
+    other = stored(**{left_open: 9})
+    assert other.choices == {left_open: (9, getattr(kind.at("paper"), left_open))}
+    assert other.differences == {}
 
 
 def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):

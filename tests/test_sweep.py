@@ -563,7 +563,7 @@ def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
-def test_the_processes_of_a_killed_command_end_and_it_can_go_on(tmp_path):
+def test_the_processes_of_a_killed_command_end_and_leave_whole_checkpoints(tmp_path):
     options = ["--set=epochs=100000", "--jobs=2", "--save-every=0", "--out", tmp_path]
     process = subprocess.Popen(
         [*COMMAND, *options], env=ENVIRONMENT,
@@ -703,7 +703,7 @@ def test_a_finished_cell_of_another_schema_is_refused(tmp_path, monkeypatch, cap
 
 
 def without(*keys):
-    """A content without what is under these keys, or with another value there."""
+    """Damage: takes away what is under these keys, one in the other."""
 
     def damage(content):
         *way, last = keys

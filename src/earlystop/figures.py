@@ -63,19 +63,19 @@ class Result:
     @property
     def differences(self) -> dict[str, tuple[Any, Any]]:
         """Sizes that are not the paper's: here, and there."""
-        kind = EXPERIMENTS[self["experiment"]].config
-        paper, here = plain(vars(kind.at("paper"))), self["config"]
-        docs = {k: field.metadata["doc"] for k, field in kind.__dataclass_fields__.items()}
-        stated = [k for k in paper if k not in FREE and "our choice" not in docs[k]]
-        return {k: (here.get(k), paper[k]) for k in stated if here.get(k) != paper[k]}
+        return self._unlike_paper(our_choice=False)
 
     @property
     def choices(self) -> dict[str, tuple[Any, Any]]:
         """Sizes that the paper leaves open, where they are not those of the scale `paper`."""
+        return self._unlike_paper(our_choice=True)
+
+    def _unlike_paper(self, our_choice: bool) -> dict[str, tuple[Any, Any]]:
         kind = EXPERIMENTS[self["experiment"]].config
         paper, here = plain(vars(kind.at("paper"))), self["config"]
-        left = [k for k in paper if k not in FREE and k not in self.differences]
-        return {k: (here.get(k), paper[k]) for k in left if here.get(k) != paper[k]}
+        docs = {k: field.metadata["doc"] for k, field in kind.__dataclass_fields__.items()}
+        asked = [k for k in paper if k not in FREE and ("our choice" in docs[k]) == our_choice]
+        return {k: (here.get(k), paper[k]) for k in asked if here.get(k) != paper[k]}
 
     @property
     def scale_name(self) -> str:
@@ -180,7 +180,7 @@ def credit(result: Result) -> str:
     texts.append(
         f"Scale {result.scale_name}, {counted(seeds, 'seed')}, "
         f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "
-        f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes of process time, up to {memory:.1f} GB, "
+        f"{sum(r['seconds'] for r in runs) / 60:,.1f} minutes, all processes added up, at most {memory:.1f} GB, "
         f"torch {', '.join(versions)}, finished {result['finished']}. "
         "The same again (in a copy of the book, `python` is `.venv/bin/python`):"
     )

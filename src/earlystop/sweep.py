@@ -58,7 +58,7 @@ def run(
     - `jobs`: processes that work side by side; default one a core, one for a GPU.
     - `engine`: "local", or "dask" for the workers of the cluster at `address`.
     - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
-    - `memory`: GB that the spectrum of a Jacobian may take.
+    - `memory`: GB that spectra of a Jacobian may take, all processes together.
 
     Returns the file's path. Raises `StoreError` on files that cannot be written or read.
     """
