@@ -430,7 +430,7 @@ def test_words_and_white_space_do_not_change_the_hash_of_the_code(copied_code, c
     [
         ("training.py", "0.5 * (outputs", "0.6 * (outputs"),
         ("figure4c.py", "momentum=0.9", "momentum=0.8"),
-        ("training.py", "epoch <= EVERY", "epoch < EVERY"),
+        ("scale.py", "epoch <= self.every", "epoch < self.every"),
         ("training.py", '"batches of epoch', '"orders of epoch'),
         ("data.py", "return ", "yield "),
     ],

@@ -17,9 +17,8 @@ from earlystop.figure4c import Figure4c, Spectrum, calibrate, figure4c_data
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
 from earlystop.images import HUB
 from earlystop.provenance import code_hashes
-from earlystop.scale import Cell, Sized, device, precision
+from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import Checkpoint, digest
-from earlystop.training import measured
 
 __all__ = [
     "EXPERIMENTS", "Experiment",
@@ -52,7 +51,7 @@ class Experiment:
 def passes(config: Sized) -> tuple[int, int]:
     """Images that one training of a configuration trains on, and those that it evaluates."""
     parts = ("train_size", "validation_size", "test_size")
-    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
+    times = sum(Way().measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
     return config.epochs * config.train_size, times * sum(getattr(config, p, 0) for p in parts)
 
 

@@ -17,11 +17,10 @@ import psutil
 import torch
 from joblib import cpu_count as cores  # those that this process may use
 
-from earlystop import jacobian
 from earlystop.experiments import EXPERIMENTS, Experiment, check, computed_in, identity
 from earlystop.page import progress
 from earlystop.provenance import code_files, hardware, now, versions
-from earlystop.scale import Cell, Sized, device, precision
+from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import (
     RUN, SCHEMA, Checkpoint, StoreError, digest, expect, plain, read_json, read_result, write_json,
 )  # fmt: skip
@@ -194,7 +193,6 @@ def run_group(
         torch.set_num_threads(settings["threads"])
     if settings["parent"] not in (None, os.getpid()):
         end_with(settings["parent"])
-    jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
     folder = parts / f"{name}-{own}.checkpoint"
@@ -204,7 +202,8 @@ def run_group(
         torch.cuda.reset_peak_memory_stats()
     os.environ["EARLYSTOP_PROGRESS"] = str(folder / TOLD) if settings["tells"] else ""
     try:
-        values = EXPERIMENTS[name].runs(config, cells, checkpoint)
+        way = Way(jacobian_bytes=settings["jacobian_bytes"])
+        values = EXPERIMENTS[name].runs(config, cells, checkpoint, way)
     finally:
         os.environ["EARLYSTOP_PROGRESS"] = ""
     how = {
