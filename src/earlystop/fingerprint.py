@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 from unittest.mock import patch
 
 import torch
 
 from earlystop import figure1, figure4ab, figure4c, figure5
 from earlystop.data import around_centers
+from earlystop.provenance import now
 from earlystop.scale import Way
 from earlystop.store import plain
 
@@ -181,20 +184,34 @@ PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
 
 
 def fingerprint(experiment: str) -> dict[str, Numbers]:
-    """The numbers of all paths of an experiment, by the code as it is."""
+    """The numbers of all paths of an experiment, by the code as it is; none for one of your own."""
     found = {}
-    for name, (precision, way, compute) in PATHS[experiment].items():
+    for name, (precision, way, compute) in PATHS.get(experiment, {}).items():
         with tiny(precision):
             found[name] = plain(compute(way))
     return found
 
 
-def differences(experiment: str, stored: dict[str, Numbers]) -> list[str]:
-    """What the code gives otherwise now: for each path the first quantity that differs.
+today = lru_cache(fingerprint)  # the code of a process stays what it is
+
+
+def record(experiment: str) -> dict[str, Any]:
+    """The fingerprint as a result holds it: with torch, machine and date."""
+    return {
+        "numbers": today(experiment),
+        "torch": torch.__version__,
+        "device": f"cpu ({platform.machine()})",
+        "taken": now(),
+        "how": "by the code and on the machine of the run",
+    }
+
+
+def differences(experiment: str, stored: dict[str, Numbers], now: dict[str, Numbers]) -> list[str]:
+    """What the code gives otherwise `now`: for each path the first quantity that differs.
 
     Numbers agree within 0.1 % (2 % where they were computed in bfloat16).
     """
-    now, found = fingerprint(experiment), []
+    found = []
     for path in dict.fromkeys([*stored, *now]):
         then, here = stored.get(path, {}), now.get(path, {})
         share, least = (2e-2, 2e-2) if "bfloat16" in path else (1e-3, 1e-5)
@@ -207,3 +224,11 @@ def differences(experiment: str, stored: dict[str, Numbers]) -> list[str]:
                 found.append(f"{experiment}, {path}: {key} {told}")
                 break
     return found
+
+
+def changed(experiment: str, content: dict[str, Any]) -> list[str]:
+    """What today's code gives otherwise than the fingerprint in `content` says, in words."""
+    numbers = content.get("fingerprint", {}).get("numbers")
+    if not numbers:
+        return [f"{experiment}: no fingerprint tells whether its code gives the same numbers still"]
+    return differences(experiment, numbers, today(experiment))
