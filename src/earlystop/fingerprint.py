@@ -22,6 +22,7 @@ from earlystop.data import around_centers
 from earlystop.provenance import now
 from earlystop.scale import Way
 from earlystop.store import plain
+from earlystop.training import ImageStack, Stack, TrainingStep, evaluate_stack, least_squares
 
 Numbers = dict[str, list[float]]  # a quantity and its numbers, whatever their shape was
 TINY = {"train_size": 24, "batch_size": 16, "epochs": 4}  # eight steps, each second one shorter
@@ -65,6 +66,19 @@ def fig1(count: int, loss: str, way: Way) -> Numbers:
     parts = ("noisy", "true", "test", "validation", "noisy_validation")
     curves = {f"{part} loss": listed([run[f"{part}_loss"] for run in runs]) for part in parts}
     return {"epoch": listed(runs[0]["epoch"]), **curves}
+
+
+def rounded(way: Way) -> Numbers:
+    """Which share of outputs and gradients are numbers of bfloat16: rounding itself hides in losses."""
+    split = figure1.load_split("digits", 24, 0, 0.5)
+    nets = [figure1.conv_net((1, 8, 8), (8, 8, 16), seed=seed) for seed in (0, 1)]
+    stack, images = Stack(nets, way), ImageStack.of([split.train] * 2, [split.train] * 2)
+    labels = torch.stack([split.noisy] * 2)
+    step = TrainingStep(stack, images, labels, figure1.adadelta(stack), least_squares)
+    step(torch.arange(16).expand(2, 16))
+    gradients = torch.cat([weight.grad.flatten() for weight in stack.parameters.values()])
+    found = {"outputs": evaluate_stack(stack, images), "gradients": gradients}
+    return {key: listed((v.bfloat16() == v).double().mean()) for key, v in found.items()}
 
 
 def fig3(count: int, way: Way) -> Numbers:
@@ -147,6 +161,10 @@ def fig5_summary(way: Way) -> Numbers:
 
 
 Compute = Callable[[Way], Numbers]
+ROUNDED: dict[str, tuple[str, Way, Compute]] = {
+    "rounded to bfloat16": ("bfloat16", STACKED, rounded),
+    "rounded to bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, rounded),
+}
 # Every experiment's paths: a name, the precision, the way of a step, and the tiny run.
 PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
     "fig1": {
@@ -156,12 +174,14 @@ PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
         "side by side, cross-entropy": ("float32", SIDE_BY_SIDE, partial(fig1, 3, "cross_entropy")),
         "bfloat16": ("bfloat16", STACKED, partial(fig1, 3, "least_squares")),
         "bfloat16, side by side, cross-entropy": ("bfloat16", SIDE_BY_SIDE, partial(fig1, 3, "cross_entropy")),
+        **ROUNDED,
     },
     "fig3": {
         "stacked": ("float32", STACKED, partial(fig3, 3)),
         "side by side": ("float32", SIDE_BY_SIDE, partial(fig3, 3)),
         "one alone": ("float32", STACKED, partial(fig3, 1)),
         "bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, partial(fig3, 3)),
+        **ROUNDED,
     },
     "fig4ab": {
         "stacked": ("float32", STACKED, partial(fig4ab, 3, 8, True)),
@@ -169,11 +189,13 @@ PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
         "one alone": ("float32", STACKED, partial(fig4ab, 1, 8, True)),
         "bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, partial(fig4ab, 3, 8, False)),
         "summary": ("float32", STACKED, fig4ab_summary),
+        **ROUNDED,
     },
     "fig4c": {
         "single": ("float32", STACKED, partial(fig4c, "single", 1000)),
         "difference, in parts": ("float32", SIDE_BY_SIDE, partial(fig4c, "difference", 50)),
         "bfloat16": ("bfloat16", SIDE_BY_SIDE, partial(fig4c, "single", 1000)),
+        **ROUNDED,
     },
     "fig5": {
         "three together": ("float32", STACKED, partial(fig5, 3, 2)),
