@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -241,25 +241,50 @@ def test_the_lock_has_what_was_chosen_and_nothing_of_the_machine_that_wrote_it()
     assert not re.search(r"file:|https?:|--|\+", LOCK.read_text())
 
 
-def test_every_package_that_is_installed_is_in_the_lock():
-    """Including those that packages need in turn; in the book's own environment in these versions."""
-    versions, open_, seen = locked(), [one for path in LISTS for one in pins(path)], set()
-    while open_:
-        wanted = open_.pop()
-        for extra in wanted.extras or {""}:
-            if (key := (canonicalize_name(wanted.name), extra)) in seen:
+def installed_for(lists):
+    """The packages that lists bring, with those that they need in turn, by name."""
+    left, found, seen = [one for path in lists for one in pins(path)], {}, set()
+    while left:
+        wanted = left.pop()
+        for key in [(canonicalize_name(wanted.name), extra) for extra in wanted.extras | {""}]:
+            if key in seen:
                 continue
             seen.add(key)
-            try:
-                package = distribution(wanted.name)
-            except PackageNotFoundError:  # a torch without CUDA needs less, and a reader has no tests
-                continue
-            assert key[0] in versions, f"{wanted.name} is not in requirements/lock.txt: call make lock"
-            if Path(sys.prefix) == ROOT / ".venv":
-                assert package.version.split("+")[0] == versions[key[0]], wanted.name
+            package = found[key[0]] = distribution(wanted.name)
             needs = [Requirement(line) for line in package.requires or []]
-            open_ += [one for one in needs if one.marker is None or one.marker.evaluate({"extra": extra})]
-    assert len(seen) > 100
+            left += [one for one in needs if one.marker is None or one.marker.evaluate({"extra": key[1]})]
+    return found
+
+
+def test_every_package_that_is_installed_is_in_the_lock():
+    """In the book's own environment also in these versions."""
+    versions, found = locked(), installed_for(LISTS)
+    assert len(found) > 150 and found.keys() <= versions.keys(), found.keys() - versions.keys()
+    if Path(sys.prefix) == ROOT / ".venv":
+        assert {name: package.version.split("+")[0] for name, package in found.items()}.items() <= versions.items()
+
+
+def imports(code):
+    """The packages that a program imports at its top."""
+    found = [node for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
+    return {name.split(".")[0] for name in names | {node.module for node in found if isinstance(node, ast.ImportFrom)}}
+
+
+@pytest.mark.parametrize("part", ["book", "slides"])
+def test_a_part_brings_what_its_programs_import(part):
+    """So that a reader, who has the book's part alone, misses nothing."""
+    lists = LISTS[:1] if part == "book" else [LISTS[0], ROOT / "requirements/slides.txt"]
+    names = {"book": ["earlystop_book", "pairs", "course"], "slides": ["slides"]}[part]
+    programs = [(ROOT / "book/_ext" / f"{name}.py").read_text() for name in names]
+    programs += [path.read_text() for path in (ROOT / "src/earlystop").glob("*.py")]
+    for page in (ROOT / "book").glob("*.md"):
+        programs += re.findall(r"(?ms)^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n)?(?:^:.*?\n)*(.*?)^```$", page.read_text())
+    own = {"earlystop", *names, "earlystop_book", "pairs", "course"}
+    wanted = set().union(*map(imports, programs)) - own - set(sys.stdlib_module_names)
+    provides = packages_distributions()
+    missing = {name for name in wanted if not set(map(canonicalize_name, provides[name])) & installed_for(lists).keys()}
+    assert "torch" in wanted and not missing
 
 
 def test_all_places_name_the_same_pythons():
