@@ -7,7 +7,6 @@ empty folder. `EARLYSTOP_COLAB=/some/python` takes that environment instead, of 
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -52,15 +51,13 @@ def colab(tmp_path_factory):
     if WHICH != "1":
         yield Path(WHICH)
         return
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pins = {re.split("[=[]", line)[0]: line for line in lines if "==" in line}
     folder = tmp_path_factory.mktemp("colab")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    install = python, "-m", "pip", "install", "-q", "--no-compile"
+    install = python, "-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "requirements" / "lock.txt"
     if index := os.environ.get("TORCH_INDEX"):
-        call(*install, pins["torch"], "--index-url", index)
-    call(*install, *(pins.get(name, name) for name in PREINSTALLED))
+        call(*install, "torch", "--no-deps", "--index-url", index)
+    call(*install, *PREINSTALLED)
     yield python
     shutil.rmtree(folder)
 

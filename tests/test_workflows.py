@@ -1,6 +1,7 @@
 """The workflows: actions pinned by commit, scripts that parse, versions that the package promises."""
 
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -8,13 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+import environment
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/workflows").glob("*.yml")}
-STEPS = [(name, step) for name, flow in WORKFLOWS.items() for job in flow["jobs"].values() for step in job["steps"]]
+STEPS = [(name, step) for name, flow in WORKFLOWS.items() for job in flow["jobs"].values() for step in job.get("steps", [])]
+COMMANDS = ["make book", "make test"]
 
 
 def test_actions_are_pinned_by_commit():
     used = [step["uses"] for _, step in STEPS if "uses" in step]
+    called = [job["uses"] for flow in WORKFLOWS.values() for job in flow["jobs"].values() if "uses" in job]
+    assert called and all((ROOT / one).is_file() for one in called)
     assert used and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in used)
 
 
@@ -25,7 +31,84 @@ def test_scripts_parse(name, step):
 
 
 def test_every_job_ends_by_itself():
-    assert all(job.get("timeout-minutes") for flow in WORKFLOWS.values() for job in flow["jobs"].values())
+    assert all(job.get("timeout-minutes") or "uses" in job for flow in WORKFLOWS.values() for job in flow["jobs"].values())
+
+
+def runs(job):
+    """The commands of a job, in their order."""
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_the_site_is_live_only_after_the_tests_and_the_version():
+    jobs = WORKFLOWS["publish.yml"]["jobs"]
+    before, new = set(), {"deploy"}
+    while new:
+        needs = [jobs[name].get("needs", []) for name in new]
+        new = {earlier for one in needs for earlier in ([one] if isinstance(one, str) else one)} - before
+        before |= new
+    (tests,) = (name for name, job in jobs.items() if job.get("uses") == "./.github/workflows/test.yml")
+    (tag,) = (name for name, job in jobs.items() if ".ci/version" in "".join(runs(job) if "steps" in job else []))
+    assert {tests, tag, "build"} <= before
+    assert "workflow_call" in WORKFLOWS["test.yml"][True]  # YAML reads the word on as a truth
+    assert [".ci/version"] == runs(WORKFLOWS["test.yml"]["jobs"]["version"])
+
+
+def test_both_commands_run_on_every_system_and_every_python():
+    test, systems = WORKFLOWS["test.yml"]["jobs"], WORKFLOWS["systems.yml"]["jobs"]
+    pythons = [f"3.{minor}" for minor in range(environment.OLDEST[1], environment.NEWEST[1] + 1)]
+    assert test["test"]["strategy"]["matrix"]["python"] == pythons and "make test" in runs(test["test"])
+    assert test["book"]["strategy"]["matrix"]["python"] == [pythons[0], pythons[-1]] and "make book" in runs(test["book"])
+    assert {systems[name]["runs-on"] for name in ("macos", "wsl")} == {"macos-latest", "windows-latest"}
+    for job in (systems["macos"], systems["wsl"], WORKFLOWS["newest.yml"]["jobs"]["newest"]):
+        said = [re.sub(" -C ~/book| TORCH_INDEX=.*", "", one) for one in runs(job)]
+        assert said[-2:] == COMMANDS
+
+
+def test_the_newest_versions_are_tried_and_somebody_hears_of_it(tmp_path):
+    """The workflow's own sed, on copies: all pins go but that of Jupyter Book."""
+    for flow in ("newest.yml", "colab.yml"):
+        assert "schedule" in WORKFLOWS[flow][True]
+        report = WORKFLOWS[flow]["jobs"]["report"]
+        assert report["if"] == "failure()" and report["permissions"] == {"issues": "write"} and report["with"]["title"]
+    (tmp_path / "requirements").mkdir()
+    for path in [Path("requirements.txt"), *(Path("requirements") / f"{part}.txt" for part in ("course", "slides", "tests"))]:
+        shutil.copy(ROOT / path, tmp_path / path)
+    (script,) = (one for one in runs(WORKFLOWS["newest.yml"]["jobs"]["newest"]) if "make lock" in one)
+    subprocess.run(["bash", "-ec", script.splitlines()[0]], cwd=tmp_path, check=True)
+    text = "".join(path.read_text() for path in tmp_path.rglob("*.txt"))
+    assert re.findall(r"(?m)^(?!#).*==.*$", text) == ["jupyter-book==1.0.4.post1"]
+    assert "\ntorch\n" in text and "\ndask[distributed]\n" in text
+
+
+def test_a_version_that_was_not_raised_is_noticed(tmp_path):
+    source = tmp_path / "src/earlystop/__init__.py"
+    for path in (source, tmp_path / "pyproject.toml", tmp_path / "book/results/one.json", tmp_path / "book/page.md"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    source.write_text('__version__ = "1.2.3"\n')
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/version", tmp_path / ".ci")
+
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def version():
+        done = subprocess.run([".ci/version"], cwd=tmp_path, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else done.stderr
+
+    for words in (["init"], ["add", "."], ["commit", "-m", "one"]):
+        git(*words)
+    assert version() == "v1.2.3"
+    git("tag", "v1.2.3")
+    (tmp_path / "book/page.md").write_text("other words")
+    assert version() == "v1.2.3"
+    for name in ("pyproject.toml", "book/results/one.json", "src/earlystop/__init__.py"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text + "y = 2\n")
+        assert "has changed since v1.2.3" in version(), name
+        (tmp_path / name).write_text(text)
+    source.write_text('__version__ = "1.2.4"\n')
+    assert version() == "v1.2.4"
 
 
 def test_the_oldest_and_newest_versions_that_the_package_promises_are_run():
@@ -33,7 +116,7 @@ def test_the_oldest_and_newest_versions_that_the_package_promises_are_run():
     oldest_python = re.search(r'requires-python = ">=(.+)"', promised)[1]
     oldest_torch = re.search(r'"torch>=(.+)"', promised)[1]
     rows = WORKFLOWS["test.yml"]["jobs"]["versions"]["strategy"]["matrix"]["include"]
-    assert {row["python"] for row in rows} == {oldest_python, "3.11", "3.12", "3.13"}
+    assert {row["python"] for row in rows} == {"3.11", "3.12", "3.13", "3.14"}
     (oldest,) = (row for row in rows if row["python"] == oldest_python)
     assert oldest["torch"] == f"torch=={oldest_torch}.0" and "numpy==1.26" in oldest["others"]
     assert any(row["torch"] == "torch" and row["others"] == "numpy" for row in rows)
