@@ -226,6 +226,22 @@ def test_the_command_writes_every_form(tmp_path):
     assert "import earlystop" in texts["student"]
 
 
+def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
+    options = ["--chapters", "01", "--exercises", "ex-dataset-flips", "--out", str(tmp_path)]
+    assert course.main(options) == course.main(options) == 0
+    assert not list(tmp_path.rglob("*.mine*")) and len(capsys.readouterr().out.splitlines()) == 2
+    changed = [tmp_path / "nbgrader" / "nbgrader_config.py", tmp_path / "nbgrader" / "source" / NAME / f"{NAME}.ipynb"]
+    for path in changed:
+        path.write_text(path.read_text().replace("30", "60") + "\n")
+    assert course.main(options) == 0
+    kept = [tmp_path / "changed" / f"{path.stem}.mine{path.suffix}" for path in changed]
+    assert sorted(tmp_path.rglob("*.mine*")) == sorted(kept)
+    printed = capsys.readouterr().out
+    assert all(path.name in printed for path in [*changed, *kept]) and len(printed.splitlines()) == 3
+    assert course.main(["--chapters", "01", "--exercises", "ex-dataset-odd", "--out", str(tmp_path)]) == 0  # others, unchanged
+    assert len(list(tmp_path.rglob("*.mine*"))) == 2
+
+
 # ------------------------------------------------------------------- through nbgrader
 
 

@@ -379,22 +379,28 @@ def changed(path: Path) -> bool:
     return not CONFLICT.search(text) and (not found or found[0] != digest(text))
 
 
-def keep_aside(path: Path) -> Path:
-    """Give a file a name that is free, and return it."""
-    names = (path.with_name(f"{path.stem}.mine{number or ''}{path.suffix}") for number in (0, *range(2, 10**6)))
+def keep_aside(path: Path, folder: Path) -> Path:
+    """Move a file into a folder, under a name that is free, and return that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (folder / f"{path.stem}.mine{number or ''}{path.suffix}" for number in (0, *range(2, 10**6)))
     kept = next(name for name in names if not os.path.lexists(name))
     path.rename(kept)
     return kept
 
 
-def write(path: Path, text: str) -> str:
-    """Write a generated file; one that its owner changed is kept aside. Returns what was done, in one line."""
+def write(path: Path, text: str, aside: Path | None = None) -> str:
+    """Write a generated file, if it is another one. Returns what was done, or ''.
+
+    What its owner changed is kept in the folder `aside`, or beside it.
+    """
+    if path.is_file() and path.read_bytes() == text.encode():
+        return ""
     line = f"wrote {os.path.relpath(path)}"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf8")  # all of it, or nothing
     if os.path.lexists(path) and (not path.is_file() or changed(path)):
-        line += f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path))}"
+        line += f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path, aside or path.parent))}"
     os.replace(part, path)
     return line
 
@@ -417,8 +423,8 @@ def main(arguments: list[str]) -> int:
         if folder == ROOT / "notebooks" and write_version():
             print(f"the package is now version {read_version()}")
         for path, text in all_pairs(package=options.package, folder=folder).items():
-            if not path.is_file() or path.read_bytes() != text.encode():
-                print(write(path, text))
+            if line := write(path, text):
+                print(line)
     except (PairError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
