@@ -258,6 +258,15 @@ def test_the_version_follows_what_is_required_and_not_how_it_is_tested(package):
     assert pairs.write_version(package)
 
 
+def test_a_merge_of_two_versions_is_settled(package):
+    path = package / "src/earlystop/__init__.py"
+    whole = path.read_text()
+    line = re.search("^__version__.*\n", whole, flags=re.M)[0]
+    for base in ("", '||||||| merged\n__version__ = "0.2.0+h0"\n'):
+        path.write_text(whole.replace(line, f'<<<<<<< HEAD\n{line}{base}=======\n__version__ = "0.2.0+h1"\n>>>>>>> branch\n'))
+        assert pairs.write_version(package) and path.read_text() == whole
+
+
 def test_windows_lines_make_no_other_version(package):
     path = package / "src/earlystop/theory.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))

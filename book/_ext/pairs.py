@@ -282,6 +282,8 @@ def install_cell(page: str, package: str):
 # ------------------------------------------------------------------- the version of the package
 
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.M)
+LINE = r'__version__ = ".+"\n'
+MERGED = re.compile(rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M)  # both sides of a merge
 PACKAGE = ("src/earlystop/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
 
 
@@ -304,13 +306,16 @@ def source_version(root: Path = ROOT) -> str:
 
 
 def write_version(root: Path = ROOT) -> bool:
-    """Write the version that the package should have into it; whether it was another one."""
-    path, version = root / "src/earlystop/__init__.py", source_version(root)
-    if version == read_version(root):
-        return False
-    text = path.read_text(encoding="utf8")
-    path.write_text(VERSION.sub(f'__version__ = "{version}"', text), encoding="utf8")
-    return True
+    """Write the version that the package should have into it; whether it was another one, or two in a merge."""
+    path = root / "src/earlystop/__init__.py"
+    found = path.read_text(encoding="utf8")
+    text = MERGED.sub(r"\1", found)
+    if text != found:
+        path.write_text(text, encoding="utf8")
+    text = VERSION.sub(f'__version__ = "{source_version(root)}"', text)
+    if text != found:
+        path.write_text(text, encoding="utf8")
+    return text != found
 
 
 # ------------------------------------------------------------------ the address of the repository
