@@ -106,7 +106,10 @@ class Hub:
 
     def answer(self, request):
         """One answer: the file of the data set that the address names, at any revision that is pinned."""
-        repository, revision = re.match(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/", request.path).groups()
+        asked = re.match(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/", request.path)
+        if not asked:  # something else that the client wants to know
+            return request.send_error(404)
+        repository, revision = asked.groups()
         name = next(key for key, value in images.HUB.items() if value[0] == repository)
         status = self.status if revision == self.pinned[name] else 404
         content = (self.folder / f"{name}.parquet").read_bytes() if status == 200 else b""
