@@ -378,6 +378,31 @@ def test_the_table_shows_no_grade_that_was_not_given(small_course, small_chapter
     assert "There was an error processing assignment" in log and "garbage" in log  # and the others were graded
 
 
+@pytest.mark.filterwarnings("ignore:Object of type <SubmittedAssignment> not in session")  # nbgrader's own
+def test_points_of_an_earlier_submission_are_not_shown_for_one_that_could_not_be_graded(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext" / "nbgrader")
+    monkeypatch.chdir(tmp_path)
+    from grading import ExportTable
+
+    with Gradebook("sqlite:///gradebook.db") as gradebook:
+        gradebook.add_assignment("one")
+        gradebook.add_notebook(NAME, "one")
+        gradebook.add_grade_cell("ex-check-1", NAME, "one", max_score=5, cell_type="code")
+        for student in ("graded", "failed", "absent, so far"):
+            gradebook.add_student(student)
+        for student in ("graded", "failed"):
+            gradebook.add_submission("one", student)
+            gradebook.find_grade("ex-check-1", NAME, "one", student).auto_score = 5
+        gradebook.db.commit()
+        for path in ("submitted/graded", "autograded/graded", "submitted/failed"):
+            (tmp_path / path / "one").mkdir(parents=True)
+            (tmp_path / path / "one" / f"{NAME}.ipynb").touch()
+        ExportTable().export(gradebook)
+    with open("grades.csv", encoding="utf8") as file:
+        table = {line["student_id"]: (line["score"], line["remark"]) for line in csv.DictReader(file)}
+    assert table == {"graded": ("5.0", ""), "failed": ("", f"not graded: {NAME}"), "absent, so far": ("", "nothing was handed in")}
+
+
 @pytest.fixture(scope="module")
 def listener():
     """A port of this machine, and the list of those who connected to it."""

@@ -167,11 +167,11 @@ def check_switches() -> None:
     """Stop with one line if the scale, device or precision that is asked for is none."""
     from earlystop import scale  # imports torch, which is not needed where nothing is executed
 
-    for check in (scale.current_scale, scale.device, scale.precision):
+    for name, check in (("SCALE", scale.current_scale), ("DEVICE", scale.device), ("PRECISION", scale.precision)):
         try:
             check()
         except ValueError as problem:
-            stop(f"EARLYSTOP_{check.__name__.removeprefix('current_').upper()}: {problem}")
+            stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
 
 
 def execute(app, env, cache, stale: dict) -> None:

@@ -98,7 +98,7 @@ class Watch(threading.Thread):
             quiet += self.tick
             if not family or abs(now - used) > self.least * quiet:
                 used, quiet = now, 0.0
-            elif quiet >= self.patience:
+            elif 0 < self.patience <= quiet:
                 self.hung = True
                 for process in family:
                     with suppress(psutil.Error):

@@ -295,7 +295,7 @@ def read_version(root: Path = ROOT) -> str:
 def source_version(root: Path = ROOT) -> str:
     """The version that the package should have: the numbers that people chose, and a hash of all that it installs."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
-    built = [project[key] for key in ("build-system", "project")] + [project["tool"]["setuptools"]]
+    built = [project["build-system"], project["project"], project["tool"].get("setuptools")]
     digest = hashlib.sha256(json.dumps(built, sort_keys=True).encode())
     for path in sorted(path for pattern in PACKAGE for path in root.glob(pattern)):
         content = path.read_bytes().replace(b"\r\n", b"\n")
@@ -322,8 +322,8 @@ def write_version(root: Path = ROOT) -> bool:
 
 PUBLIC = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht")
 ADDRESS = re.compile(
-    r"(?:git\+)?(?:(?P<scheme>https?|ssh|git)://)?(?:[^@/\s]*@)?(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)",
-    re.IGNORECASE)
+    r"(?:git\+)?(?:(?P<scheme>https?|ssh|git)://)?(?:[^@/\s]*@)?"  # how, and who
+    r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)", re.IGNORECASE)
 
 
 def repository(root: Path = ROOT) -> str:
@@ -379,7 +379,7 @@ def seal(text: str) -> str:
 
 def changed(path: Path) -> bool:
     """Whether a file is not as it was written here: run, edited, or half of it."""
-    text = path.read_bytes().decode("utf8", "replace")
+    text = path.read_bytes().decode("utf8", "replace").replace("\r\n", "\n")  # git for Windows writes such lines
     found = SEAL.search(text)
     return not CONFLICT.search(text) and (not found or found[0] != digest(text))
 
