@@ -120,7 +120,7 @@ def main() -> None:
     os.environ.update(EARLYSTOP_SCALE="quick", EARLYSTOP_DEVICE="cpu", OMP_NUM_THREADS="1", TQDM_DISABLE="1")
     facts, table = about() | {"threads of torch": 1}, {}
     print_about(facts)
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in sorted(path for path in NOTEBOOKS.glob("*.ipynb") if ".mine" not in path.name):
         rest = executed(path)
         print(f"{path.stem}: {rest:.0f} s")
         table[path.stem] = {"quick": {MACHINES["quick"]: rounded(rest / 60)}}

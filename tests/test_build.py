@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
+import nbformat
+import psutil
 import pytest
 import yaml
 
 import earlystop_book
+import kernels
 import pairs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,8 +34,8 @@ def small_book(tmp_path):
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     for name in ("_config.yml", "requirements.txt", "book/references.bib"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__"))
     write(tmp_path, "_toc.yml", "format: jb-book\nroot: book/index\n")
-    write(tmp_path, "src/earlystop/__init__.py", "")
     return tmp_path
 
 
@@ -47,10 +49,11 @@ def test_the_build_reads_no_folder_but_that_of_the_pages():
     assert "book" in folders and folders - {"book"} <= set(excluded)
 
 
-def build(root):
+def build(root, **variables):
     """Build a book; return its exit code and everything it printed."""
     code = "from jupyter_book.cli.main import main; main(['build', '.', '-W'])"
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, env=os.environ)
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), **variables}
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, env=environment)
     return run.returncode, run.stdout + run.stderr
 
 
@@ -71,6 +74,186 @@ def test_a_figure_without_picture_or_alt_text_fails_the_build(small_book):
     assert code != 0
     assert "book/index: figure 'fig-x' produced no image" in printed
     assert "figure 'fig-y' has no alt text" in printed
+
+
+PAGE = HEAD + """# Page
+
+```{code-cell}
+import os
+import matplotlib.pyplot as plt
+import torch
+names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")
+print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(), plt.rcParams["lines.linewidth"],
+      plt.rcParams["figure.dpi"], __debug__, "EARLYSTOP_PROGRESS" in os.environ)
+```
+
+```{code-cell}
+---
+mystnb:
+  figure:
+    caption: A caption
+    name: fig-x
+  image:
+    alt: A line
+---
+plt.plot([1, 2]);
+```
+"""
+OUTSIDE = {
+    "MPLBACKEND": "Agg", "TQDM_MININTERVAL": "often", "OMP_NUM_THREADS": "many", "OPENBLAS_NUM_THREADS": "7", "PYTHONOPTIMIZE": "1",
+    "JUPYTER_PATH": "/nowhere", "JUPYTER_RUNTIME_DIR": "/dev/null/x", "IPYTHONDIR": "/dev/null/y", "EARLYSTOP_PROGRESS": "/tmp/x",
+    "EARLYSTOP_SCALES": "paper",
+}
+
+
+def test_settings_from_outside_change_no_page_and_are_named_in_one_line(small_book, tmp_path):
+    write(small_book, "book/index.md", PAGE)
+    write(tmp_path, "mine/matplotlibrc", "lines.linewidth: 77\nbackend: Agg\n")
+    write(tmp_path, "home/.ipython/profile_default/startup/first.py", "import matplotlib; matplotlib.rcParams['figure.dpi'] = 33\n")
+    outside = OUTSIDE | {"MATPLOTLIBRC": str(tmp_path / "mine"), "HOME": str(tmp_path / "home")}
+    code, printed = build(small_book, **outside)
+    assert code == 0, printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("Not used")]
+    named = {part.split("=")[0] for part in line.partition(": ")[2].split(", ")}
+    assert named == set(outside) - {"HOME"}
+    page = (small_book / "_build" / "html" / "book" / "index.html").read_text()
+    (found,) = re.findall("found .*", re.sub(r"<[^>]+>", "", page))
+    assert found == "found 1 1 1 1 1 module://matplotlib_inline.backend_inline 1.5 100.0 True False"
+
+
+def test_without_foreign_settings_nothing_is_said(tmp_path):
+    environment = {"PATH": "/bin", "EARLYSTOP_SCALE": "paper", "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": "/x"}
+    assert kernels.own_settings(environment, tmp_path) == ""
+    assert kernels.own_settings(environment, tmp_path) == ""
+    assert environment["MPLBACKEND"] == "module://matplotlib_inline.backend_inline" and environment["MPLCONFIGDIR"] == "/x"
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("SCALE", "huge", "the scale 'huge' is unknown"), ("DEVICE", "tpu", "device 'tpu' is unknown"),
+    ("PRECISION", "half", "precision 'half' is unknown"),
+])  # fmt: skip
+def test_a_switch_that_is_none_stops_the_build_in_one_line(monkeypatch, name, value, words):
+    monkeypatch.setenv(f"EARLYSTOP_{name}", value)
+    with pytest.raises(SystemExit, match=f"EARLYSTOP_{name}.*{words}"):
+        earlystop_book.check_switches()
+
+
+def test_a_package_from_elsewhere_is_refused_in_one_line(small_book):
+    write(small_book, "book/index.md", PAGE)
+    code, printed = build(small_book, PYTHONPATH=str(ROOT / "src"))
+    assert code == 1 and "Traceback" not in printed and "executed" not in printed
+    assert f"The package earlystop comes from {ROOT / 'src' / 'earlystop'}, and not from {small_book / 'src' / 'earlystop'}" in printed
+
+
+# ---------------------------------------------------------------- kernels that are slow, hang or die
+
+
+def cells(*sources):
+    return nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources]))
+
+
+@pytest.fixture
+def impatient(monkeypatch, tmp_path):
+    """Execute cells with three seconds of patience; the error or ''."""
+    monkeypatch.setattr(kernels.Watch, "tick", 0.2)
+    return lambda *sources: kernels.run_notebook(cells(*sources), str(tmp_path), 3)[2]
+
+
+def test_a_slow_cell_is_waited_for(impatient):
+    assert impatient("import time\nend = time.time() + 6\nwhile time.time() < end: pass") == ""
+
+
+def test_a_cell_whose_work_is_done_by_another_process_is_waited_for(impatient):
+    work = "import time; end = time.time() + 6\nwhile time.time() < end: pass"
+    assert impatient(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {work!r}])\nNone") == ""
+
+
+def test_a_kernel_that_does_nothing_is_named_instead_of_waited_for(impatient):
+    error = impatient("1", "import time  # for nothing\ntime.sleep(600)")
+    assert "has not used the processor for 3 s in the cell that begins with 'import time  # for nothing'" in error
+
+
+def test_a_kernel_whose_answer_is_lost_is_named(impatient):
+    """As if the message that ends a cell never came: the kernel is idle, and the build would wait."""
+    lost = "kernel = get_ipython().kernel\nkernel.session.send = lambda *_, **__: None  # oh"
+    assert "has not used the processor for 3 s in the cell that begins with 'kernel = get_ipython().kernel'" in impatient(lost)
+
+
+def test_a_stopped_kernel_is_named(impatient):
+    assert "has not used the processor" in impatient("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)")
+
+
+def test_a_kernel_that_dies_is_named_with_its_cell(impatient):
+    error = impatient("import os\nos._exit(1)")
+    assert "died in the cell that begins with 'import os'" in error and "memory" in error
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+@pytest.mark.parametrize(("gigabytes", "cores", "chapters", "expected"), [
+    (1, 2, 6, 1), (2, 2, 6, 1), (4, 2, 6, 2), (64, 2, 6, 2), (64, 16, 6, 6), (4, 16, 6, 2), (16, 4, 1, 1),
+])  # fmt: skip
+def test_as_many_kernels_as_cores_and_memory_allow(monkeypatch, gigabytes, cores, chapters, expected):
+    monkeypatch.setattr(kernels, "memory", lambda: gigabytes * 1e9)
+    monkeypatch.setattr(kernels, "cpu_count", lambda: cores)
+    assert kernels.how_many(chapters) == expected
+
+
+GROUPS = {
+    "version 2": ("0::/user/build", {"user/memory.max": "3000", "user/build/memory.max": "max"}, 3000),
+    "version 1": ("4:memory:/a/b\n0::/", {"memory/a/memory.limit_in_bytes": "5000", "memory/a/b/memory.limit_in_bytes": "4000"}, 4000),
+    "container": ("4:memory:/docker/x", {"memory/memory.limit_in_bytes": "6000"}, 6000),
+    "none": ("0::/", {}, None),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_memory_is_that_of_the_control_group(monkeypatch, tmp_path, case):
+    lines, files, expected = GROUPS[case]
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    write(tmp_path, "cgroup", lines)
+    places = {"/sys/fs/cgroup": tmp_path, "/proc/self/cgroup": tmp_path / "cgroup"}
+    monkeypatch.setattr(kernels, "Path", lambda first, *rest: Path(places[first], *rest))
+    assert kernels.memory() == expected or expected is None and kernels.memory() == psutil.virtual_memory().total
+
+
+# --------------------------------------------------------------------------- buttons of a repository
+
+COLAB = {"colab_url": "https://colab.research.google.com"}
+
+
+@pytest.mark.parametrize(("url", "provider", "buttons"), [
+    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}), ("git@gitlab.com:o/r.git", "gitlab", {}),
+    ("https://codeberg.org/o/r", "", {}), ("", "", {}),
+])  # fmt: skip
+def test_buttons_are_those_that_a_host_has(tmp_path, url, provider, buttons):
+    write(tmp_path, "_config.yml", yaml.safe_dump({"repository": {"url": url}}))
+    options = {"repository_url": url}
+    earlystop_book.choose_buttons(tmp_path, options)
+    assert options["launch_buttons"] == buttons and options["repository_provider"] == provider
+    assert options["use_repository_button"] is options["use_edit_page_button"] is bool(provider)
+    assert options["repository_url"] == (pairs.repository(tmp_path) if provider else "")
+
+
+@pytest.mark.parametrize(("url", "colab", "edit"), [
+    ("git@github.com:o/r.git", True, "https://github.com/o/r/edit/main/book/01_one.md"),
+    ("https://gitlab.com/g/sub/r.git/", False, "https://gitlab.com/g/sub/r/-/edit/main/book/01_one.md"),
+])  # fmt: skip
+def test_a_page_has_the_buttons_of_its_host(small_book, url, colab, edit):
+    config = (small_book / "_config.yml").read_text().replace('url: ""', f'url: "{url}"', 1)
+    write(small_book, "_config.yml", config)
+    write(small_book, "_toc.yml", "format: jb-book\nroot: book/01_one\n")
+    write(small_book, "book/01_one.md", HEAD + "# Page\n\n```{code-cell}\n1 + 1\n```\n")
+    notebook = nbformat.writes(pairs.Book(small_book).notebook("01_one"))
+    assert f"git+{pairs.repository(small_book)}@v" in notebook
+    write(small_book, "notebooks/01_one.ipynb", notebook)
+    code, printed = build(small_book)
+    assert code == 0, printed
+    page = (small_book / "_build/html/book/01_one.html").read_text()
+    assert ("https://colab.research.google.com/github/o/r/blob/main/notebooks/01_one.ipynb" in page) == colab
+    assert ("colab" in page) == colab and edit in page
 
 
 EXERCISE = """## Exercises
@@ -130,7 +313,7 @@ def test_readers_see_a_solution_without_marks_and_a_table_of_points(small_book):
 def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):
     monkeypatch.delenv("EARLYSTOP_SCALE", raising=False)
     keys = [earlystop_book.source_key(small_book)]
-    write(small_book, "src/earlystop/data.py", "x = 1\n")
+    write(small_book, "src/earlystop/more.py", "x = 1\n")
     keys.append(earlystop_book.source_key(small_book))
     write(small_book, "requirements.txt", "numpy\n")
     keys.append(earlystop_book.source_key(small_book))
@@ -154,7 +337,7 @@ def test_a_build_executes_what_changed_and_nothing_else(small_book):
     assert executed(build(small_book)[1]) == set()
     write(small_book, "book/other.md", page.format(2))
     assert executed(build(small_book)[1]) == {"book/other"}
-    write(small_book, "src/earlystop/data.py", "x = 1\n")
+    write(small_book, "src/earlystop/more.py", "x = 1\n")
     code, printed = build(small_book)
     assert code == 0 and executed(printed) == {"book/index", "book/other"}
 
@@ -236,4 +419,4 @@ def test_first_cell_knows_only_the_configured_address(book):
 
     assert "pip install ." in first() and "%pip" not in first()
     write(book, "_config.yml", "repository:\n  url: https://example.org/o/r\n  branch: main\n")
-    assert f"git+https://example.org/o/r@v{version('earlystop')}" in first()
+    assert f"git+https://example.org/o/r@v{pairs.read_version()}" in first()

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import csv
 import json
 import os
 import shutil
@@ -225,6 +226,22 @@ def test_the_command_writes_every_form(tmp_path):
     assert "import earlystop" in texts["student"]
 
 
+def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
+    options = ["--chapters", "01", "--exercises", "ex-dataset-flips", "--out", str(tmp_path)]
+    assert course.main(options) == course.main(options) == 0
+    assert not list(tmp_path.rglob("*.mine*")) and len(capsys.readouterr().out.splitlines()) == 2
+    changed = [tmp_path / "nbgrader" / "nbgrader_config.py", tmp_path / "nbgrader" / "source" / NAME / f"{NAME}.ipynb"]
+    for path in changed:
+        path.write_text(path.read_text().replace("30", "60") + "\n")
+    assert course.main(options) == 0
+    kept = [tmp_path / "changed" / f"{path.stem}.mine{path.suffix}" for path in changed]
+    assert sorted(tmp_path.rglob("*.mine*")) == sorted(kept)
+    printed = capsys.readouterr().out
+    assert all(path.name in printed for path in [*changed, *kept]) and len(printed.splitlines()) == 3
+    assert course.main(["--chapters", "01", "--exercises", "ex-dataset-odd", "--out", str(tmp_path)]) == 0  # others, unchanged
+    assert len(list(tmp_path.rglob("*.mine*"))) == 2
+
+
 # ------------------------------------------------------------------- through nbgrader
 
 
@@ -298,70 +315,6 @@ def released(chapters, out):
     return folder
 
 
-@pytest.fixture(scope="module")
-def handed_in(chapters, tmp_path_factory):
-    """All chapters, handed in blank, solved, and (two of them) with typical mistakes."""
-    folder = released(chapters, tmp_path_factory.mktemp("course"))
-    for chapter in chapters:
-        hand_in(folder, "blank", chapter.name, submission(folder, chapter.name))
-        hand_in(folder, "right", chapter.name, submission(folder, chapter.name, solutions(chapter)))
-    for chapter in chapters[:2]:
-        hand_in(folder, "wrong", chapter.name, submission(folder, chapter.name, solutions(chapter, WRONG)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(handed_in, hostile_handed_in):
-    """Both courses graded, side by side; the logs."""
-    good = nbgrader(handed_in, "autograde", "all")
-    bad = nbgrader(hostile_handed_in, "autograde", "all", "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3")
-    return log_of(good), log_of(bad, code=1)
-
-
-@pytest.fixture(scope="module")
-def graded(handed_in, runs):
-    return handed_in
-
-
-def test_nbgrader_releases_the_students_notebook(chapters, graded):
-    for chapter in chapters:
-        theirs = nbformat.read(graded / "release" / "all" / f"{chapter.name}.ipynb", as_version=4)
-        ours = nbformat.read(graded.parent / "student" / f"{chapter.name}.ipynb", as_version=4)
-        install = [cell for cell in ours.cells if cell.id.startswith("install")]
-        assert [cell.source.strip() for cell in theirs.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
-        assert len(install) == 1
-
-
-def test_blank_gets_nothing(chapters, graded):
-    for chapter in chapters:
-        points = scores(graded, "blank", chapter.name)
-        assert set(points.values()) == {0} and set(automatic(points)) == set(expected(chapter)), chapter.name
-
-
-def test_the_solution_gets_full_marks(chapters, graded):
-    for chapter in chapters:
-        assert automatic(scores(graded, "right", chapter.name)) == expected(chapter), chapter.name
-        with Gradebook(f"sqlite:///{graded / 'gradebook.db'}") as gradebook:
-            notebook = gradebook.find_submission_notebook(chapter.name, "all", "right")
-            for grade in notebook.grades:
-                if grade.name.endswith("-written"):
-                    assert grade.needs_manual_grade and grade.auto_score is None
-                    grade.manual_score = grade.max_score
-            gradebook.db.commit()
-            assert notebook.score == notebook.max_score == sum(sum(one.points) for one in chapter.exercises)
-
-
-def test_mistakes_lose_their_own_points(chapters, graded):
-    for chapter in chapters[:2]:
-        assert automatic(scores(graded, "wrong", chapter.name)) == expected(chapter, WRONG), chapter.name
-
-
-def test_feedback_shows_the_hints(chapters, graded):
-    log_of(nbgrader(graded, "generate_feedback", "all", "--student", "wrong"))
-    page = (graded / "feedback" / "wrong" / "all" / f"{chapters[0].name}.html").read_text()
-    assert "the distance is a chord, not an arc" in page
-
-
 # ------------------------------------------------------------ what a grader must survive
 
 LOOP = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
@@ -378,10 +331,76 @@ HARM = {  # in place of the answer to ex-dataset-walk
     "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\ndef walked_angle(r):\n    return 0.0",
     "reader": READER,
     "chatter": "while True:\n    print('x' * 10**6)",
+    "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\npublish_display_data({'text/plain': 3})\n"
+           "display({'application/json': chr(0xdc00)}, raw=True)\ndef walked_angle(r):\n    return 0.0",
+    "message": "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'comm_open', {'data': None},\n"
+               "    parent=get_ipython().kernel.get_parent())\ndef walked_angle(r):\n    return 0.0",
     "files": "open('huge', 'wb').write(bytes(2 * 10**8))\ndef walked_angle(r):\n    return 0.0",
 }
 KEPT = ["ex-dataset-flips", "ex-dataset-walk", "ex-dataset-nearest"]
 NAME = "01_dataset_model"
+
+
+@pytest.fixture(scope="module")
+def small_chapter():
+    """Three exercises of the first chapter."""
+    return course.read_course("01", ",".join(KEPT))[0]
+
+
+@pytest.fixture(scope="module")
+def small_course(small_chapter, tmp_path_factory):
+    """Solutions with an endless loop, and a notebook that cannot be read: the course graded, its table, the log."""
+    folder, right = released([small_chapter], tmp_path_factory.mktemp("small")), solutions(small_chapter)
+    hand_in(folder, "loop", NAME, submission(folder, NAME, right | {"ex-dataset-walk-answer": "while True: pass"}))
+    hand_in(folder, "garbage", NAME, "this is not a notebook")
+    log = log_of(nbgrader(folder, "autograde", "all", "--LimitedExecute.timeout=5"), code=1)
+    log_of(nbgrader(folder, "export"))
+    with open(folder / "grades.csv", encoding="utf8") as file:
+        return folder, {line["student_id"]: line for line in csv.DictReader(file)}, log
+
+
+def test_an_endless_loop_costs_only_its_own_points(small_course, small_chapter):
+    folder, table, log = small_course
+    full = expected(small_chapter)
+    points = {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}
+    assert automatic(scores(folder, "loop", NAME)) == points, log
+    notebook = (folder / "autograded" / "loop" / "all" / f"{NAME}.ipynb").read_text()
+    assert "CellTimeoutError: stopped after 5 s" in notebook
+
+
+def test_the_table_shows_no_grade_that_was_not_given(small_course, small_chapter):
+    folder, table, log = small_course
+    given = sum(points for name, points in expected(small_chapter).items() if not name.startswith("ex-dataset-walk"))
+    assert {name: line["score"] for name, line in table.items()} == {"loop": str(float(given)), "garbage": ""}
+    words = sum(bool(exercise.rubric) for exercise in small_chapter.exercises)
+    assert table["loop"]["remark"] == (f"waiting for points for words: {words}" if words else "")
+    assert table["garbage"]["remark"] == f"not graded: {NAME}"
+    assert "There was an error processing assignment" in log and "garbage" in log  # and the others were graded
+
+
+@pytest.mark.filterwarnings("ignore:Object of type .* not in session")  # nbgrader's own
+def test_points_of_an_earlier_submission_are_not_shown_for_one_that_could_not_be_graded(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext" / "nbgrader")
+    monkeypatch.chdir(tmp_path)
+    from grading import ExportTable
+
+    with Gradebook("sqlite:///gradebook.db") as gradebook:
+        gradebook.add_assignment("one")
+        gradebook.add_notebook(NAME, "one")
+        gradebook.add_grade_cell("ex-check-1", NAME, "one", max_score=5, cell_type="code")
+        for student in ("graded", "failed", "absent, so far"):
+            gradebook.add_student(student)
+        for student in ("graded", "failed"):
+            gradebook.add_submission("one", student)
+            gradebook.find_grade("ex-check-1", NAME, "one", student).auto_score = 5
+        gradebook.db.commit()
+        for path in ("submitted/graded", "autograded/graded", "submitted/failed"):
+            (tmp_path / path / "one").mkdir(parents=True)
+            (tmp_path / path / "one" / f"{NAME}.ipynb").touch()
+        ExportTable().export(gradebook)
+    with open("grades.csv", encoding="utf8") as file:
+        table = {line["student_id"]: (line["score"], line["remark"]) for line in csv.DictReader(file)}
+    assert table == {"graded": ("5.0", ""), "failed": ("", f"not graded: {NAME}"), "absent, so far": ("", "nothing was handed in")}
 
 
 @pytest.fixture(scope="module")
@@ -404,14 +423,8 @@ def listener():
 
 
 @pytest.fixture(scope="module")
-def small_chapter():
-    """Three exercises of the first chapter."""
-    return course.read_course("01", ",".join(KEPT))[0]
-
-
-@pytest.fixture(scope="module")
-def hostile_handed_in(small_chapter, tmp_path_factory, listener):
-    """Submissions that hang, end, hoard, delete, copy, lose, read and connect; one call grades them all."""
+def hostile(small_chapter, tmp_path_factory, listener):
+    """Submissions that hang, end, hoard, delete, copy, lose, read and connect, graded in one call."""
     folder, right = released([small_chapter], tmp_path_factory.mktemp("hostile")), solutions(small_chapter)
     connect = (f"import socket\nwith socket.create_connection(('127.0.0.1', {listener[0]})) as line:\n"
                "    line.sendall(b'the hidden tests')\ndef walked_angle(r):\n    return 0.0")
@@ -453,15 +466,14 @@ def hostile_handed_in(small_chapter, tmp_path_factory, listener):
     changed("helped", helped)
     solved.metadata["kernelspec"] = {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}
     changed("bare", bare)  # an editor that keeps no metadata, and another kernel
-    hand_in(folder, "garbage", NAME, "this is not a notebook")
-    return folder
+    last = copy.deepcopy(submission(folder, NAME, right | {"ex-dataset-nearest-answer": "def classify(outputs, labels):\n    while True: pass"}))
+    last.cells[:0] = [{"cell_type": "code", "metadata": {}, "source": "1"}, {"cell_type": "raw", "metadata": {"nbgrader": 3}, "source": ""}]
+    hand_in(folder, "last", NAME, last)
+    log = log_of(nbgrader(folder, "autograde", "all", "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3"))
+    return folder, small_chapter, log
 
 
-@pytest.fixture(scope="module")
-def hostile(hostile_handed_in, small_chapter, runs):
-    return hostile_handed_in, small_chapter, runs[1]
-
-
+@pytest.mark.leg
 @pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy"])
 def test_harm_costs_only_its_own_points(hostile, student):
     folder, chapter, log = hostile
@@ -470,20 +482,94 @@ def test_harm_costs_only_its_own_points(hostile, student):
     assert points == {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}, log
 
 
+@pytest.mark.leg
 @pytest.mark.parametrize("student", ["copier", "bare", "loud", "helped"])
 def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, student):
     folder, chapter, log = hostile
     assert automatic(scores(folder, student, NAME)) == expected(chapter), log
 
 
+@pytest.mark.leg
 def test_repairs_are_said(hostile):
     folder, _, log = hostile
     text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
     assert "ex-dataset-walk-answer was missing and counts as blank" in text
     assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()
-    assert "There was an error processing assignment" in log and "garbage" in log  # and the others were graded
 
 
+@pytest.mark.leg
+def test_a_loop_in_the_last_check_and_cells_that_are_none_cost_nothing_else(hostile):
+    folder, chapter, log = hostile
+    points, full = automatic(scores(folder, "last", NAME)), expected(chapter)
+    assert points == {name: 0 if name.startswith("ex-dataset-nearest") else full[name] for name in full}, log
+
+
+@pytest.mark.leg
 def test_nobody_got_out(hostile, listener):
     assert listener[1] == []
     assert "PermissionError" in (hostile[0] / "autograded" / "network" / "all" / f"{NAME}.ipynb").read_text()
+
+
+# ------------------------------------------------------------------- every chapter, as a course
+
+
+@pytest.fixture(scope="module")
+def handed_in(chapters, tmp_path_factory):
+    """All chapters, handed in blank, solved, and (two of them) with typical mistakes."""
+    folder = released(chapters, tmp_path_factory.mktemp("course"))
+    for chapter in chapters:
+        hand_in(folder, "blank", chapter.name, submission(folder, chapter.name))
+        hand_in(folder, "right", chapter.name, submission(folder, chapter.name, solutions(chapter)))
+    for chapter in chapters[:2]:
+        hand_in(folder, "wrong", chapter.name, submission(folder, chapter.name, solutions(chapter, WRONG)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(handed_in):
+    log_of(nbgrader(handed_in, "autograde", "all"))
+    return handed_in
+
+
+@pytest.mark.leg
+def test_nbgrader_releases_the_students_notebook(chapters, graded):
+    for chapter in chapters:
+        theirs = nbformat.read(graded / "release" / "all" / f"{chapter.name}.ipynb", as_version=4)
+        ours = nbformat.read(graded.parent / "student" / f"{chapter.name}.ipynb", as_version=4)
+        install = [cell for cell in ours.cells if cell.id.startswith("install")]
+        assert [cell.source.strip() for cell in theirs.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
+        assert len(install) == 1
+
+
+@pytest.mark.leg
+def test_blank_gets_nothing(chapters, graded):
+    for chapter in chapters:
+        points = scores(graded, "blank", chapter.name)
+        assert set(points.values()) == {0} and set(automatic(points)) == set(expected(chapter)), chapter.name
+
+
+@pytest.mark.leg
+def test_the_solution_gets_full_marks(chapters, graded):
+    for chapter in chapters:
+        assert automatic(scores(graded, "right", chapter.name)) == expected(chapter), chapter.name
+        with Gradebook(f"sqlite:///{graded / 'gradebook.db'}") as gradebook:
+            notebook = gradebook.find_submission_notebook(chapter.name, "all", "right")
+            for grade in notebook.grades:
+                if grade.name.endswith("-written"):
+                    assert grade.needs_manual_grade and grade.auto_score is None
+                    grade.manual_score = grade.max_score
+            gradebook.db.commit()
+            assert notebook.score == notebook.max_score == sum(sum(one.points) for one in chapter.exercises)
+
+
+@pytest.mark.leg
+def test_mistakes_lose_their_own_points(chapters, graded):
+    for chapter in chapters[:2]:
+        assert automatic(scores(graded, "wrong", chapter.name)) == expected(chapter, WRONG), chapter.name
+
+
+@pytest.mark.leg
+def test_feedback_shows_the_hints(chapters, graded):
+    log_of(nbgrader(graded, "generate_feedback", "all", "--student", "wrong"))
+    page = (graded / "feedback" / "wrong" / "all" / f"{chapters[0].name}.html").read_text()
+    assert "the distance is a chord, not an arc" in page

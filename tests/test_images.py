@@ -3,8 +3,12 @@
 import hashlib
 import io
 import os
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -92,25 +96,52 @@ def parquet(path, name, pixels=None, labels=LABELS):
 
 
 class Hub:
-    """Serves small parquet files in place of the downloads and counts how often it is asked."""
+    """A server on this machine that speaks as the Hub does; it counts downloads."""
 
     def __init__(self, folder):
-        self.folder, self.downloads = folder, 0
+        self.folder, self.downloads, self.status, self.pinned = folder, 0, 200, images.REVISIONS
 
     def serve(self, name):
         parquet(self.folder / f"{name}.parquet", name)
 
-    def download(self, name, repository, file):
-        self.downloads += 1
-        return self.folder / f"{name}.parquet"
+    def answer(self, request):
+        """One answer: the file of the data set that the address names, at any revision that is pinned."""
+        asked = re.match(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/", request.path)
+        if not asked:  # something else that the client wants to know
+            return request.send_error(404)
+        repository, revision = asked.groups()
+        name = next(key for key, value in images.HUB.items() if value[0] == repository)
+        status = self.status if revision == self.pinned[name] else 404
+        content = (self.folder / f"{name}.parquet").read_bytes() if status == 200 else b""
+        request.send_response(status)
+        request.send_header("X-HF-Warning", "token; You are sending unauthenticated requests to the HF Hub.")
+        request.send_header("X-Repo-Commit", revision)
+        request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        request.send_header("Content-Length", str(len(content)))
+        if status == 404:
+            request.send_header("X-Error-Code", "RevisionNotFound" if self.status == 200 else "EntryNotFound")
+        request.end_headers()
+        if request.command == "GET":
+            self.downloads += 1
+            request.wfile.write(content)
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
     hub = Hub(tmp_path / "hub")
+    answer = lambda request: hub.answer(request)
+    handler = type("Handler", (BaseHTTPRequestHandler,), {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    hub.address = f"http://127.0.0.1:{server.server_port}"
+    constants = huggingface_hub.constants
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.address)
+    values = dict(HF_HUB_CACHE=str(tmp_path / "hf"), HF_HUB_OFFLINE=False, ENDPOINT=hub.address, HUGGINGFACE_CO_URL_TEMPLATE=template)
+    for key, value in values.items():
+        monkeypatch.setattr(constants, key, value)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
     monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(images, "_download", hub.download)
     for name, pixels in PIXELS.items():
         hub.serve(name)
         planes = pixels if pixels.ndim == 4 else pixels[..., None]
@@ -118,7 +149,22 @@ def hub(tmp_path, monkeypatch):
         repository, files, column, _ = images.HUB[name]
         hashes = dict.fromkeys(files, hashlib.sha256(content).hexdigest())
         monkeypatch.setitem(images.HUB, name, (repository, files, column, hashes))
-    return hub
+    yield hub
+    server.shutdown()
+    server.server_close()
+
+
+def copies(tmp_path, name="mnist"):
+    """The files in the Hugging Face cache."""
+    return sorted((tmp_path / "hf").glob(f"datasets--*{name}/snapshots/*/*/*.parquet"))
+
+
+def in_cache(tmp_path, revision, **content):
+    """A copy of the MNIST file in the Hugging Face cache."""
+    path = tmp_path / "hf" / "datasets--ylecun--mnist" / "snapshots" / revision / images.HUB["mnist"][1]["train"]
+    path.parent.mkdir(parents=True)
+    parquet(path, "mnist", **content)
+    return path
 
 
 def cached(tmp_path):
@@ -139,7 +185,7 @@ def test_a_download_is_decoded_verified_and_kept(hub, tmp_path, name):
     assert_whole(load_images(name), name)
     assert hub.downloads == 1
     load_images(name, "test")
-    assert hub.downloads == 2 and len(cached(tmp_path)) == 2
+    assert len(copies(tmp_path, name)) == 2 and len(cached(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "other numbers"])
@@ -151,41 +197,114 @@ def test_a_damaged_cache_is_made_again(hub, tmp_path, damage):
         np.savez(path, pixels=PIXELS["mnist"][:, None] // 2, labels=np.array(LABELS, np.uint8))
     else:
         path.write_bytes({"empty": b"", "garbage": b"x" * 999, "truncated": whole[:-900]}[damage])
-    assert_whole(load_images("mnist"), "mnist")
-    assert hub.downloads == 2
-    assert_whole(load_images("mnist"), "mnist")
-    assert hub.downloads == 2
+    for _ in range(2):
+        assert_whole(load_images("mnist"), "mnist")
+        assert hub.downloads == 1  # the file in the Hugging Face cache is whole
+        assert content_hash(*map(torch.from_numpy, np.load(path).values())) == images.HUB["mnist"][3]["train"]
 
 
-@pytest.mark.parametrize(
-    "damage", ["garbage", "a changed pixel", "a changed label", "a missing image"]
-)
-def test_a_corrupted_download_is_refused_and_deleted(hub, tmp_path, damage):
-    source, pixels = hub.folder / "mnist.parquet", PIXELS["mnist"].copy()
-    if damage == "garbage":
-        source.write_bytes(b"not a parquet file")
-    elif damage == "a changed pixel":
-        pixels[0, 0, 0] ^= 1
-        parquet(source, "mnist", pixels)
-    elif damage == "a changed label":
-        parquet(source, "mnist", labels=[4, *LABELS[1:]])
-    else:
-        parquet(source, "mnist", pixels[1:], LABELS[1:])
+def test_a_download_that_cannot_be_read_is_refused_and_deleted(hub, tmp_path):
+    (hub.folder / "mnist.parquet").write_bytes(b"not a parquet file")
     with pytest.raises(DataError, match="MNIST.*deleted.*download it again"):
         load_images("mnist")
-    assert not source.exists() and not cached(tmp_path)
+    assert not copies(tmp_path) and not list((tmp_path / "hf").glob("*/blobs/*")) and not cached(tmp_path)
     hub.serve("mnist")
     assert_whole(load_images("mnist"), "mnist")
 
 
-def test_the_blob_behind_a_corrupted_link_is_deleted_too(hub):
-    source, blob = hub.folder / "mnist.parquet", hub.folder / "blob"
-    blob.write_bytes(b"not a parquet file")
-    source.unlink()
-    source.symlink_to(blob)
-    with pytest.raises(DataError):
+CHANGED = {
+    "another order": dict(pixels=PIXELS["mnist"][::-1], labels=LABELS[::-1]),
+    "a changed pixel": dict(pixels=PIXELS["mnist"] ^ np.eye(28, dtype=np.uint8)),
+    "a changed label": dict(labels=[4, *LABELS[1:]]),
+    "a missing image": dict(pixels=PIXELS["mnist"][1:], labels=LABELS[1:]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_other_data_are_named_and_asked_for_once(hub, tmp_path, change):
+    parquet(hub.folder / "mnist.parquet", "mnist", **CHANGED[change])
+    for _ in range(3):
+        with pytest.raises(DataError, match="MNIST.*does not hold the expected train images.*unless you delete it") as error:
+            load_images("mnist")
+    (copy,) = copies(tmp_path)
+    assert hub.downloads == 1 and str(copy) in str(error.value) and not cached(tmp_path)
+    copy.unlink()
+    for blob in (tmp_path / "hf").glob("*/blobs/*"):
+        blob.unlink()
+    hub.serve("mnist")
+    assert_whole(load_images("mnist"), "mnist")
+
+
+def test_a_copy_of_any_revision_will_do(hub, tmp_path):
+    in_cache(tmp_path, "0" * 40, labels=LABELS[::-1])
+    in_cache(tmp_path, "1" * 40)
+    hub.status = 503
+    assert_whole(load_images("mnist"), "mnist")
+    assert hub.downloads == 0
+
+
+def test_a_copy_that_is_no_use_is_named_where_no_other_can_be_had(hub, tmp_path):
+    other = in_cache(tmp_path, "0" * 40, labels=LABELS[::-1])
+    hub.status = 404
+    with pytest.raises(DataError, match="holds other images.*does not have"):
         load_images("mnist")
-    assert not source.is_symlink() and not blob.exists()
+    hub.status = 200
+    assert_whole(load_images("mnist"), "mnist")
+    assert other.exists() and hub.downloads == 1
+
+
+def test_a_damaged_copy_is_downloaded_again_at_once(hub, tmp_path):
+    in_cache(tmp_path, images.REVISIONS["mnist"]).write_bytes(b"garbage")
+    assert_whole(load_images("mnist"), "mnist")
+    assert hub.downloads == 1
+
+
+FAILURES = {
+    401: "refused it (401): look for a token that is no longer valid",
+    403: "refused it (403)",
+    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1c1579b2250db8eafed0ad422088c (404)",
+    503: "answered with error 503: try again later",
+}
+
+
+@pytest.mark.parametrize("status", FAILURES)
+def test_what_the_hub_refuses_or_does_not_have_is_told_apart(hub, status):
+    hub.status = status
+    with pytest.raises(DataError) as error:
+        load_images("mnist")
+    assert FAILURES[status] in str(error.value) and hub.address in str(error.value)
+    assert "HF_HUB_CACHE" in str(error.value) and "run once" not in str(error.value)
+
+
+def test_a_revision_that_is_gone_is_no_missing_network(hub, monkeypatch):
+    monkeypatch.setattr(hub, "pinned", dict(images.REVISIONS))
+    monkeypatch.setitem(images.REVISIONS, "mnist", "f" * 40)
+    with pytest.raises(DataError, match="at revision f{40} .404."):
+        load_images("mnist")
+
+
+def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
+    constants, nowhere = huggingface_hub.constants, "http://127.0.0.1:9"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(hub.address, nowhere))
+    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    with pytest.raises(DataError, match=r"http://127.0.0.1:9 could not be reached .*\. With a network, run once"):
+        load_images("mnist")
+
+
+def test_a_cache_without_room_is_no_missing_network(hub, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(DataError, match="cannot be written there: .*No space left"):
+        load_images("mnist")
+
+
+def test_a_download_is_silent(hub, capfd, monkeypatch, recwarn):
+    """The book takes anything on stderr for a fault; the Hub warns of a missing token there."""
+    monkeypatch.setattr("huggingface_hub.utils._http._WARNED_TOPICS", set())
+    load_images("mnist")
+    assert hub.downloads == 1 and capfd.readouterr().err == "" and not recwarn.list
 
 
 def refuse(*_, **__):
@@ -194,6 +313,7 @@ def refuse(*_, **__):
 
 @pytest.mark.parametrize("step", ["no folder", "mkdir", "NamedTemporaryFile", "replace"])
 def test_a_cache_that_cannot_be_written_is_no_harm(hub, tmp_path, monkeypatch, step):
+    in_cache(tmp_path, images.REVISIONS["mnist"])
     if step == "no folder":
         (tmp_path / "file").touch()
         monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "file" / "cache"))
@@ -213,8 +333,6 @@ def test_a_damaged_cache_that_cannot_be_deleted_is_no_harm(hub, tmp_path, monkey
 
 
 def test_without_network_and_cache_the_error_says_how_to_get_the_data(tmp_path, monkeypatch):
-    import huggingface_hub.constants
-
     assert huggingface_hub.constants.HF_HUB_OFFLINE
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))

@@ -1,11 +1,14 @@
 """The chapters and their notebooks: regenerated = committed, short cells, described figures."""
 
+import json
 import re
+import shutil
 import statistics
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 import pairs
 
@@ -35,7 +38,7 @@ def test_there_are_six_chapters():
 
 def test_committed_notebooks_are_the_regenerated_ones():
     expected = pairs.all_pairs()
-    others = set((ROOT / "notebooks").glob("*.ipynb")) - set(expected)
+    others = {path for path in (ROOT / "notebooks").glob("*.ipynb") if ".mine" not in path.name} - set(expected)
     assert not others, "no chapter has this name"
     stale = [path.name for path, text in expected.items() if path.read_text(encoding="utf8") != text]
     assert not stale, "run make notebooks"
@@ -97,3 +100,180 @@ def test_chapters_and_notebooks_hold_the_same_code(book, notebooks, name):
 def test_long_chapters_ask_for_a_gpu(notebooks):
     for name in CHAPTERS[3:]:
         assert notebooks[name].metadata.get("accelerator") == "GPU", name
+
+
+# --------------------------------------------------------------- notebooks that their owner changed
+
+
+def run(path):
+    """As Jupyter saves a notebook of which one cell was run."""
+    notebook = nbformat.read(path, as_version=4)
+    code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    code.outputs, code.execution_count = [nbformat.v4.new_output("stream", text="done\n")], 1
+    nbformat.write(notebook, path)
+
+
+CHANGES = {
+    "run": run,
+    "saved": lambda path: path.write_text(json.dumps(json.loads(path.read_text()))),
+    "edited": lambda path: path.write_text(path.read_text().replace("# The package", "# My package", 1)),
+    "half": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "empty": lambda path: path.write_text(""),
+    "not text": lambda path: path.write_bytes(b"\xff\xfe\x00" * 99),
+    "without metadata": lambda path: path.write_text(re.sub(r' *"generated".*\n', "", path.read_text())),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    """The notebooks as they are written, in a folder of their own; chapters are not converted again."""
+    texts = {path.name: path.read_text() for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb") if path.stem in CHAPTERS}
+    monkeypatch.setattr(pairs, "all_pairs", lambda package, folder: {folder / name: text for name, text in texts.items()})
+    assert pairs.main(["--out", str(tmp_path / "notebooks")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(texts)
+    return tmp_path / "notebooks"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_notebook_is_kept_aside_and_named_in_one_line(folder, capsys, change):
+    path = folder / f"{CHAPTERS[0]}.ipynb"
+    fresh = path.read_bytes()
+    for name in (f"{CHAPTERS[0]}.mine.ipynb", f"{CHAPTERS[0]}.mine2.ipynb"):
+        CHANGES[change](path)
+        theirs = path.read_bytes()
+        assert theirs != fresh
+        path.chmod(0o444)
+        assert pairs.main(["--out", str(folder)]) == 0
+        assert path.read_bytes() == fresh and (folder / name).read_bytes() == theirs
+        (line,) = capsys.readouterr().out.splitlines()
+        assert path.name in line and line.endswith(name)
+    assert pairs.main(["--out", str(folder)]) == 0 and capsys.readouterr().out == ""
+
+
+def test_a_notebook_of_another_branch_or_in_a_merge_is_written_again_without_a_copy(folder, capsys):
+    other, merged, windows, *_ = paths = sorted(folder.iterdir())
+    fresh = [path.read_bytes() for path in paths]
+    other.write_text(pairs.seal(other.read_text().replace("# The package", "# Another one", 1)))
+    merged.write_text("<<<<<<< HEAD\n{\n=======\n[\n>>>>>>> branch\n" + merged.read_text())
+    windows.write_bytes(windows.read_bytes().replace(b"\n", b"\r\n"))
+    assert pairs.main(["--out", str(folder)]) == 0
+    assert sorted(folder.iterdir()) == paths and [path.read_bytes() for path in paths] == fresh
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["wrote"] * 3 and not any(";" in line for line in lines)
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert pairs.main(["--out", str(tmp_path / "file")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+# ------------------------------------------------------------------------ addresses and the version
+
+GITHUB, GITLAB = "https://github.com/o/r", "https://gitlab.com/group/sub/r"
+ADDRESSES = {
+    GITHUB: ["https://github.com/o/r", "https://github.com/o/r/", "https://github.com/o/r//", "https://github.com/o/r.git",
+             "https://github.com/o/r.git/", "http://github.com/o/r", "  https://github.com/o/r \n", "git@github.com:o/r.git",
+             "git@github.com:o/r", "ssh://git@github.com/o/r.git", "ssh://git@github.com:22/o/r.git", "git://github.com/o/r",
+             "github.com/o/r", "www.github.com/o/r", "HTTPS://GitHub.com/o/r", "git+https://github.com/o/r.git",
+             "git+ssh://git@github.com/o/r", "https://me:secret@github.com/o/r", "https://github.com/o/r/tree/main/book",
+             "https://github.com/o/r#readme", "https://github.com/o/r?tab=readme"],
+    GITLAB: ["https://gitlab.com/group/sub/r", "git@gitlab.com:group/sub/r.git", "https://gitlab.com/group/sub/r/-/tree/main"],
+    "https://github.example.com/o/r": ["https://github.example.com/o/r.git", "git@github.example.com:o/r.git"],
+    "https://codeberg.org/o/r": ["https://codeberg.org/o/r/src/branch/main", "ssh://git@codeberg.org/o/r.git"],
+    "https://git.sr.ht/~o/r": ["git@git.sr.ht:~o/r", "https://git.sr.ht/~o/r/tree"],
+    "http://forge.local:3000/o/r": ["http://forge.local:3000/o/r"],
+    "https://bitbucket.org/o/r.x": ["https://o@bitbucket.org/o/r.x.git"],
+    "": ["", "  ", None],
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write the configuration of a book; its root."""
+    def written(repository):
+        (tmp_path / "_config.yml").write_text(yaml.safe_dump({"repository": repository}))
+        return tmp_path
+
+    return written
+
+
+@pytest.mark.parametrize(("address", "form"), [(a, form) for a, forms in ADDRESSES.items() for form in forms])
+def test_every_form_of_an_address_is_read(config, address, form):
+    root = config({"url": form, "branch": "main"})
+    assert pairs.repository(root) == address
+    assert pairs.package_address(root) == (f"earlystop @ git+{address}@v{pairs.read_version()}" if address else "")
+
+
+NONSENSE = ["nonsense", "o/r", "https://github.com", "https://github.com/o", "https://github.com/<owner>/<name>", "file:///home/o/r",
+            "https://github.com/o/..", "two words/o/r", "https://github.com/o/my repo", 7, ["x"], "git@github.com", "https:///o/r"]
+
+
+@pytest.mark.parametrize("form", NONSENSE, ids=str)
+def test_what_is_no_address_is_named_in_one_line(config, form):
+    with pytest.raises(pairs.PairError) as problem:
+        pairs.repository(config({"url": form}))
+    assert "_config.yml" in str(problem.value) and repr(form) in str(problem.value) and "\n" not in str(problem.value)
+
+
+def test_a_repository_in_the_wrong_place_is_named_and_none_is_none(config):
+    with pytest.raises(pairs.PairError, match="_config.yml"):
+        pairs.repository(config("https://github.com/o/r"))
+    assert pairs.repository(config(None)) == ""
+    root = config(None)
+    (root / "_config.yml").write_text("repository: [")
+    with pytest.raises(pairs.PairError, match="_config.yml"):
+        pairs.repository(root)
+
+
+def test_the_version_is_that_of_the_source():
+    assert pairs.read_version() == pairs.source_version(), "run make notebooks"
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of what the version is made of."""
+    for name in ("src", "book/results"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "parts", "*.egg-info"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["src/earlystop/theory.py", "src/earlystop/__init__.py", "src/earlystop/book.mplstyle",
+                                  "src/earlystop/minutes.json", "book/results/silent.json", "src/earlystop/new.py"])
+def test_the_version_follows_everything_that_is_installed(package, name):
+    before = pairs.read_version(package)
+    assert not pairs.write_version(package)
+    with open(package / name, "a") as file:
+        file.write("# another line\n")
+    assert pairs.write_version(package) and not pairs.write_version(package)
+    assert pairs.read_version(package) == pairs.source_version(package) != before
+    assert pairs.read_version(package).partition("+")[0] == before.partition("+")[0]
+
+
+def test_the_version_follows_what_the_package_says_and_not_how_it_is_tested(package):
+    path = package / "pyproject.toml"
+    path.write_text(path.read_text().replace("[tool.pytest.ini_options]", "[tool.pytest.ini_options]\ncache_dir = '.x'"))
+    assert not pairs.write_version(package)
+    path.write_text(path.read_text().replace('description = "', 'description = "Also: '))
+    assert pairs.write_version(package)
+
+
+def test_a_merge_of_two_versions_is_settled(package):
+    path = package / "src/earlystop/__init__.py"
+    whole = path.read_text()
+    line = re.search("^__version__.*\n", whole, flags=re.M)[0]
+    for base in ("", '||||||| merged\n__version__ = "0.2.0+h0"\n'):
+        path.write_text(whole.replace(line, f'<<<<<<< HEAD\n{line}{base}=======\n__version__ = "0.2.0+h1"\n>>>>>>> branch\n'))
+        assert pairs.write_version(package) and path.read_text() == whole
+
+
+def test_windows_lines_make_no_other_version(package):
+    path = package / "src/earlystop/theory.py"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert not pairs.write_version(package)
+
+
+def test_the_citation_has_the_numbers_of_the_version():
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.M)[1]
+    assert pairs.read_version().partition("+")[0] == cited

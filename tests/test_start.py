@@ -44,11 +44,12 @@ def first_cell(monkeypatch, capsys, tmp_path):
     """Run a first cell as IPython does: what pip was asked for, what was printed, the error."""
     quiet = Config({"HistoryManager": {"enabled": False}})
 
-    def run(package: str, installed: bool, network: bool = True):
+    def run(package: str, installed: bool, network: bool = True, old: bool = False):
         present, asked, real = [installed], [], util.find_spec
 
         def find_spec(name, *rest):
-            return real(name, *rest) if name != "earlystop" or present[0] else None
+            there = old is False if name == "earlystop.start" else name != "earlystop" or present[0]
+            return real(name, *rest) if there else None
 
         def pip(line):
             asked.append(line)
@@ -89,9 +90,16 @@ def test_without_an_address_the_first_cell_says_what_to_do(first_cell):
     assert "run `pip install .` with this kernel's Python" in str(error)
 
 
+@pytest.mark.parametrize(("package", "advice"), [("", "run `pip install .` with"), (ADDRESS, f"run `%pip install '{ADDRESS}'`")])
+def test_an_old_copy_without_a_start_is_named_in_one_line(first_cell, package, advice):
+    asked, printed, error = first_cell(package, installed=True, old=True)
+    assert asked == [] and ", scale " not in printed and isinstance(error, ImportError) and "\n" not in str(error)
+    assert "the installed package earlystop is an old copy" in str(error) and advice in str(error)
+
+
 def test_the_first_cells_differ_in_the_chapter_alone():
     first, *others = (pairs.install_cell(name, ADDRESS).source.splitlines() for name in NAMES)
-    assert all(other[:-1] == first[:-1] for other in others) and len(first) <= 9
+    assert all(other[:-1] == first[:-1] for other in others) and len(first) <= 11
     assert first[-1] == f'earlystop.start.chapter("{NAMES[0]}", "{earlystop.__version__}")'
 
 

@@ -15,7 +15,6 @@ import argparse
 import ast
 import os
 import re
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,8 @@ import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from pairs import Book, PairError, blocks, install_cell, package_address, split_options, without_marks
+import pairs
+from pairs import UNSEALED, Book, PairError, blocks, install_cell, package_address, seal, split_options, without_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("derive", "predict", "implement", "experiment", "explain")
@@ -385,25 +385,27 @@ def notebook(chapter: Chapter, form: str):
     for exercise in chapter.exercises:
         cells += exercise_cells(exercise, form)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    result = new_notebook(cells=cells, metadata={"kernelspec": kernel}, nbformat_minor=5)
+    result = new_notebook(cells=cells, metadata={"generated": UNSEALED, "kernelspec": kernel}, nbformat_minor=5)
     nbformat.validate(result)
     return result
 
 
 def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
-    """Write all notebooks, and a folder in which nbgrader works as it is."""
-    nbgrader = out / "nbgrader"
+    """Write all notebooks, and a folder in which nbgrader works as it is; what was changed is kept, in `changed`."""
+    nbgrader, texts = out / "nbgrader", {}
     for chapter in course:
         name = chapter.name + (f"-seed{seed}" if seed is not None else "")
         targets = {form: [out / form] for form in ("student", "instructor", "solution")}
         targets["instructor"].append(nbgrader / "source" / name)
         for form, folders in targets.items():
-            text = nbformat.writes(notebook(chapter, form)) + "\n"
-            for folder in folders:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{name}.ipynb").write_text(text, encoding="utf8")
+            text = seal(nbformat.writes(notebook(chapter, form)) + "\n")
+            texts |= {folder / f"{name}.ipynb": text for folder in folders}
     for file in ("nbgrader_config.py", "grading.py", "guard.py", "Dockerfile"):
-        shutil.copy(Path(__file__).parent / "nbgrader" / file, nbgrader / file)
+        texts[nbgrader / file] = (Path(__file__).parent / "nbgrader" / file).read_text(encoding="utf8")
+    for path, text in texts.items():
+        line = pairs.write(path, text, out / "changed")
+        if "; " in line:
+            print(line)
 
 
 def overview(course: list[Chapter]) -> list[str]:

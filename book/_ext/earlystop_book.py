@@ -12,39 +12,35 @@ import html
 import json
 import multiprocessing
 import os
-import re
 import shutil
-import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import nbclient
+import earlystop
 import nbformat
-import psutil
 from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.statemachine import StringList
 from earlystop.provenance import hardware
 from earlystop.start import MINUTES, header
-from joblib import cpu_count
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import create_nb_reader
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from course import CourseError, overview, read_course
-from pairs import without_marks
+from kernels import end_with_the_build, how_many, own_settings, run_notebook
+from pairs import PairError, repository, without_marks
 
 logger = logging.getLogger(__name__)
 
 OLD_CACHES = 3  # caches of earlier source versions that are kept
-BYTES_PER_KERNEL = 1.5e9  # a chapter with torch needs up to about 1.5 GB
 MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
 
 # ---------------------------------------------------------------- configuration
@@ -68,24 +64,47 @@ def remove_old_caches(caches: Path, current: Path) -> None:
         shutil.rmtree(path)
 
 
+def check_package(root: Path) -> None:
+    """Stop if the package that the chapters would import is not the one beside them."""
+    found, ours = Path(earlystop.__file__ or "").resolve().parent, (root / "src" / "earlystop").resolve()
+    if found != ours:
+        stop(f"The package earlystop comes from {found}, and not from {ours}: use this folder's own environment (make book).")
+
+
 def configure(app, config) -> None:
-    """Choose the execution cache and, if the repository is known, the buttons."""
+    """Choose the settings of kernels, the execution cache and, if the repository is known, the buttons."""
+    root, build = Path(app.srcdir), Path(app.outdir).parent
+    check_package(root)
+    if unused := own_settings(os.environ, build):
+        logger.info(unused)
     os.environ["EARLYSTOP_SCALE"] = os.environ.get("EARLYSTOP_SCALE", "").strip() or "quick"
-    caches = Path(app.outdir).parent / ".jupyter_cache"
-    current = caches / source_key(Path(app.srcdir))
+    caches = build / ".jupyter_cache"
+    current = caches / source_key(root)
     current.mkdir(parents=True, exist_ok=True)
     os.utime(current)
     remove_old_caches(caches, current)
     config.nb_execution_cache_path = str(current)
     config.mathjax_path = "mathjax/tex-chtml.js"
     config.ogp_site_url = config.html_baseurl
-    options = config.html_theme_options
-    known = bool(options.get("repository_url"))
-    options.update(use_edit_page_button=known, use_repository_button=known)
-    options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"} if known else {}
+    choose_buttons(root, config.html_theme_options)
     for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
         listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
     app.registry.css_files[:] = [css for css in app.registry.css_files if "thebe" not in css[0]]
+
+
+def choose_buttons(root: Path, options: dict) -> None:
+    """Buttons for the repository where the theme knows its host, and for Colab where Colab does."""
+    try:
+        address = repository(root)
+    except PairError as problem:
+        stop(str(problem))
+    host = urlsplit(address).hostname or ""
+    provider = next((name for name in BUTTONS if name in host), "")
+    if address and not provider:
+        logger.info("Pages have no buttons for %s; notebooks install the package from there.", address)
+    options.update(repository_url=address if provider else "", repository_provider=provider,
+                   use_edit_page_button=bool(provider), use_repository_button=bool(provider))
+    options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"} if host == "github.com" else {}
 
 
 # -------------------------------------------------------------------- execution
@@ -113,18 +132,6 @@ def stop(message: str) -> None:
     raise SystemExit(f"\n{message.rstrip()}\n\nThe book was not built.")
 
 
-def run_notebook(text: str, folder: str, timeout: int) -> tuple[str, float, str]:
-    """Execute a notebook; return its text, its seconds, and the error or ''."""
-    notebook, error, start = nbformat.reads(text, as_version=4), "", time.perf_counter()
-    try:
-        # No timing: it would land in the cells' metadata, which the cache compares.
-        quiet = ["--log-level=40"]
-        nbclient.execute(notebook, cwd=folder, timeout=timeout, record_timing=False, extra_arguments=quiet)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
-        error = ANSI.sub("", str(problem))
-    return nbformat.writes(notebook), time.perf_counter() - start, error
-
-
 def cached_run(cache, notebook) -> dict:
     """What is known of a notebook's cached run; empty where there is none, or only half of one."""
     try:
@@ -137,14 +144,6 @@ def cached_run(cache, notebook) -> dict:
         shutil.rmtree(Path(cache.path) / "executed" / record.hashkey, ignore_errors=True)
         return {}
     return record.data
-
-
-def end_with_the_build() -> None:
-    """In a worker: end when the build is killed, and the kernel ends with the worker."""
-    def watch():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def execute_stale(app, env, docnames) -> None:
@@ -164,28 +163,39 @@ def execute_stale(app, env, docnames) -> None:
         execute(app, env, cache, stale)
 
 
+def check_switches() -> None:
+    """Stop with one line if the scale, device or precision that is asked for is none."""
+    from earlystop import scale  # imports torch, which is not needed where nothing is executed
+
+    for name, check in (("SCALE", scale.current_scale), ("DEVICE", scale.device), ("PRECISION", scale.precision)):
+        try:
+            check()
+        except ValueError as problem:
+            stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
+
+
 def execute(app, env, cache, stale: dict) -> None:
     """Execute notebooks in as many processes as cores and memory allow."""
-    cores, memory = cpu_count(), psutil.virtual_memory().total
-    workers = max(1, min(cores, len(stale), int(memory / BYTES_PER_KERNEL)))
-    os.environ["TQDM_DISABLE"] = "1"  # nobody watches: no progress bars, no live widgets
-    if workers > 1:
-        os.environ.setdefault("OMP_NUM_THREADS", str(cores // workers))
+    check_switches()
+    workers = how_many(len(stale))
     timings = Path(env.mystnb_config.execution_cache_path).parent / "seconds.json"
     try:
         seconds = json.loads(timings.read_text())
     except (OSError, ValueError):  # none yet, or half of it
         seconds = {}
     facts = {"machine": hardware(), "scale": os.environ["EARLYSTOP_SCALE"]}
-    timeout, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
+    patience, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
     logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_the_build) as pool:
         jobs = {}
         for name in sorted(stale, key=lambda name: -seconds.get(name, 1e9)):
             path = Path(env.doc2path(name))
-            jobs[pool.submit(run_notebook, nbformat.writes(stale[name]), str(path.parent), timeout)] = name
+            jobs[pool.submit(run_notebook, nbformat.writes(stale[name]), str(path.parent), patience)] = name
         for job in as_completed(jobs):
-            name, (text, seconds_taken, error) = jobs[job], job.result()
+            try:
+                name, (text, seconds_taken, error) = jobs[job], job.result()
+            except BrokenProcessPool:
+                stop(f"A process that executed {jobs[job]} or another chapter was ended from outside: is there enough memory?")
             if source_key(Path(app.srcdir)) != Path(env.mystnb_config.execution_cache_path).name:
                 pool.shutdown(cancel_futures=True)
                 stop("src/ or requirements.txt changed while the chapters ran: build again.")

@@ -2,7 +2,8 @@
 
 A chapter is MyST Markdown; its notebook must read well in plain Jupyter and in
 Colab, which know no MyST: directives become quotes and headings, references
-become words.  The result depends on the sources only.
+become words.  The result depends on the sources only.  The version of the package,
+which notebooks ask for, is written first: its last part stands for the package's content.
 
     python book/_ext/pairs.py
 """
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -245,6 +248,7 @@ class Book:
             cell.id = f"{digest}-{seen[digest]}"
         metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
         metadata |= {key: source.metadata[key] for key in ("accelerator", "colab") if key in source.metadata}
+        metadata["generated"] = UNSEALED
         result = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
         nbformat.validate(result)
         return result
@@ -262,52 +266,173 @@ def install_cell(page: str, package: str):
                f'    %pip install -q "{package}" {{" ".join(stay)}}']
     advice = "switch the network on (on Kaggle: Internet), or " if package else ""
     advice += "run `pip install .` with this kernel's Python in a copy of the book; then restart the kernel, run this cell again"
+    renew = f"run `%pip install '{package}'`" if package else "run `pip install .` with this kernel's Python in the book's new copy"
     lines = ["# The package of this book, where it is missing; an installed torch or numpy stays as it is.",
              "from importlib import metadata, util",
              *(install if package else []),
              missing,
              f'    raise ImportError("the package of this book is not installed: {advice}")',
+             'if not util.find_spec("earlystop.start"):',
+             f'    raise ImportError("the installed package earlystop is an old copy: {renew}, then restart the kernel")',
              "import earlystop.start",
              f'earlystop.start.chapter("{page}", "{read_version()}")']
     return nbformat.v4.new_code_cell("\n".join(lines))
 
 
-def read_version() -> str:
+# ------------------------------------------------------------------- the version of the package
+
+VERSION = re.compile(r'^__version__ = "(.+)"$', re.M)
+LINE = r'__version__ = ".+"\n'
+MERGED = re.compile(rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M)  # both sides of a merge
+PACKAGE = ("src/earlystop/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
+
+
+def read_version(root: Path = ROOT) -> str:
     """The version of the package, which is that of the notebooks."""
-    text = (ROOT / "src" / "earlystop" / "__init__.py").read_text(encoding="utf8")
-    return re.search(r'^__version__ = "(.+)"$', text, flags=re.M)[1]
+    return VERSION.search((root / "src/earlystop/__init__.py").read_text(encoding="utf8"))[1]
+
+
+def source_version(root: Path = ROOT) -> str:
+    """The version that the package should have: the numbers that people chose, and a hash of all that it installs."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
+    built = [project["build-system"], project["project"], project["tool"].get("setuptools")]
+    digest = hashlib.sha256(json.dumps(built, sort_keys=True).encode())
+    for path in sorted(path for pattern in PACKAGE for path in root.glob(pattern)):
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        if path.name == "__init__.py":
+            content = VERSION.sub("", content.decode("utf8")).encode()
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + content + b"\0")
+    return f"{read_version(root).partition('+')[0]}+h{digest.hexdigest()[:8]}"
+
+
+def write_version(root: Path = ROOT) -> bool:
+    """Write the version that the package should have into it; whether it was another one, or two in a merge."""
+    path = root / "src/earlystop/__init__.py"
+    found = path.read_text(encoding="utf8")
+    text = MERGED.sub(r"\1", found)
+    if text != found:
+        path.write_text(text, encoding="utf8")
+    text = VERSION.sub(f'__version__ = "{source_version(root)}"', text)
+    if text != found:
+        path.write_text(text, encoding="utf8")
+    return text != found
+
+
+# ------------------------------------------------------------------ the address of the repository
+
+PUBLIC = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht")
+ADDRESS = re.compile(
+    r"(?:git\+)?(?:(?P<scheme>https?|ssh|git)://)?(?:[^@/\s]*@)?"  # how, and who
+    r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)", re.IGNORECASE)
+
+
+def repository(root: Path = ROOT) -> str:
+    """The web address of the repository that ``_config.yml`` names in any form; '' if it names none.
+
+    Without user, password and suffix, as ``https://host/owner/name``. Raises `PairError` for what is no address.
+    """
+    try:
+        config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")) or {}
+    except yaml.YAMLError as problem:
+        raise PairError(f"_config.yml cannot be read: {' '.join(str(problem).split())}") from None
+    found = config.get("repository") or {}
+    url = found.get("url") if isinstance(found, dict) else found
+    if url is None or url == "" or isinstance(url, str) and not url.strip():
+        return ""
+    match = ADDRESS.fullmatch(url.strip()) if isinstance(url, str) and isinstance(found, dict) else None
+    if match and (match["scheme"] or "." in match["host"]):
+        host, scheme = match["host"].lower().removeprefix("www."), (match["scheme"] or "").lower()
+        parts = [part for part in re.split("[?#]", match["path"])[0].split("/") if part]
+        ends = [at for at, part in enumerate(parts) if at >= 2 and part in ("-", "tree", "blob", "src", "commits", "wiki")]
+        parts = parts[: 2 if host in PUBLIC and host != "gitlab.com" else min(ends, default=len(parts))]
+        parts[-1:] = [part.removesuffix(".git") for part in parts[-1:]]
+        if len(parts) >= 2 and all(re.fullmatch(r"~?[\w.-]*\w[\w.-]*", part) for part in parts):
+            port = f":{match['port']}" if match["port"] and scheme in ("http", "https") else ""
+            return f"{'http' if scheme == 'http' and host not in PUBLIC else 'https'}://{host}{port}/{'/'.join(parts)}"
+    raise PairError(f"_config.yml: repository.url {url!r} is no address of a repository: "
+                    "write it as https://github.com/OWNER/NAME, or leave it empty")
 
 
 def package_address(root: Path) -> str:
     """What pip installs: the tag of this version in the repository that ``_config.yml`` names, or nothing."""
-    address = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")).get("repository", {}).get("url")
+    address = repository(root)
     return f"earlystop @ git+{address}@v{read_version()}" if address else ""
+
+
+# ------------------------------------------------------------------------- writing the notebooks
+
+
+UNSEALED = "0" * 16
+SEAL = re.compile(r'(?<="generated": ")[0-9a-f]{16}(?=")')
+CONFLICT = re.compile(r"^<<<<<<< .*^=======$.*^>>>>>>> ", re.M | re.S)  # both sides are in git
+
+
+def digest(text: str) -> str:
+    """The digest of a notebook's text, whatever digest stands in it."""
+    return hashlib.sha256(SEAL.sub("", text).encode()).hexdigest()[:16]
+
+
+def seal(text: str) -> str:
+    """Put the digest of a notebook's text into it, in the place that its metadata keep for it."""
+    return SEAL.sub(digest(text), text)
+
+
+def changed(path: Path) -> bool:
+    """Whether a file is not as it was written here: run, edited, or half of it."""
+    text = path.read_bytes().decode("utf8", "replace").replace("\r\n", "\n")  # git for Windows writes such lines
+    found = SEAL.search(text)
+    return not CONFLICT.search(text) and (not found or found[0] != digest(text))
+
+
+def keep_aside(path: Path, folder: Path) -> Path:
+    """Move a file into a folder, under a name that is free, and return that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (folder / f"{path.stem}.mine{number or ''}{path.suffix}" for number in (0, *range(2, 10**6)))
+    kept = next(name for name in names if not os.path.lexists(name))
+    path.rename(kept)
+    return kept
+
+
+def write(path: Path, text: str, aside: Path | None = None) -> str:
+    """Write a generated file, if it is another one. Returns what was done, or ''.
+
+    What its owner changed is kept in the folder `aside`, or beside it.
+    """
+    if path.is_file() and path.read_bytes() == text.encode():
+        return ""
+    line = f"wrote {os.path.relpath(path)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf8")  # all of it, or nothing
+    if os.path.lexists(path) and (not path.is_file() or changed(path)):
+        line += f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path, aside or path.parent))}"
+    os.replace(part, path)
+    return line
 
 
 def all_pairs(root: Path = ROOT, package: str | None = None, folder: Path | None = None) -> dict[Path, str]:
     """Every notebook's path and text."""
     book, folder = Book(root, package), folder or root / "notebooks"
     chapters = [page for page in book.notebooks if page[:2].isdigit()]
-    return {folder / f"{page}.ipynb": nbformat.writes(book.notebook(page)) + "\n" for page in chapters}
+    return {folder / f"{page}.ipynb": seal(nbformat.writes(book.notebook(page)) + "\n") for page in chapters}
 
 
 def main(arguments: list[str]) -> int:
-    """Write the notebooks that differ from their chapters; return 1 with one line on stderr if a chapter cannot be converted."""
+    """Write the notebooks that differ from their chapters; return 1 with one line on stderr if that cannot be done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", metavar="WHAT", help="what their first cell installs (default: by _config.yml)")
     parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder (default: notebooks)")
     options = parser.parse_args(arguments)
     folder = options.out.resolve()
     try:
-        pairs = all_pairs(package=options.package, folder=folder)
-    except PairError as problem:
+        if folder == ROOT / "notebooks" and write_version():
+            print(f"the package is now version {read_version()}")
+        for path, text in all_pairs(package=options.package, folder=folder).items():
+            if line := write(path, text):
+                print(line)
+    except (PairError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    stale = [path for path, text in pairs.items() if not path.exists() or path.read_text(encoding="utf8") != text]
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(pairs[path], encoding="utf8")
-        print("wrote", os.path.relpath(path))
     return 0
 
 

@@ -1,9 +1,13 @@
 """Image data as one uint8 tensor each: handwritten digits (embedded), MNIST and CIFAR-10."""
 
+import errno
 import hashlib
 import io
 import os
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from earlystop.page import progress
+from earlystop.page import _nobody_watches, progress
 from earlystop.scale import random_stream
 
 DIGITS_TEST = 397  # of scikit-learn's 1,797 digits
@@ -44,6 +48,11 @@ HUB = {
             "test": "9a4c74f5c8b6f2c4e13d3a1dfb43a5a8cda8a9da515e99fd620d2013a1a6287a",
         },
     ),
+}
+# What is downloaded; a copy of any other revision will do if it holds the same images.
+REVISIONS = {
+    "mnist": "77f3279092a1c1579b2250db8eafed0ad422088c",
+    "cifar10": "0b2714987fa478483af9968de7c934580d0bb9a2",
 }
 TITLES = {
     "digits": "scikit-learn's handwritten digits, 8 × 8 pixels",
@@ -146,21 +155,51 @@ def _from_hub(name: str, split: str) -> tuple[Tensor, Tensor]:
                 return pixels, labels
         except Exception:  # a damaged file may fail in any way; it is made again below
             pass
-    source = _download(name, repository, files[split])
+    other = None
+    for source in _copies(repository, files[split]):
+        arrays = _decoded(source, column)
+        if arrays is None:
+            _discard(source)
+        elif content_hash(*arrays) == hashes[split]:
+            return _kept(decoded, *arrays)
+        else:
+            other = source
+    source = _download(name, repository, files[split], other)  # or the pinned copy, if there is one
+    arrays = _decoded(source, column)
+    if arrays is None:
+        raise DataError(
+            f"{TITLES[name]}: the file from {repository} cannot be read, so it was "
+            f"{_discard(source)}. Run again to download it again."
+        )
+    if content_hash(*arrays) == hashes[split]:
+        return _kept(decoded, *arrays)
+    raise DataError(
+        f"{TITLES[name]}: {source} does not hold the expected {split} images, or not in their "
+        "order. It is not downloaded again unless you delete it."
+    )
+
+
+def _copies(repository: str, file: str) -> list[Path]:
+    """Every copy of a file in the Hugging Face cache, whatever its revision."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}"
+    return sorted(folder.glob(f"snapshots/*/{file}"))
+
+
+def _decoded(source: Path, column: str) -> tuple[Tensor, Tensor] | None:
+    """Pixels and labels in a file; None if it is damaged, which may show in any way."""
     try:
-        pixels, labels = _decode(source, column)
-        intact = content_hash(pixels, labels) == hashes[split]
+        return _decode(source, column)
     except (ImportError, MemoryError):  # no fault of the file
         raise
-    except Exception:  # a damaged file may fail in any way
-        intact = False
-    if not intact:
-        kept = _discard(source)
-        raise DataError(
-            f"{TITLES[name]}: the file from {repository} does not hold the expected {split} "
-            f"images, so it was {kept}. Run again to download it again."
-        )
-    _write_atomically(decoded, pixels, labels)
+    except Exception:
+        return None
+
+
+def _kept(path: Path, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The decoded images, after they were kept for the next time."""
+    _write_atomically(path, pixels, labels)
     return pixels, labels
 
 
@@ -169,19 +208,69 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("EARLYSTOP_CACHE", default))
 
 
-def _download(name: str, repository: str, file: str) -> Path:
+def _download(name: str, repository: str, file: str, other: Path | None = None) -> Path:
+    """Download the pinned revision of a file. Raises `DataError`; it names a copy that is no use."""
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(repository, file, repo_type="dataset"))
+        with _hushed():
+            return Path(
+                hf_hub_download(repository, file, repo_type="dataset", revision=REVISIONS[name])
+            )
     except Exception as error:  # the Hub's own errors depend on its version and the network
+        copy = f" (the copy {other} holds other images)" if other else ""
         raise DataError(
-            f"{TITLES[name]} is not in the Hugging Face cache and could not be downloaded "
-            f"({type(error).__name__}). With a network, run once: "
-            f"python -c \"from earlystop.images import load_images; load_images('{name}')\"; "
-            "or set HF_HUB_CACHE to a cache that holds "
+            f"{TITLES[name]} is not in the Hugging Face cache{copy}, and "
+            f"{_reason(error, name, file)}; or set HF_HUB_CACHE to a cache that holds "
             f"{repository}. EARLYSTOP_SCALE=quick works without it."
         ) from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without the Hub's remarks, such as that no token is set: a build takes stderr for a fault."""
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if _nobody_watches():
+                disable_progress_bars()
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _reason(error: BaseException, name: str, file: str) -> str:
+    """Why a download failed and what to do: not reached, refused, not there, not to be written."""
+    from huggingface_hub import constants
+
+    hub, repository, revision = constants.ENDPOINT, HUB[name][0], REVISIONS[name]
+    first, status = error, None
+    while error and status is None:  # the cause is often wrapped
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        error = error.__cause__ or error.__context__
+    if status in (401, 403):
+        return (
+            f"{hub} refused it ({status}): look for a token that is no longer valid (HF_TOKEN, or "
+            "hf auth login) or a network that needs one"
+        )
+    if status in (404, 410):
+        return f"{hub} does not have {file} of {repository} at revision {revision} ({status})"
+    if status:
+        return f"{hub} answered with error {status}: try again later"
+    if getattr(first, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+        return f"it cannot be written there: {first}"
+    if constants.HF_HUB_OFFLINE:
+        why = "HF_HUB_OFFLINE forbids to download it. Without it"
+    else:
+        why = f"{hub} could not be reached ({type(first).__name__}). With a network"
+    return (
+        f"{why}, run once: "
+        f"python -c \"from earlystop.images import load_images; load_images('{name}')\""
+    )
 
 
 def _decode(source: Path, column: str) -> tuple[Tensor, Tensor]:

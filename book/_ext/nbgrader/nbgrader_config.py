@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
 
-from grading import LimitedExecute, RestoreAnswers
+from grading import ExportTable, LimitedExecute, RestoreAnswers
 from nbgrader.preprocessors import (
     AssignLatePenalties, CheckCellMetadata, ClearOutput, IgnorePattern, LimitOutput, OverwriteCells, SaveAutoGrades,
 )
@@ -20,9 +20,10 @@ from nbgrader.preprocessors import (
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "stopping-early"
 c.CourseDirectory.root = str(HERE)
-c.Autograde.sanitize_preprocessors = [ClearOutput, RestoreAnswers, OverwriteCells, CheckCellMetadata]
+c.Autograde.sanitize_preprocessors = [RestoreAnswers, ClearOutput, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
-    LimitedExecute, IgnorePattern, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata,
+    LimitedExecute, IgnorePattern, LimitOutput, CheckCellMetadata, SaveAutoGrades, AssignLatePenalties,
 ]
 c.LimitedExecute.timeout = 30  # seconds a cell; then its kernel is killed, and the next cell gets a new one
 c.LimitedExecute.memory = 4.0  # GB of data a kernel may hold (Linux; elsewhere there is no limit)
+c.ExportApp.plugin_class = ExportTable  # grades.csv shows no points that were not given

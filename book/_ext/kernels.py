@@ -1,0 +1,151 @@
+"""How a chapter is executed: with settings of the build's own, in as many kernels as fit, and never waited for in vain."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import nbformat
+import psutil
+from joblib import cpu_count
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+BYTES_PER_KERNEL = 1.5e9  # a chapter with torch needs up to about 1.5 GB
+BYTES_BESIDE = 0.7e9  # the build itself, and the workers
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+# Variables that change what a page shows or stop it, and that the build sets itself or does without.
+FOREIGN = re.compile(
+    r"MPLBACKEND|MATPLOTLIBRC|IPYTHONDIR|TORCH_LOGS|EARLYSTOP_PROGRESS|(TQDM|OMP|NUMEXPR|VECLIB)_.*"
+    r"|(KMP|GOMP_CPU)_AFFINITY|(MKL|OPENBLAS)_NUM_THREADS|MKL_DYNAMIC"
+    r"|JUPYTER_(?!ALLOW_INSECURE_WRITES|PLATFORM_DIRS).*"
+    r"|PYTHON(WARNINGS|OPTIMIZE|STARTUP|INSPECT|VERBOSE|PROFILEIMPORTTIME|DEVMODE|TRACEMALLOC|ASYNCIODEBUG|IOENCODING|BREAKPOINT)")
+OURS = re.compile(r"EARLYSTOP_(SCALE|DEVICE|PRECISION|RESULTS|CACHE|REQUIRE_SITE|COLAB)")
+
+
+def own_settings(environment, build: Path) -> str:
+    """Give kernels the build's own settings; return a line that names those from outside that are not used, or ''."""
+    ours = dict.fromkeys(THREADS, "1") | {  # one thread each, however many chapters run
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
+        "TQDM_DISABLE": "1",  # nobody watches: no progress bars, no live widgets
+        "IPYTHONDIR": str(build / ".ipython"),
+        "JUPYTER_RUNTIME_DIR": str(build / ".ipython" / "runtime"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not a user's of the same name
+    }
+    foreign = {name: environment[name] for name in sorted(environment) if FOREIGN.fullmatch(name) and environment[name]}
+    unused = [f"{name}={value}" for name, value in foreign.items() if value != ours.get(name)]
+    unused += [name for name in sorted(environment) if name.startswith("EARLYSTOP_") and not (FOREIGN.fullmatch(name) or OURS.fullmatch(name))]
+    for name in foreign:
+        del environment[name]
+    environment.update(ours)
+    return f"Not used, the build has settings of its own: {', '.join(unused)}" if unused else ""
+
+
+def memory() -> int:
+    """Bytes that this process may use: those of the machine, or fewer where its control groups say so."""
+    limits = [psutil.virtual_memory().total]
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers in ("", "memory"):  # version 2, version 1
+                top, name = Path("/sys/fs/cgroup", controllers), "memory.limit_in_bytes" if controllers else "memory.max"
+                inside = top / group.lstrip("/")
+                for folder in [inside, *(parent for parent in inside.parents if parent.is_relative_to(top))]:
+                    with suppress(OSError, ValueError):  # there is none, or it is "max"
+                        limits.append(int((folder / name).read_text()))
+    return min(limits)
+
+
+def how_many(chapters: int) -> int:
+    """How many chapters to execute at once: as many as cores and memory allow, and at least one."""
+    return max(1, min(cpu_count(), chapters, int((memory() - BYTES_BESIDE) / BYTES_PER_KERNEL)))
+
+
+class Watch(threading.Thread):
+    """Ends a kernel that has used no processor for some time while it was waited for; one that uses it is only slow."""
+
+    tick, least = 2.0, 0.003  # seconds between two looks; share of a processor below which a kernel does nothing
+
+    def __init__(self, client: NotebookClient, patience: float):
+        super().__init__(daemon=True)
+        self.client, self.patience, self.hung, self.cell, self.over = client, patience, False, None, threading.Event()
+        client.on_cell_start = lambda cell, cell_index: setattr(self, "cell", cell)
+
+    def __enter__(self) -> "Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look at the kernel's processor time until the end; a suspended machine makes no looks."""
+        used, quiet = 0.0, 0.0
+        while not self.over.wait(self.tick):
+            family, now = self.family(), 0.0
+            for process in family:
+                with suppress(psutil.Error):
+                    now += sum(process.cpu_times()[:4])  # with children that have ended
+            quiet += self.tick
+            if not family or abs(now - used) > self.least * quiet:
+                used, quiet = now, 0.0
+            elif 0 < self.patience <= quiet:
+                self.hung = True
+                for process in family:
+                    with suppress(psutil.Error):
+                        process.kill()
+                return
+
+    def family(self) -> list[psutil.Process]:
+        """The kernel's processes; none before it starts and after its end."""
+        pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
+        try:
+            kernel = psutil.Process(pid) if pid else None
+            return [kernel, *kernel.children(recursive=True)] if kernel else []
+        except psutil.Error:
+            return []
+
+    def words(self, problem: Exception) -> str:
+        """What happened to the kernel, and where."""
+        source = self.cell.source.strip() if self.cell is not None else ""
+        where = f"in the cell that begins with {source.splitlines()[0]!r}" if source else "before its first cell"
+        if self.hung:
+            return (f"Its kernel has not used the processor for {self.patience:.0f} s {where}, so it was ended: "
+                    "it waits for something that does not come. Build again; only what is missing is executed.")
+        if isinstance(problem, DeadKernelError):
+            return f"Its kernel died {where}. A system that runs out of memory ends processes: is there enough of it?"
+        return f"Its kernel could not be used {where}: {problem}"
+
+
+def end_with_the_build() -> None:
+    """In a worker: end when the build is killed, and the kernel ends with the worker."""
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def run_notebook(text: str, folder: str, patience: float) -> tuple[str, float, str]:
+    """Execute a notebook for as long as it takes; return its text, its seconds, and the error or ''."""
+    notebook, start = nbformat.reads(text, as_version=4), time.perf_counter()
+    # No timing: it would land in the cells' metadata, which the cache compares.
+    client = NotebookClient(notebook, resources={"metadata": {"path": folder}}, timeout=None, record_timing=False,
+                            startup_timeout=86_400, iopub_timeout=86_400, extra_arguments=["--log-level=40"])
+    error = ""
+    with Watch(client, patience) as watch:
+        try:
+            client.execute()
+        except CellExecutionError as problem:
+            error = ANSI.sub("", str(problem))
+        except (DeadKernelError, RuntimeError) as problem:
+            error = watch.words(problem)
+    return nbformat.writes(notebook), time.perf_counter() - start, error
