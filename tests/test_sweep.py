@@ -181,7 +181,7 @@ def test_a_change_of_what_numbers_depend_on_computes_them_again(
         assert [one["runs"][0]["precision"] for one in (first, second)] == ["float32", "bfloat16"]
 
 
-def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
+def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed, double):
     sizes = dict(train_size=40, batch_size=16, widths=(2, 3, 4), epochs=2, seeds=2)
     config = Figure3.at("quick", corruption_rates=(0.2, 0.6), **sizes)
     alone = run(tmp_path / "alone", config, "fig3")
@@ -191,7 +191,7 @@ def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
     assert sorted((r["together"], r["cells"]) for r in together["runs"]) == [(1, 1), (3, 3)]
     for one, other in zip(alone["cells"], together["cells"]):
         assert (one["corruption_rate"], one["seed"]) == (other["corruption_rate"], other["seed"])
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+        assert one["loss"] == pytest.approx(other["loss"], rel=2e-5)  # stored with six digits
 
 
 @pytest.mark.parametrize(
