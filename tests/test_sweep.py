@@ -508,6 +508,7 @@ print(kills, resumed)
 """
 
 
+@pytest.mark.leg
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_twenty_times_ends_with_the_same_numbers(tmp_path):
     done = subprocess.run(
@@ -529,7 +530,7 @@ def is_alive(group):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.leg)])
 def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     options = ["--set=epochs=100000", f"--jobs={jobs}", "--save-every=0", "--out", tmp_path]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
@@ -562,6 +563,7 @@ def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     assert not list(tmp_path.glob("fig1*"))
 
 
+@pytest.mark.leg
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 def test_the_processes_of_a_killed_command_end_and_leave_whole_checkpoints(tmp_path):
     options = ["--set=epochs=100000", "--jobs=2", "--save-every=0", "--out", tmp_path]
