@@ -23,7 +23,7 @@ book: with-book notebooks ## execute the chapters that changed and build _build/
 	$(BIN)/jupyter-book build . -W
 
 test: with-tests ## run the tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
@@ -34,7 +34,7 @@ notebooks: with-book ## write notebooks/*.ipynb from book/*.md
 	$(BIN)/python book/_ext/pairs.py
 
 check-site: with-tests ## test the built book in a browser
-	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py
+	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py -m ""
 
 colab-check: with-tests ## run every notebook in a fresh environment like Colab's
 	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py

@@ -1,5 +1,6 @@
 """Every test runs small, silent and offline, with a cache of its own."""
 
+import functools
 import os
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -13,8 +14,51 @@ import torch
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--perturb", type=int, metavar="SEED",
+        help="change all initial weights by one unit in the last place, as another processor might",
+    )  # fmt: skip
+
+
+def pytest_configure(config):
+    """Perturb networks before the tests import what makes them."""
+    seed = config.getoption("--perturb")
+    if seed is not None:
+        from earlystop import architectures, network
+
+        for module, name in ((architectures, "conv_net"), (architectures, "resnet"), (network, "initial_weights")):
+            setattr(module, name, perturbed(getattr(module, name), seed))
+
+
+def perturbed(make, seed):
+    """A function whose network, or tensor of weights, is `make`'s times 1 + ε · normal."""
+
+    @functools.wraps(make)
+    def rounded(*arguments, **options):
+        made = make(*arguments, **options)
+        for weights in made.parameters() if isinstance(made, torch.nn.Module) else [made]:
+            generator, eps = torch.Generator().manual_seed(seed), torch.finfo(weights.dtype).eps
+            noise = torch.randn(weights.shape, generator=generator, dtype=torch.float64)
+            if options.get("paired"):  # equal pairs stay equal
+                noise = noise[: len(noise) // 2].repeat(2, 1)
+            weights.data.copy_(weights.data.double() * (1 + eps * noise))
+        return made
+
+    return rounded
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EARLYSTOP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """Everything in double precision: two trainings of one kind stay together for longer."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -58,6 +58,7 @@ def cluster(tmp_path):
             process.wait()
 
 
+@pytest.mark.leg
 def test_a_sweep_on_a_cluster_survives_the_death_of_a_worker(tmp_path, cluster):
     address_file, workers = cluster
     local = read_json(sweep.run("fig5", CONFIG, "quick", tmp_path / "local", jobs=1))

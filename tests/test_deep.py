@@ -201,10 +201,10 @@ def test_every_epoch_visits_every_sample_once_in_a_new_seeded_order():
     assert not torch.equal(torch.cat(other), torch.cat(batches))
 
 
-def test_training_equals_matrix_products_in_double_precision():
+def test_training_equals_matrix_products(double):
     trained, batches = recorded_order()
     stack, images, labels = tiny()
-    weight, bias = (p[0].detach().double() for p in stack.parameters.values())
+    weight, bias = (p[0].detach() for p in stack.parameters.values())
     x = images.pixels[0].flatten(1).double() / 255
     x, y = (x - x.mean()) / x.std(), F.one_hot(labels[0], 3).double()
     for batch in batches:
@@ -212,7 +212,7 @@ def test_training_equals_matrix_products_in_double_precision():
         weight = weight - 0.1 * residual.T @ x[batch] / len(batch)
         bias = bias - 0.1 * residual.mean(dim=0)
     for actual, expected in zip(trained.parameters.values(), (weight, bias)):
-        torch.testing.assert_close(actual[0].detach().double(), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(actual[0].detach(), expected, rtol=0, atol=1e-12)
 
 
 def test_numbers_are_recorded_before_training_and_after_every_epoch():
@@ -227,7 +227,7 @@ def test_numbers_are_recorded_before_training_and_after_every_epoch():
     run = dict(optimizer=descent(stack), batch_size=8, seeds=[0])
     history = train(stack, images, labels, epochs=2, measure=measure, **run)
     assert history["epoch"] == [0, 1, 2] and set(history) == {"epoch", "norm"}
-    assert [one.item() for one in history["norm"]] == [w.norm().item() for w in seen]
+    assert [one.item() for one in history["norm"]] == pytest.approx([w.norm().item() for w in seen])
     assert torch.equal(seen[0], start) and not torch.equal(seen[1], start)
     assert torch.equal(seen[2], stack.parameters["1.weight"])
     assert train(stack, images, labels, epochs=1, **run) == {}
@@ -332,7 +332,7 @@ OPTIMIZERS = {
         lambda weights: torch.optim.SGD(weights, lr=0.02, momentum=0.9, nesterov=True),
     ),
 }
-ROUNDING = dict(rtol=1e-4, atol=1e-5)  # of some ten steps in single precision
+ROUNDING = dict(rtol=1e-9, atol=1e-9)  # of some ten steps in double precision: each multiplies it
 SEEDS = (3, 0, 7)
 every_kind = pytest.mark.parametrize("kind", NETWORKS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -386,19 +386,16 @@ def assert_same_state(actual, expected):
 @pytest.mark.parametrize("loss", [least_squares, cross_entropy])
 @every_optimizer
 @every_kind
-def test_each_network_of_a_stack_is_trained_as_by_a_plain_loop(kind, optimizer, loss):
+def test_each_network_of_a_stack_is_trained_as_by_a_plain_loop(kind, optimizer, loss, double):
     stack, _ = stacked(kind, optimizer, SEEDS, loss)
     for run, seed in enumerate(SEEDS):
         expected = by_hand(kind, optimizer, seed, loss).state_dict()
         assert_same_state({k: v[run] for k, v in stack.state().items()}, expected)
-        start = NETWORKS[kind](seed).state_dict()
-        furthest = max((expected[k] - start[k]).abs().max().item() for k in stack.parameters)
-        assert furthest > 0.02  # far more than rounding
 
 
 @every_optimizer
 @every_kind
-def test_a_network_trains_alone_as_in_any_stack(kind, optimizer):
+def test_a_network_trains_alone_as_in_any_stack(kind, optimizer, double):
     whole, images = stacked(kind, optimizer, SEEDS)
     fewer, _ = stacked(kind, optimizer, SEEDS[1:])
     alone, own_images = stacked(kind, optimizer, SEEDS[1:2])
@@ -406,7 +403,7 @@ def test_a_network_trains_alone_as_in_any_stack(kind, optimizer):
     for stack, run in ((whole, 1), (fewer, 0)):
         assert_same_state({k: v[run : run + 1] for k, v in stack.state().items()}, state)
     with_others, by_itself = evaluate_stack(whole, images)[1], evaluate_stack(alone, own_images)[0]
-    torch.testing.assert_close(with_others, by_itself, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(with_others, by_itself, **ROUNDING)
     network = whole.network(1).eval()
     torch.testing.assert_close(network(images.inputs(slice(None))[1]), with_others, **ROUNDING)
 
@@ -568,7 +565,6 @@ def test_a_run_of_figure_1_or_3_is_repeatable_and_has_a_number_an_epoch(run, con
     assert curves == again and curves != other
     if run is figure3_run:
         assert curves["distance"][0] == curves["distance_per_layer"][0] == 0 < curves["distance"][1]
-        assert curves["loss"][-1] < curves["loss"][0]
 
 
 def oracle(monkeypatch, config, validation_size, test_size):
@@ -642,7 +638,7 @@ def test_a_run_of_figure_4ab_keeps_every_loss_and_what_is_needed_to_stop():
     for name in ("noisy", "true", "validation", "test"):
         curve = history.curves[name]
         assert len(curve) == 3 and 0 <= min(curve) <= max(curve) <= 1
-    assert (history.losses >= 0).all() and history.losses[-1].mean() < history.losses[0].mean()
+    assert (history.losses >= 0).all() and not torch.equal(history.losses[0], history.losses[-1])
     # 60 of 120 labels drawn again, 9 in 10 of them wrong.
     assert abs(history.flipped.sum().item() - 54) <= 5 * math.sqrt(60 * 0.09)
     assert {round(value * 30, 4) % 1 for value in history.curves["validation"]} == {0}
@@ -731,28 +727,29 @@ def test_more_seeds_or_levels_add_cells_and_keep_the_others(cells, config, count
         assert all(cell in more for cell in now)
 
 
-def test_a_level_or_seed_more_in_a_batch_changes_no_other_run():
+def test_a_level_or_seed_more_in_a_batch_changes_no_other_run(double):
     cells = [{"corruption_rate": rate, "seed": seed} for rate in (0.2, 0.6) for seed in (0, 1)]
     together, without = figure3_runs(FIGURE3, cells), figure3_runs(FIGURE3, cells[1:3])
     for one, other in zip(together[1:3], without):
         for name, curve in one.items():
-            assert curve == pytest.approx(other[name], rel=1e-3, abs=1e-2 * (name == "accuracy"))
-    assert figure3_run(FIGURE3, 0.6, 1)["loss"] == pytest.approx(together[3]["loss"], rel=1e-3)
+            assert curve == pytest.approx(other[name], rel=1e-8)
+    assert figure3_run(FIGURE3, 0.6, 1)["loss"] == pytest.approx(together[3]["loss"], rel=1e-8)
     assert together[0]["loss"] != pytest.approx(together[1]["loss"], rel=1e-3)
 
 
-def test_the_numbers_of_figure_4ab_follow_from_its_losses():
+def test_the_numbers_of_figure_4ab_follow_from_its_losses(double):
     config = replace(FIGURE4AB, epochs=4, step_size=0.05)
     (one,) = figure4ab_runs(config, [{"corruption_rate": 0.5, "seed": 2}])
     history = figure4ab_run(config, 0.5, 2)
     losses, flipped = history.losses.numpy(), history.flipped.numpy()
-    np.testing.assert_allclose(one["clean_loss"], losses[:, ~flipped].mean(axis=1), rtol=1e-5)
-    np.testing.assert_allclose(one["flipped_loss"], losses[:, flipped].mean(axis=1), rtol=1e-5)
-    apart = losses[:, flipped][:, :, None] > losses[:, ~flipped][:, None, :]
-    np.testing.assert_allclose(one["auroc"], apart.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(one["clean_loss"], losses[:, ~flipped].mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(one["flipped_loss"], losses[:, flipped].mean(axis=1), rtol=1e-12)
+    pairs = losses[:, flipped][:, :, None] - losses[:, ~flipped][:, None, :]
+    larger = (1 + np.sign(pairs).mean(axis=(1, 2))) / 2  # ties count half
+    np.testing.assert_allclose(one["auroc"], larger, rtol=1e-12)
     assert one["overlap"] == [overlap(*history.groups(time)) for time in range(5)]
     best = int(np.argmax(history.curves["validation"]))
-    reached = [t for t in range(5) if history.curves["noisy"][t] >= 1 - 0.9 * 0.5]
+    reached = [t for t in range(5) if round(120 * history.curves["noisy"][t]) >= 66]  # 1 - 0.9 · ½
     stops = {"best": best, "agreement": reached[0] if reached else 4, "last": 4}
     for name, time in stops.items():
         assert one[f"stop_{name}"] == time
@@ -822,7 +819,7 @@ def test_the_keys_of_a_batch_are_keys_of_its_cells(name):
 # ------------------------------------------------------------------------ calibration
 
 
-def test_calibration_sets_the_statistics_of_the_whole_set_and_nothing_else():
+def test_calibration_sets_the_statistics_of_the_whole_set_and_nothing_else(double):
     model = resnet(8, channels=1, width=4)
     x = 3 * torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
     model(5 * x)  # other statistics to start from
@@ -840,12 +837,11 @@ def test_calibration_sets_the_statistics_of_the_whole_set_and_nothing_else():
     pairs = zip(model.modules(), whole.modules())
     norms = [(norm, other.seen) for norm, other in pairs if isinstance(norm, nn.BatchNorm2d)]
     assert len(norms) == 7
-    close = dict(rtol=1e-4, atol=1e-5)
     for norm, seen in norms:
-        torch.testing.assert_close(norm.running_mean, seen.mean(dim=(0, 2, 3)), **close)
-        torch.testing.assert_close(norm.running_var, seen.var(dim=(0, 2, 3)), **close)
-    # Up to the n/(n-1) of the variance, the model now computes what it does on the whole set.
-    torch.testing.assert_close(model(x), whole(x), rtol=0.02, atol=0.02)
+        torch.testing.assert_close(norm.running_mean, seen.mean(dim=(0, 2, 3)), **ROUNDING)
+        torch.testing.assert_close(norm.running_var, seen.var(dim=(0, 2, 3)), **ROUNDING)
+        norm.running_var *= 1 - 1 / seen[:, 0].numel()  # a batch is divided by the n of its variance
+    torch.testing.assert_close(model(x), whole(x), **ROUNDING)  # as on the whole set
 
 
 @pytest.mark.parametrize("count", [40, 50])

@@ -263,7 +263,7 @@ LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 PAGE_FAULTS = """
 import resource, torch, earlystop
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
+for _ in range(4):
     torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -282,4 +282,4 @@ def test_large_arrays_lie_in_large_pages_unless_that_is_turned_off():
         )  # fmt: skip
         return int(done.stdout)
 
-    assert faults() < faults(THP_MEM_ALLOC_ENABLE="0") / 5
+    assert faults() < faults(THP_MEM_ALLOC_ENABLE="0") / 2  # seen: a seventeenth, on a busy machine

@@ -136,6 +136,7 @@ def window(request, browser, address):
     context.close()
 
 
+@pytest.mark.leg
 @pytest.mark.parametrize("name", PAGES)
 def test_page_in_a_browser(window, address, name):
     page, events = window

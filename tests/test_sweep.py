@@ -199,7 +199,7 @@ def test_a_change_of_what_numbers_depend_on_computes_them_again(
         assert [one["runs"][0]["precision"] for one in (first, second)] == ["float32", "bfloat16"]
 
 
-def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
+def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed, double):
     sizes = dict(train_size=40, batch_size=16, widths=(2, 3, 4), epochs=2, seeds=2)
     config = Figure3.at("quick", corruption_rates=(0.2, 0.6), **sizes)
     alone = run(tmp_path / "alone", config, "fig3")
@@ -209,7 +209,7 @@ def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, computed):
     assert sorted((r["together"], r["cells"]) for r in together["runs"]) == [(1, 1), (3, 3)]
     for one, other in zip(alone["cells"], together["cells"]):
         assert (one["corruption_rate"], one["seed"]) == (other["corruption_rate"], other["seed"])
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+        assert one["loss"] == pytest.approx(other["loss"], rel=2e-5)  # stored with six digits
 
 
 @pytest.mark.parametrize(
@@ -439,6 +439,7 @@ print(kills, resumed)
 """
 
 
+@pytest.mark.leg
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_twenty_times_ends_with_the_same_numbers(tmp_path):
     done = subprocess.run(
@@ -460,7 +461,7 @@ def is_alive(group):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.leg)])
 def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     options = ["--set=epochs=100000", f"--jobs={jobs}", "--save-every=0", "--out", tmp_path]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
@@ -493,6 +494,7 @@ def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     assert not list(tmp_path.glob("fig1*"))
 
 
+@pytest.mark.leg
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 def test_a_process_ended_by_the_system_is_told_with_what_to_do(monkeypatch):
     monkeypatch.setattr(sweep, "run_group", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
