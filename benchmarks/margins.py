@@ -375,7 +375,7 @@ def margins_of(ways: dict[str, dict]) -> list[list[Any]]:
                  for seeds in (False, True)]  # fmt: skip
         spreads = [max(kind) - min(kind) if kind else 0.0 for kind in kinds]
         times = f"{base['margin'] / max(spreads):.1f}" if "margin" in base and max(spreads) > 0 else ""
-        lows = [f"{min(kind):.3g}" if kind else "" for kind in kinds]
+        lows = [f"{min(kind) + 0.0:.3g}" if kind else "" for kind in kinds]
         verdict = f"FAILS in {', '.join(failed)}" if failed else base.get("error") or times or "never moves"
         lines.append([*sides, *lows, verdict, name])
     return lines
@@ -461,8 +461,16 @@ def save(by_page: dict[str, dict[str, dict]], command: str) -> None:
         }
     others = {k: v for k, v in old["findings"].items() if k.split("/")[0] not in by_page}
     found = others | findings_of(by_page)
-    content = {"schema": SCHEMA, "experiment": "findings", "scale": "quick", "perturbations": MEANING}
-    content |= {"pages": dict(sorted((old["pages"] | facts).items())), "findings": dict(sorted(found.items()))}
+    every = dict(sorted((old["pages"] | facts).items()))
+    content = {
+        "schema": SCHEMA,
+        "experiment": "findings",
+        "scale": "quick",
+        "device": " or ".join(sorted({page["device"] for page in every.values()})),
+        "perturbations": MEANING,
+        "pages": every,
+        "findings": dict(sorted(found.items())),
+    }
     write_json(RECORD, content)
     blocks = re.split(r"^(?=== )", TABLE.read_text("utf8") if TABLE.exists() else "", flags=re.M)
     kept = {re.match(r"== (\w+)", b)[1]: b for b in blocks[1:]}

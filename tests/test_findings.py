@@ -81,6 +81,17 @@ def test_each_assertion_and_finding_of_a_page_was_measured_and_none_is_gone(name
     assert all(pattern.startswith(f"{name}/") for pattern in page.findings)
 
 
+def test_every_recorded_finding_can_be_said(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda what, metadata: shown.append((what.data, metadata["earlystop"])))
+    monkeypatch.setenv("EARLYSTOP_SCALE", "quick")
+    found = read_json(margins.RECORD)["findings"]
+    for name, one in found.items():
+        page.finding(name, one["holds"], "It is.", "It is not.")
+    assert all("seeds" in text and "On this machine" not in text for text, _ in shown)
+    assert [mark for _, mark in shown] == [{"finding": name, "differs": False} for name in found]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_the_code_whose_margins_were_measured_has_not_changed_since(name):
     then = read_json(margins.RECORD)["pages"].get(name, {}).get("cells")

@@ -318,8 +318,8 @@ def figure_problems(app, docname: str) -> list[str]:
 def findings_that_differ(app) -> list[str]:
     """Names of what came out otherwise here than where it was recorded."""
     cache = get_cache(app.env.mystnb_config.execution_cache_path)
-    names = app.env.earlystop_runs.keys() & app.env.all_docs.keys()
-    pages = [cache.merge_match_into_notebook(read_notebook(app, name))[1] for name in names]
+    notebooks = [read_notebook(app, name) for name in app.env.earlystop_runs.keys() & app.env.all_docs.keys()]
+    pages = [cache.merge_match_into_notebook(one)[1] for one in notebooks if one]
     outputs = [output for page in pages for cell in page.cells for output in cell.get("outputs", [])]
     marks = [output.get("metadata", {}).get("earlystop", {}) for output in outputs]
     return sorted({mark["finding"] for mark in marks if mark.get("differs")})
