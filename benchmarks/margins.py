@@ -302,16 +302,23 @@ def child() -> None:
 # --------------------------------------------------------------------------- all of them
 
 
+def numeric_code() -> str:
+    """Identifies the files that can change a number."""
+    from earlystop.provenance import FOLDER, PRESENTATION
+    from earlystop.store import digest
+
+    return digest([path.read_text("utf8") for path in sorted(FOLDER.glob("*.py")) if path.stem not in PRESENTATION])
+
+
 def run(name: str, way: str, cells: list[str], python: str) -> dict[str, Any]:
     """One page in one way, from `KEPT` if the same code ran before."""
-    from earlystop.provenance import source_hash
     from earlystop.store import digest
 
     task = {"cells": cells} | {k: v for k, v in WAYS[way].items() if k != "environment"}
     environment = {"OMP_NUM_THREADS": "1"} | WAYS[way].get("environment", {})
     place = python if python != sys.executable else ""
     measured_by = [inspect.getsource(one) for one in (Recorded, Watch, margin, perturb, run_page)]
-    identity = digest([task, environment, source_hash(), place, measured_by])
+    identity = digest([task, environment, numeric_code(), place, measured_by])
     kept = KEPT / f"{name}-{way.replace(' ', '_')}-{identity}.json"
     if kept.exists():
         return json.loads(kept.read_text("utf8"))

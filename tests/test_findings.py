@@ -11,6 +11,9 @@ from earlystop.store import SCHEMA, digest, read_json, write_json
 
 STEADY = {"holds": True, "rounding": {"runs": 5, "held": 5, "range": [1.4, 1.4]},
           "seeds": {"runs": 6, "held": 6, "range": [1.25, 1.5]}}  # fmt: skip
+SURE = {"holds": True, "rounding": {"runs": 5, "held": 5, "range": [1.3, 1.3]},
+        "seeds": {"runs": 6, "held": 6, "range": [1.3, 1.3]}}  # fmt: skip
+WORDLESS = {"holds": True, **{kind: SURE[kind] | {"range": None} for kind in ("rounding", "seeds")}}
 MIXED = {"holds": True, "rounding": {"runs": 5, "held": 3, "range": None},
          "seeds": {"runs": 6, "held": 4, "range": None}}  # fmt: skip
 
@@ -25,7 +28,8 @@ def told(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     record = {"schema": SCHEMA, "device": "a machine", "scale": "quick"}
-    write_json(results / "findings.json", record | {"findings": {"steady": STEADY, "mixed": MIXED}})
+    found = {"steady": STEADY, "sure": SURE, "wordless": WORDLESS, "mixed": MIXED}
+    write_json(results / "findings.json", record | {"findings": found})
     monkeypatch.setenv("EARLYSTOP_SCALE", "quick")
     return shown
 
@@ -36,12 +40,16 @@ def test_a_finding_is_said_with_its_spread_over_seeds(told):
     told.clear()
     page.finding("steady", True, "It is **130%**", "It is not", 1.3, ".0%")
     assert told[0][0] == "It is **130%** (over 6 seeds: 125% to 150%)"
+    told.clear()
+    page.finding("sure", True, "It is 1.3.", "It is not.", 1.3)
+    page.finding("wordless", True, "Yes.", "No.")
+    assert [text for text, _ in told] == ["It is 1.3 (over 6 seeds: 1.3 in each).", "Yes (the same over 6 seeds)."]
 
 
 def test_a_finding_that_differs_says_so_and_is_marked(told):
     page.finding("steady", False, "Yes.", "No.")
     text, mark = told[0]
-    assert text.startswith("No (over 6 seeds: 1.25 to 1.5, the same in 0 of them). **On this machine")
+    assert text.startswith("No (over 6 seeds: 1.25 to 1.5, the same in none of them). **On this machine")
     assert "a machine" in text and mark == {"finding": "steady", "differs": True}
 
 

@@ -115,8 +115,8 @@ def _spread(record: dict[str, Any], outcome: bool, form: str) -> str:
     count = f"over {seeds['runs']} seeds"
     if seeds["range"]:
         low, high = (format(end, form) for end in seeds["range"])
-        count += f": {low} to {high}"
-    held = "" if same[0] == seeds["runs"] else f", the same in {same[0]} of them"
+        count += f": {low} to {high}" if low != high else f": {low} in each"
+    held = "" if same[0] == seeds["runs"] else f", the same in {same[0] or 'none'} of them"
     if not seeds["range"] and not held:
         count = f"the same {count}"
     if same[1] not in (0, rounding["runs"]):
