@@ -310,26 +310,32 @@ def numeric_code() -> str:
     return digest([path.read_text("utf8") for path in sorted(FOLDER.glob("*.py")) if path.stem not in PRESENTATION])
 
 
-def run(name: str, way: str, cells: list[str], python: str) -> dict[str, Any]:
-    """One page in one way, from `KEPT` if the same code ran before."""
+def kept_file(name: str, way: str, cells: list[str], python: str) -> Path:
+    """Where the run of a page in one way is kept: a file of the code that it ran."""
     from earlystop.store import digest
 
-    task = {"cells": cells} | {k: v for k, v in WAYS[way].items() if k != "environment"}
-    environment = {"OMP_NUM_THREADS": "1"} | WAYS[way].get("environment", {})
     place = python if python != sys.executable else ""
     measured_by = [inspect.getsource(one) for one in (Recorded, Watch, margin, perturb, run_page)]
-    identity = digest([task, environment, numeric_code(), place, measured_by])
-    kept = KEPT / f"{name}-{way.replace(' ', '_')}-{identity}.json"
+    identity = digest([cells, WAYS[way], place, numeric_code(), measured_by])
+    return KEPT / f"{name}-{way.replace(' ', '_')}-{identity}.json"
+
+
+def run(name: str, way: str, cells: list[str], python: str) -> dict[str, Any]:
+    """One page in one way, from `KEPT` if the same code ran before."""
+    kept = kept_file(name, way, cells, python)
     if kept.exists():
         return json.loads(kept.read_text("utf8"))
-    paths = {"PYTHONPATH": str(ROOT / "src"), "EARLYSTOP_SCALE": "quick", "TQDM_DISABLE": "1"}
+    task = {"cells": cells} | {k: v for k, v in WAYS[way].items() if k != "environment"}
+    environment = {"OMP_NUM_THREADS": "1"} | WAYS[way].get("environment", {})
+    ours = {"PYTHONPATH": str(ROOT / "src"), "EARLYSTOP_SCALE": "quick", "EARLYSTOP_DEVICE": "cpu"}
+    ours |= {"EARLYSTOP_PRECISION": "float32", "EARLYSTOP_RESULTS": "", "TQDM_DISABLE": "1"}
     done = subprocess.run(
         [python, __file__, "--child"],
         input=json.dumps(task),
         capture_output=True,
         text=True,
         cwd=ROOT / "book",
-        env=os.environ | paths | environment,
+        env=os.environ | ours | environment,
     )
     if done.returncode:
         raise SystemExit(f"{name}, {way}: {done.stderr[-2000:]}")
