@@ -57,6 +57,14 @@ def build(root, **variables):
     return run.returncode, run.stdout + run.stderr
 
 
+def test_a_finding_that_differs_here_is_counted_at_the_end_and_stops_nothing(small_book):
+    cell = 'display(Markdown("No."), metadata={"earlystop": {"finding": "01/%s", "differs": %s}})\n'
+    cells = "from IPython.display import Markdown, display\n" + cell % ("up", True) + cell % ("down", False)
+    write(small_book, "book/index.md", HEAD + f"# Page\n\n```{{code-cell}}\n{cells}```\n")
+    code, printed = build(small_book)
+    assert code == 0 and "Otherwise on this machine, as the pages say: 1 finding(s), 01/up" in printed
+
+
 def test_a_failing_cell_fails_the_build(small_book):
     write(small_book, "book/index.md", HEAD + "# Page\n\n```{code-cell}\nwidth = 0\n1 / width  # oh\n```\n")
     code, printed = build(small_book)

@@ -325,6 +325,16 @@ def figure_problems(app, docname: str) -> list[str]:
     return problems
 
 
+def findings_that_differ(app) -> list[str]:
+    """Names of what came out otherwise here than where it was recorded."""
+    cache = get_cache(app.env.mystnb_config.execution_cache_path)
+    notebooks = [read_notebook(app, name) for name in app.env.earlystop_runs.keys() & app.env.all_docs.keys()]
+    pages = [cache.merge_match_into_notebook(one)[1] for one in notebooks if one]
+    outputs = [output for page in pages for cell in page.cells for output in cell.get("outputs", [])]
+    marks = [output.get("metadata", {}).get("earlystop", {}) for output in outputs]
+    return sorted({mark["finding"] for mark in marks if mark.get("differs")})
+
+
 def finish_build(app, exception) -> None:
     """Check the built book, then say what ran and where to read it."""
     if exception or app.builder.name != "html":
@@ -337,6 +347,8 @@ def finish_build(app, exception) -> None:
     for name, run in sorted(app.env.earlystop_runs.items()):
         how = "executed now" if name in app.earlystop_executed else "from the cache"
         logger.info("%-28s%10.1f  %s", name, run["execution_seconds"], how)
+    if differ := findings_that_differ(app):
+        logger.info("Otherwise on this machine, as the pages say: %d finding(s), %s", len(differ), ", ".join(differ))
     logger.info("Open %s, or run: make serve", Path(app.outdir) / "index.html")
 
 

@@ -71,8 +71,8 @@ class Figure3(Sized):
     data: str = sizes("digits", "mnist", "mnist", "data")
     train_size: int = sizes(1000, 3000, 3000, "training images")
     widths: tuple = sizes((32, 64, 128), WIDTHS, WIDTHS, "widths of the layers")
-    corruption_rates: tuple = sizes(TENTHS[:6], TENTHS[:6], TENTHS[:6], "corruption rates, ρ")
-    epochs: int = sizes(70, 100, 200, "epochs (our choice)")
+    corruption_rates: tuple = sizes((0.0, 0.1, 0.3, 0.5), TENTHS[:6], TENTHS[:6], "corruption rates, ρ")
+    epochs: int = sizes(60, 100, 200, "epochs (our choice)")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
     seeds: int = sizes(1, 1, 3, "seeds")
 

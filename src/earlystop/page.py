@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from earlystop.scale import SCALES, current_scale
+from earlystop.scale import SCALES, current_scale, scale_text
+from earlystop.store import StoreError, read_json
 
 
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
@@ -69,6 +70,58 @@ def say(text: str) -> None:
     from IPython.display import Markdown, display
 
     display(Markdown(text))
+
+
+def finding(
+    name: str, holds: Any, text: str, otherwise: str, value: Any = None, form: str = ".3g"
+) -> None:
+    """Say what a live run found: `text` if it `holds`, else `otherwise`; how it spread; where it differs.
+
+    The spread over seeds, of the outcome and of `value`, is that of `findings.json` in the stored
+    results, if it has this name at this scale. An outcome other than there is said, and marked in
+    the metadata of the output, where the build counts it. It never raises: a page asserts no finding.
+    """
+    from IPython.display import Markdown, display
+
+    outcome, record = bool(holds), _recorded(name)
+    sentence = text if outcome else otherwise
+    if not record:
+        return say(sentence)
+    spread = _spread(record, outcome, form)
+    sentence = f"{sentence[:-1]}{spread}." if sentence.endswith(".") else sentence + spread
+    differs = outcome != record["holds"]
+    if differs:
+        sentence += f" **On this machine it came out otherwise than on {record['device']}, where it was recorded.**"
+    mark = {"finding": name, "differs": differs}
+    display(Markdown(sentence), metadata={"earlystop": mark})
+
+
+def _recorded(name: str) -> dict[str, Any] | None:
+    """What `findings.json` has of a finding at this scale, with the device; None if it has nothing."""
+    from earlystop.figures import folder  # imports what imports this module
+
+    try:
+        content = read_json(folder() / "findings.json")
+    except StoreError:  # a notebook away from the book
+        return None
+    found = content["findings"].get(name) if content.get("scale") == scale_text() else None
+    return found and found | {"device": content["device"]}
+
+
+def _spread(record: dict[str, Any], outcome: bool, form: str) -> str:
+    """How an outcome, and the value behind it, spread over seeds; over roundings if that decides."""
+    seeds, rounding = record["seeds"], record["rounding"]
+    same = [one["held"] if outcome else one["runs"] - one["held"] for one in (seeds, rounding)]
+    count = f"over {seeds['runs']} seeds"
+    if seeds["range"]:
+        low, high = (format(end, form) for end in seeds["range"])
+        count += f": {low} to {high}" if low != high else f": {low} in each"
+    held = "" if same[0] == seeds["runs"] else f", the same in {same[0] or 'none'} of them"
+    if not seeds["range"] and not held:
+        count = f"the same {count}"
+    if same[1] not in (0, rounding["runs"]):
+        held += f"; where only the rounding differs, the same in {same[1]} of {rounding['runs']} runs"
+    return f" ({count}{held})"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
