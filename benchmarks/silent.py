@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from earlystop.architectures import conv_net
 from earlystop.experiments import Figure1, data_hashes, load_split
 from earlystop.figure1 import adadelta
-from earlystop.provenance import code_hashes
+from earlystop.fingerprint import record
+from earlystop.provenance import commit
 from earlystop.scale import device, precision
 from earlystop.store import SCHEMA, write_json
 from earlystop.sweep import peak_memory
@@ -103,7 +104,8 @@ def main() -> None:
         **facts,
         "precision": precision(),
         "config": vars(config),
-        "code": code_hashes("figure1"),
+        "commit": commit(),
+        "fingerprint": record("fig1"),
         "data": data_hashes(config),
     }
     rows = measure(config, options.save, content)

@@ -26,7 +26,7 @@ from earlystop import training
 from earlystop.architectures import conv_net
 from earlystop.experiments import EXPERIMENTS, Figure1, load_split, passes
 from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
-from earlystop.scale import Cell, autocast, device
+from earlystop.scale import Cell, Way, autocast, device
 from earlystop.sweep import grouped, side_by_side, threads
 
 PRECISIONS = ("float32", "bfloat16")
@@ -102,7 +102,7 @@ def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
                 loss = 0.5 * errors.square().sum(dim=1).mean()
                 loss.backward()
                 optimizer.step()
-        if training.measured(epoch, config.epochs):
+        if Way().measured(epoch, config.epochs):
             history["noisy"].append(plain_accuracy(model, inputs["train"], split.noisy))
             for part in ("validation", "test"):
                 truth = getattr(split, part).labels
@@ -154,7 +154,7 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     models = [conv_net(shape, widths, seed=cell["seed"]).to(device()) for cell in cells]
     stack, images, labels = training.Stack(models), data.images("train"), data.given()
     if labels.is_cuda:
-        stack.fuse(config.batch_size, training.EVALUATED)
+        stack.fuse(config.batch_size, stack.way.evaluated)
     step = training.TrainingStep(stack, images, labels, adadelta(stack), training.least_squares)
     seeds = [cell["seed"] for cell in cells]
     seconds = alternate(

@@ -42,7 +42,7 @@ from earlystop.figure4c import (
 )
 from earlystop.images import Images, load_images
 from earlystop.metrics import loss_shares, overlap
-from earlystop.scale import random_stream
+from earlystop.scale import Way, random_stream
 from earlystop.store import Checkpoint
 from earlystop.training import (
     ImageStack,
@@ -53,7 +53,6 @@ from earlystop.training import (
     evaluate,
     evaluate_stack,
     least_squares,
-    measured,
     train,
 )
 
@@ -234,8 +233,8 @@ def test_numbers_are_recorded_before_training_and_after_every_epoch():
 
 
 def test_later_epochs_are_measured_now_and_then_and_the_last_one_always():
-    assert [e for e in range(83) if measured(e, 82)] == [*range(41), 50, 60, 70, 80, 82]
-    assert [e for e in range(4) if measured(e, 3)] == [0, 1, 2, 3]
+    assert [e for e in range(83) if Way().measured(e, 82)] == [*range(41), 50, 60, 70, 80, 82]
+    assert [e for e in range(4) if Way().measured(e, 3)] == [0, 1, 2, 3]
     stack, images, labels = tiny(n=2)
     run = dict(optimizer=descent(stack, 1e-3), batch_size=2, seeds=[0])
     history = train(stack, images, labels, epochs=67, measure=lambda: {}, **run)
@@ -282,7 +281,7 @@ def test_evaluation_is_batched_in_eval_mode_without_gradients():
     _, images, _ = tiny()
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(9, 3)).train()
     inputs = images.inputs(slice(None))[0]
-    stacked = evaluate_stack(Stack([model]), images, batch_size=5)
+    stacked = evaluate_stack(Stack([model], Way(evaluated=5)), images)
     model.train()
     outputs = evaluate(model, inputs, batch_size=5)
     model.eval()
@@ -510,10 +509,13 @@ def test_a_split_is_disjoint_scaled_by_its_training_images_and_corrupted():
         torch.testing.assert_close(split.inputs(part), expected)
 
 
+PARTS = ("noisy", "true", "test", "validation", "noisy_validation")
+
+
 @pytest.mark.parametrize(
     ("run", "config", "keys"),
     [
-        (figure1_run, FIGURE1, {"noisy", "true", "test", "validation", "noisy_validation"}),
+        (figure1_run, FIGURE1, {*PARTS, *(f"{part}_loss" for part in PARTS)}),
         (figure3_run, FIGURE3, {"distance", "distance_per_layer", "accuracy", "loss"}),
     ],
 )
@@ -523,7 +525,7 @@ def test_a_run_of_figure_1_or_3_is_repeatable_and_has_a_number_an_epoch(run, con
     assert curves["epoch"] == [0, 1, 2]
     for name, curve in curves.items():
         assert min(curve) >= 0 and max(curve) < math.inf
-        assert max(curve) <= 1 or name in ("epoch", "distance", "distance_per_layer", "loss")
+        assert max(curve) <= 1 or name not in (*PARTS, "accuracy")
     assert curves == again and curves != other
     if run is figure3_run:
         assert curves["distance"][0] == curves["distance_per_layer"][0] == 0 < curves["distance"][1]
@@ -595,7 +597,8 @@ def test_the_order_of_training_has_nothing_to_do_with_which_labels_are_wrong(mon
 def test_a_run_of_figure_4ab_keeps_every_loss_and_what_is_needed_to_stop():
     history, again, other = (figure4ab_run(FIGURE4AB, 0.5, seed) for seed in (0, 0, 1))
     assert history.losses.shape == (3, 120) and history.flipped.shape == (120,)
-    assert set(history.curves) == {"epoch", "noisy", "true", "validation", "test"}
+    losses = {"validation_loss", "test_loss"}
+    assert set(history.curves) == {"epoch", "noisy", "true", "validation", "test", *losses}
     assert history.curves["epoch"] == [0, 1, 2]
     for name in ("noisy", "true", "validation", "test"):
         curve = history.curves[name]

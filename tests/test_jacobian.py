@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from earlystop import jacobian as jacobian_module
 from earlystop.architectures import resnet
 from earlystop.data import clusterable_dataset
 from earlystop.jacobian import (
@@ -103,11 +102,10 @@ def test_the_gram_matrix_of_a_model_equals_a_loop_over_samples():
 @pytest.mark.parametrize("tile", [1, 3, 4, 512])
 @pytest.mark.parametrize("rows_held", [0.5, 1, 4, 6, 100])
 def test_the_gram_matrix_of_a_model_is_the_same_in_parts(
-    monkeypatch, whole_jacobian, tile, rows_held
+    whole_jacobian, tile, rows_held
 ):
     model, x, number, rows = whole_jacobian
-    monkeypatch.setattr(jacobian_module, "TILE", tile)
-    actual = model_gram(model, x, number, limit=rows_held * 8 * rows.shape[1])
+    actual = model_gram(model, x, number, limit=rows_held * 8 * rows.shape[1], tile_rows=tile)
     expected = rows @ rows.T
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12 * expected.max().item())
     assert torch.equal(actual, actual.T)
@@ -123,9 +121,8 @@ def test_a_limit_on_the_memory_is_kept(monkeypatch, limit_in_rows):
         sizes.append(shape)
         return original(tensor, *shape)
 
-    monkeypatch.setattr(jacobian_module, "TILE", 2)
     monkeypatch.setattr(torch.Tensor, "new_empty", recorded)
-    model_gram(model, x, number, limit=(limit_in_rows + 0.5) * 4 * p)
+    model_gram(model, x, number, limit=(limit_in_rows + 0.5) * 4 * p, tile_rows=2)
     assert sizes == [(limit_in_rows, p), (2, p)]  # what is held, and a tile of the rows beyond
 
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import torch
 
-from earlystop import __main__, experiments, figure1, page, provenance, store, sweep
+from earlystop import __main__, experiments, figure1, fingerprint, page, provenance, store, sweep
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.figure1 import Figure1, Figure3
 from earlystop.images import HUB
@@ -161,7 +161,20 @@ def test_a_finished_sweep_needs_no_cluster_any_more(tmp_path, computed):
     assert again["cells"] == first["cells"]
 
 
-@pytest.mark.parametrize("what", ["size", "code", "data", "precision"])
+def other_source(monkeypatch):
+    for module in (experiments, sweep):
+        monkeypatch.setattr(module, "source_hash", lambda: "0123456789ab")
+
+
+def test_other_source_that_gives_the_same_numbers_computes_nothing_again(
+    tmp_path, computed, monkeypatch
+):
+    first = run(tmp_path)
+    other_source(monkeypatch)
+    assert run(tmp_path)["cells"] == first["cells"] and len(computed) == 2
+
+
+@pytest.mark.parametrize("what", ["size", "numbers", "data", "precision"])
 def test_a_change_of_what_numbers_depend_on_computes_them_again(
     tmp_path, computed, monkeypatch, what
 ):
@@ -171,12 +184,17 @@ def test_a_change_of_what_numbers_depend_on_computes_them_again(
         config = replace(config, epochs=2)
     elif what == "precision":
         monkeypatch.setenv("EARLYSTOP_PRECISION", "bfloat16")
+    elif what == "data":
+        monkeypatch.setattr(experiments, "data_hashes", lambda _: {"train": "0123456789ab"})
     else:
-        monkeypatch.setattr(experiments, f"{what}_hashes", lambda _: {"data.py": "0123456789ab"})
+        other_source(monkeypatch)
+        monkeypatch.setattr(fingerprint, "today", lambda _: {"stacked": {"loss": [1.0]}})
     second = run(tmp_path, config)
     assert len(computed) == 4
-    if what in ("code", "data"):
-        assert second[what] == {"data.py": "0123456789ab"} != first[what]
+    if what == "data":
+        assert second["data"] == {"train": "0123456789ab"} != first["data"]
+    if what == "numbers":
+        assert second["fingerprint"]["numbers"] == {"stacked": {"loss": [1.0]}}
     if what == "precision":
         assert [one["runs"][0]["precision"] for one in (first, second)] == ["float32", "bfloat16"]
 
@@ -291,7 +309,7 @@ def test_the_cost_is_extrapolated_from_two_small_runs(monkeypatch):
 
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
     slow = Experiment(
-        "", "figure1", Figure1, figure1.figure1_cells, runs, (), ("loss",),
+        "", Figure1, figure1.figure1_cells, runs, (), ("loss",),
         lambda config: config.epochs, ({"epochs": 1}, {"epochs": 3}),
     )  # fmt: skip
     monkeypatch.setitem(EXPERIMENTS, "slow", slow)
@@ -317,8 +335,8 @@ def test_a_result_says_where_it_comes_from(uninterrupted):
     result = uninterrupted
     assert (result["schema"], result["experiment"], result["scale"]) == (SCHEMA, "fig1", "quick")
     assert result["config"] == json.loads(json.dumps(vars(TINY)))
-    assert result["code"] == provenance.code_hashes("figure1") and result["data"] == {}
-    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in result["code"].values())
+    assert result["data"] == {} and result["fingerprint"]["numbers"] == store.plain(fingerprint.today("fig1"))
+    assert result["runs"][0]["commit"] == provenance.commit()
     (how,) = result["runs"]
     assert how["cells"] == 2 and how["precision"] == "float32" and how["device"].startswith("cpu")
     assert torch.__version__.split("+")[0] == how["versions"]["torch"].split("+")[0]
@@ -357,93 +375,6 @@ def test_a_result_without_changes_and_a_large_one_have_names_of_their_own(tmp_pa
     packed = sweep.run("fig1", config, "quick", tmp_path, jobs=1)
     assert packed.name == "fig1-quick.json.gz"
     assert read_json(packed)["cells"] == read_json(path)["cells"]
-
-
-# ------------------------------------------------------------------------ the code that counts
-
-CLOSURE = """
-import importlib, json, sys
-found = {}
-for name in ("figure1", "figure4ab", "figure4c", "figure5"):
-    for module in [m for m in sys.modules if m.startswith("earlystop")]:
-        del sys.modules[module]
-    importlib.import_module(f"earlystop.{name}")
-    found[name] = [m.removeprefix("earlystop.") for m in sys.modules if m.startswith("earlystop.")]
-print(json.dumps(found))
-"""
-
-
-def test_the_code_files_of_a_figure_are_those_that_it_imports():
-    output = subprocess.run(
-        [sys.executable, "-c", CLOSURE], env=ENVIRONMENT, check=True, capture_output=True, text=True
-    ).stdout
-    for module, imported in json.loads(output).items():
-        expected = {f"{name}.py" for name in set(imported) - provenance.PRESENTATION}
-        assert set(provenance.code_files(module)) == expected and f"{module}.py" in expected
-
-
-@pytest.fixture
-def copied_code(tmp_path, monkeypatch):
-    """A copy of the module's files, which `provenance` reads instead."""
-    folder = tmp_path / "earlystop"
-    shutil.copytree(provenance.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "FOLDER", folder)
-    return folder
-
-
-def changed(folder, name, change):
-    """Files whose hash is another after the text of one was changed."""
-    before, path = provenance.code_hashes("figure4c"), folder / name
-    text = path.read_text(encoding="utf8")
-    assert change(text) != text
-    path.write_text(change(text), encoding="utf8")
-    after = provenance.code_hashes("figure4c")
-    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
-
-def test_the_sizes_of_a_configuration_are_no_code(copied_code):
-    """A result has its own sizes, and a test compares them with those of its scale."""
-    other = lambda text: text.replace("sizes(20, 20, 50, ", "sizes(1, (2 + 3) * 4, 5, ")  # noqa: E731
-    assert changed(copied_code, "figure4c.py", other) == set()
-    renamed = lambda text: text.replace("epochs: int = sizes", "rounds: int = sizes")  # noqa: E731
-    assert changed(copied_code, "figure4c.py", renamed) == {"figure4c.py"}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: text + "\n\n# a remark at the end\n",
-        lambda text: text.replace("\n\n\ndef ", "\n\n\n# a remark\n\n\n\ndef "),
-        lambda text: re.sub(r'^"""', '"""Another word. ', text, count=1),
-        lambda text: re.sub(r'(    """)([A-Z½])', r"\1Other words. \2", text),
-        lambda text: text.replace(" = ", "  =  "),
-        lambda text: text.replace("torch.cat(", "torch.cat(  # a remark\n            "),
-    ],
-    ids=["comment", "comments", "docstring", "docstrings", "spaces", "line breaks"],
-)
-def test_words_and_white_space_do_not_change_the_hash_of_the_code(copied_code, change):
-    assert changed(copied_code, "training.py", change) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("training.py", "0.5 * (outputs", "0.6 * (outputs"),
-        ("figure4c.py", "momentum=0.9", "momentum=0.8"),
-        ("training.py", "epoch <= EVERY", "epoch < EVERY"),
-        ("training.py", '"batches of epoch', '"orders of epoch'),
-        ("data.py", "return ", "yield "),
-    ],
-)
-def test_a_change_of_the_code_changes_the_hash_of_its_file_alone(copied_code, name, old, new):
-    assert changed(copied_code, name, lambda text: text.replace(old, new, 1)) == {name}
-
-
-def test_what_only_draws_does_not_count(copied_code):
-    change = lambda text: text + "\nNUMBER = 1\n"  # noqa: E731
-    assert changed(copied_code, "plots.py", change) == set()
-    assert changed(copied_code, "theory.py", change) == set()  # no figure computed by it
-    assert changed(copied_code, "images.py", change) == {"images.py"}
 
 
 # ------------------------------------------------------------------------ runs that are ended

@@ -4,7 +4,7 @@ Where the variable `EARLYSTOP_RESULTS` names a folder, a chapter's finished runs
 and unfinished ones are saved: called again, the same run is read, or goes on where it was.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,9 @@ from earlystop.figure4ab import Figure4ab, LossHistory
 from earlystop.figure4c import Figure4c, Spectrum, calibrate, figure4c_data
 from earlystop.figure5 import Figure5, figure5_data, figure5_run
 from earlystop.images import HUB
-from earlystop.provenance import code_hashes
-from earlystop.scale import Cell, Sized, device, precision
+from earlystop.provenance import source_hash
+from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import Checkpoint, digest
-from earlystop.training import measured
 
 __all__ = [
     "EXPERIMENTS", "Experiment",
@@ -35,11 +34,10 @@ class Experiment:
 
     `together` names the keys that cells must share to be computed as one batch. `work` is what
     a cell costs at a configuration, in any unit: from the times of `trials`, two smaller
-    configurations, follows that of the whole.
+    configurations, follows that of the whole. `deep` networks can be trained in bfloat16.
     """
 
     title: str
-    module: str
     config: type[Sized]
     cells: Callable[[Sized], list[Cell]]
     runs: Callable[..., list[dict]]
@@ -47,12 +45,17 @@ class Experiment:
     together: tuple[str, ...]
     work: Callable[[Sized], float]
     trials: tuple[dict[str, int], dict[str, int]]
+    deep: bool = True
+
+    def precision(self, chosen: str) -> str:
+        """The precision of its numbers where this one was chosen."""
+        return chosen if self.deep else "float32"
 
 
 def passes(config: Sized) -> tuple[int, int]:
     """Images that one training of a configuration trains on, and those that it evaluates."""
     parts = ("train_size", "validation_size", "test_size")
-    times = sum(measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
+    times = sum(Way().measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
     return config.epochs * config.train_size, times * sum(getattr(config, p, 0) for p in parts)
 
 
@@ -102,53 +105,47 @@ SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}
 EXPERIMENTS = {
     "fig1": Experiment(
         "Figure 1: accuracy against corruption, trained long and stopped early",
-        "figure1", Figure1, figure1.figure1_cells, figure1.figure1_runs,
+        Figure1, figure1.figure1_cells, figure1.figure1_runs,
         ("corruption_rates", "losses", "seeds"), ("loss",), _training_work,
         ({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     ),
     "fig3": Experiment(
         "Figure 3: accuracy and loss against the distance from initialization",
-        "figure1", Figure3, figure1.figure3_cells, figure1.figure3_runs,
+        Figure3, figure1.figure3_cells, figure1.figure3_runs,
         ("corruption_rates", "seeds"), (), _training_work,
         ({"train_size": 512, "epochs": 1}, {"train_size": 512, "epochs": 3}),
     ),
     "fig4ab": Experiment(
         "Figure 4a, b: losses of clean and of flipped samples",
-        "figure4ab", Figure4ab, figure4ab.figure4ab_cells, figure4ab.figure4ab_runs,
+        Figure4ab, figure4ab.figure4ab_cells, figure4ab.figure4ab_runs,
         ("corruption_rates", "seeds"), (), _training_work,
         ({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     ),
     "fig4c": Experiment(
         "Figure 4c: singular values of the Jacobian",
-        "figure4c", Figure4c, figure4c.figure4c_cells, figure4c.figure4c_runs,
+        Figure4c, figure4c.figure4c_cells, figure4c.figure4c_runs,
         ("heads", "seeds"), ("head", "seed"), _spectrum_work,
         ({"samples": 128, "epochs": 1}, {"samples": 512, "epochs": 1}),
     ),
     "fig5": Experiment(
         "Figure 5: iterates of gradient descent on two clusters, and sweeps over ρ, ε₀, k, K",
-        "figure5", Figure5, figure5.figure5_cells, figure5.figure5_runs,
+        Figure5, figure5.figure5_cells, figure5.figure5_runs,
         ("seeds",), ("hidden_units", "clusters"), lambda config: config.iterations,
-        ({"iterations": 200}, {"iterations": 400}),
+        ({"iterations": 200}, {"iterations": 400}), deep=False,
     ),
 }  # fmt: skip
 
 def identity(name: str, config: Sized) -> dict[str, Any]:
-    """What a cell's numbers depend on, besides the cell: sizes, code, data, precision."""
+    """What unfinished work depends on, besides the cell: sizes, all of the source, data, precision."""
     experiment = EXPERIMENTS[name]
     fixed = {k: v for k, v in vars(config).items() if k not in experiment.sweep}
-    code = code_hashes(experiment.module)
     return {
         "experiment": name,
         "config": fixed,
-        "code": code,
+        "source": source_hash(),
         "data": data_hashes(config),
-        "precision": computed_in(code, precision()),
+        "precision": experiment.precision(precision()),
     }
-
-
-def computed_in(code: Iterable[str], chosen: str) -> str:
-    """The precision of numbers that come from these files: only deep networks have a choice."""
-    return chosen if "training.py" in code else "float32"
 
 
 def data_hashes(config: Sized) -> dict[str, str]:

@@ -12,10 +12,11 @@ from torch import Tensor
 from earlystop.architectures import conv_net
 from earlystop.data import redraw_labels
 from earlystop.images import Images, load_images, sample_split
-from earlystop.scale import Cell, Sized, device, sizes
+from earlystop.scale import Cell, Sized, Way, device, sizes
 from earlystop.training import (
     LOSSES,
     ImageStack,
+    Loss,
     Stack,
     accuracy,
     distances,
@@ -143,6 +144,12 @@ class SplitStack:
         return torch.stack([getattr(s, part).labels for s in self.splits])
 
 
+def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """Accuracy, and as `<part>_loss` the mean loss, of each part's outputs against its labels."""
+    right = {name: accuracy(*pair) for name, pair in parts.items()}
+    return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
+
+
 def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[float]]:
     """The curves of one run of a stack; `epoch` is common to all."""
     epochs = [int(epoch) for epoch in history["epoch"]]
@@ -169,28 +176,30 @@ def figure1_cells(config: Figure1) -> list[Cell]:
 
 
 def figure1_runs(
-    config: Figure1, cells: Sequence[Cell], checkpoint: Any = None
+    config: Figure1, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
 ) -> list[dict[str, list[float]]]:
     """Accuracies along the training of several cells with the same loss, trained together.
 
     Keys of each: `epoch`, `noisy` and `true` (training images, by given and by true label),
-    `test`, `validation` and `noisy_validation`.
+    `test`, `validation` and `noisy_validation`, and the mean losses, `noisy_loss` and so on.
     """
     data = SplitStack(config, cells, config.validation_size, config.test_size)
-    stack = Stack(
-        [conv_net(data.image_shape, config.widths, seed=cell["seed"]).to(device()) for cell in cells]
-    )
+    nets = [conv_net(data.image_shape, config.widths, seed=c["seed"]).to(device()) for c in cells]
+    stack = Stack(nets, way)
     images, validation, test = (data.images(part) for part in ("train", "validation", "test"))
 
-    def accuracies() -> dict[str, Tensor]:
+    loss = LOSSES[cells[0]["loss"]]
+
+    def measure() -> dict[str, Tensor]:
         fitted, checked = evaluate_stack(stack, images), evaluate_stack(stack, validation)
-        return {
-            "noisy": accuracy(fitted, data.given()),
-            "true": accuracy(fitted, data.truth("train")),
-            "test": accuracy(evaluate_stack(stack, test), data.truth("test")),
-            "validation": accuracy(checked, data.truth("validation")),
-            "noisy_validation": accuracy(checked, data.given("noisy_validation")),
+        outputs_and_labels = {
+            "noisy": (fitted, data.given()),
+            "true": (fitted, data.truth("train")),
+            "test": (evaluate_stack(stack, test), data.truth("test")),
+            "validation": (checked, data.truth("validation")),
+            "noisy_validation": (checked, data.given("noisy_validation")),
         }
+        return fit(loss, **outputs_and_labels)
 
     history = train(
         stack,
@@ -200,8 +209,8 @@ def figure1_runs(
         epochs=config.epochs,
         batch_size=config.batch_size,
         seeds=[cell["seed"] for cell in cells],
-        loss=LOSSES[cells[0]["loss"]],
-        measure=accuracies,
+        loss=loss,
+        measure=measure,
         checkpoint=checkpoint,
     )
     return [run_curves(history, run) for run in range(len(cells))]
@@ -221,7 +230,7 @@ def figure3_cells(config: Figure3) -> list[Cell]:
 
 
 def figure3_runs(
-    config: Figure3, cells: Sequence[Cell], checkpoint: Any = None
+    config: Figure3, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
 ) -> list[dict[str, list[float]]]:
     """Distance, accuracy and mean loss on the given labels of several cells, trained together.
 
@@ -229,9 +238,8 @@ def figure3_runs(
     `loss`.
     """
     data = SplitStack(config, cells, 0)
-    stack = Stack(
-        [conv_net(data.image_shape, config.widths, seed=cell["seed"]).to(device()) for cell in cells]
-    )
+    nets = [conv_net(data.image_shape, config.widths, seed=c["seed"]).to(device()) for c in cells]
+    stack = Stack(nets, way)
     images = data.images("train")
     start = {name: value.detach().clone() for name, value in stack.parameters.items()}
 

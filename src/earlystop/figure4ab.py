@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from earlystop.architectures import resnet
-from earlystop.figure1 import SplitStack, run_curves
+from earlystop.figure1 import SplitStack, fit, run_curves
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
-from earlystop.scale import Cell, Sized, device, sizes
+from earlystop.scale import Cell, Sized, Way, device, sizes
 from earlystop.training import Stack, accuracy, evaluate_stack, least_squares, train
 
 TOP_LOSS = 1.0  # where the histograms of losses end
@@ -58,7 +58,7 @@ def figure4ab_cells(config: Figure4ab) -> list[Cell]:
 
 
 def figure4ab_histories(
-    config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None
+    config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
 ) -> list[LossHistory]:
     """Train the ResNet with least squares and Adam, no augmentation, all cells together.
 
@@ -67,22 +67,18 @@ def figure4ab_histories(
     """
     data = SplitStack(config, cells, 0, config.validation_size + config.test_size)
     channels = data.image_shape[0]
-    stack = Stack(
-        [resnet(config.depth, channels, config.width, seed=c["seed"]).to(device()) for c in cells]
-    )
+    nets = [resnet(config.depth, channels, config.width, seed=c["seed"]).to(device()) for c in cells]
+    stack = Stack(nets, way)
     images, test = data.images("train"), data.images("test")
     parts = slice(None, config.validation_size), slice(config.validation_size, None)
 
     def measure() -> dict[str, Tensor]:
         outputs, unseen = evaluate_stack(stack, images), evaluate_stack(stack, test)
-        chosen, others = (
-            accuracy(unseen[:, part], data.truth("test")[:, part]) for part in parts
-        )
+        chosen, others = ((unseen[:, p], data.truth("test")[:, p]) for p in parts)
         return {
             "noisy": accuracy(outputs, data.given()),
             "true": accuracy(outputs, data.truth("train")),
-            "validation": chosen,
-            "test": others,
+            **fit(least_squares, validation=chosen, test=others),
             "losses": least_squares(outputs, data.given()),
         }
 
@@ -109,37 +105,42 @@ def figure4ab_run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> L
     return figure4ab_histories(config, [{"corruption_rate": corruption_rate, "seed": seed}])[0]
 
 
-def figure4ab_runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None) -> list[dict]:
-    """Of several cells: curves, separation of the losses along training, and histograms.
+def figure4ab_runs(
+    config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
+) -> list[dict]:
+    """The `summary` of each of several cells, trained together."""
+    runs = figure4ab_histories(config, cells, checkpoint, way)
+    return [summary(run, cell["corruption_rate"]) for run, cell in zip(runs, cells)]
+
+
+def summary(run: LossHistory, corruption_rate: float) -> dict[str, Any]:
+    """Curves of a run, separation of the losses along training, and histograms.
 
     The histograms are those at the best epoch by validation accuracy, at the first epoch at
     which 1 - 0.9ρ of the given labels are reproduced (`agreement`: no clean label needed, but
     ρ), and at the last.
     """
-    values = []
-    for cell, run in zip(cells, figure4ab_histories(config, cells, checkpoint)):
-        times = range(len(run.losses))
-        groups = [run.groups(time) for time in times]
-        share = 1 - 0.9 * cell["corruption_rate"]
-        stops = {
-            "best": run.best_epoch(),
-            "agreement": next((t for t in times if run.curves["noisy"][t] >= share), times[-1]),
-            "last": times[-1],
-        }
-        one = {
-            **run.curves,
-            "clean_loss": [clean.mean() for clean, _ in groups],
-            "flipped_loss": [wrong.mean() for _, wrong in groups],
-            "auroc": [auroc(*pair) for pair in groups],
-            "overlap": [overlap(*pair) for pair in groups],
-        }
-        for name, time in stops.items():
-            one[f"stop_{name}"] = run.curves["epoch"][time]
-            one[f"clean_{name}"], one[f"flipped_{name}"] = (
-                loss_shares(group, TOP_LOSS) for group in groups[time]
-            )
-        values.append(one)
-    return values
+    times = range(len(run.losses))
+    groups = [run.groups(time) for time in times]
+    share = 1 - 0.9 * corruption_rate
+    stops = {
+        "best": run.best_epoch(),
+        "agreement": next((t for t in times if run.curves["noisy"][t] >= share), times[-1]),
+        "last": times[-1],
+    }
+    found = {
+        **run.curves,
+        "clean_loss": [clean.mean() for clean, _ in groups],
+        "flipped_loss": [wrong.mean() for _, wrong in groups],
+        "auroc": [auroc(*pair) for pair in groups],
+        "overlap": [overlap(*pair) for pair in groups],
+    }
+    for name, time in stops.items():
+        found[f"stop_{name}"] = run.curves["epoch"][time]
+        found[f"clean_{name}"], found[f"flipped_{name}"] = (
+            loss_shares(group, TOP_LOSS) for group in groups[time]
+        )
+    return found
 
 
 def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:

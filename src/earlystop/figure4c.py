@@ -12,7 +12,7 @@ from earlystop.architectures import resnet
 from earlystop.data import redraw_labels
 from earlystop.images import load_images, sample_split
 from earlystop.jacobian import model_gram
-from earlystop.scale import Cell, Sized, device, sizes
+from earlystop.scale import Cell, Sized, Way, device, sizes
 from earlystop.training import ImageStack, Stack, evaluate_stack, train
 
 
@@ -58,7 +58,7 @@ def figure4c_data(config: Figure4c) -> tuple[Float[Tensor, "n c h w"], Float[Ten
     return images.inputs(slice(None))[0], labels[0]
 
 
-def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = 500) -> None:
+def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = Way.calibrated) -> None:
     """Set the running statistics of batch norm to those of `inputs`, weights unchanged.
 
     With several batches the variance is the mean of the batches' own.
@@ -106,7 +106,11 @@ HEADS = {  # outputs of the network, their target for label ±1, the number that
 
 
 def figure4c_run(
-    config: Figure4c, head: str = "single", seed: int = 0, checkpoint: Any = None
+    config: Figure4c,
+    head: str = "single",
+    seed: int = 0,
+    checkpoint: Any = None,
+    way: Way = Way(),
 ) -> dict[str, Any]:
     """`Spectrum` of J `before` and `after` training on clean labels, `accuracy` and `flipped`.
 
@@ -116,13 +120,14 @@ def figure4c_run(
     images, labels = figure4c_images(config, seed)
     n_outputs, target, number = HEADS[head]
     channels = images.pixels.shape[2]
-    stack = Stack([resnet(config.depth, channels, config.width, n_outputs, seed).to(device())])
+    net = resnet(config.depth, channels, config.width, n_outputs, seed).to(device())
+    stack = Stack([net], way)
     noisy, _ = redraw_labels(labels[0], labels[0].unique(), 0.3, seed)
 
     def spectrum() -> dict[str, Tensor]:
         model, inputs = stack.network(0), images.inputs(slice(None))[0]
-        calibrate(model, inputs)
-        gram = model_gram(model, inputs, output=number)
+        calibrate(model, inputs, way.calibrated)
+        gram = model_gram(model, inputs, number, way.jacobian_bytes, way.tile)
         values, directions = torch.linalg.eigh(gram)
         along = [(v.to(gram) @ directions).square() for v in (labels[0], noisy - labels[0])]
         shares = [(energy / energy.sum()).flip(0).cpu() for energy in along]
@@ -156,10 +161,12 @@ def _roots(eigenvalues: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     return eigenvalues.clamp(min=0).sqrt().flip(0)
 
 
-def figure4c_runs(config: Figure4c, cells: Sequence[Cell], checkpoint: Any = None) -> list[dict]:
+def figure4c_runs(
+    config: Figure4c, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
+) -> list[dict]:
     """The spectra of a single cell, as numbers."""
     ((head, seed),) = [(cell["head"], cell["seed"]) for cell in cells]
-    run = figure4c_run(config, head, seed, checkpoint)
+    run = figure4c_run(config, head, seed, checkpoint, way)
     values: dict[str, Any] = {"accuracy": run["accuracy"], "flipped": run["flipped"]}
     for name in ("before", "after"):
         spectrum = run[name]

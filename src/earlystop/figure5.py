@@ -11,7 +11,7 @@ from earlystop.data import Dataset, around_centers, clusterable_dataset, corrupt
 from earlystop.descent import Trajectory, gradient_descent
 from earlystop.metrics import auroc, error_rate, loss_shares, overlap, split_losses
 from earlystop.network import ERF, Activation, initial_weights, predict
-from earlystop.scale import Cell, Sized, device, sizes
+from earlystop.scale import Cell, Sized, Way, device, sizes
 
 TOP_LOSS = 1.5  # where the histograms of losses end
 
@@ -85,8 +85,10 @@ def figure5_run(
     )
 
 
-def figure5_runs(config: Figure5, cells: list[Cell], checkpoint: Any = None) -> list[dict]:
-    """The numbers of several cells of one size, which descend together."""
+def figure5_descents(
+    config: Figure5, cells: list[Cell]
+) -> tuple[list[Dataset], Trajectory, Trajectory]:
+    """Data of several cells of one size, and their descent together until each of two iterations."""
     settings = [
         dataclasses.replace(config, **{key: cell[key] for key in SWEEPS}) for cell in cells
     ]
@@ -103,18 +105,30 @@ def figure5_runs(config: Figure5, cells: list[Cell], checkpoint: Any = None) -> 
             start, inputs, labels, step_size=config.step_size, iterations=iterations
         )
 
-    times = (min(config.early, config.iterations), config.iterations)
-    early, late = (descend(iterations) for iterations in times)
+    early, late = (descend(iterations) for iterations in _times(config))
+    return data, early, late
+
+
+def _times(config: Figure5) -> tuple[int, int]:
+    """The early and the last iteration."""
+    return min(config.early, config.iterations), config.iterations
+
+
+def figure5_runs(
+    config: Figure5, cells: list[Cell], checkpoint: Any = None, way: Way = Way()
+) -> list[dict]:
+    """The `summary` of several cells of one size, which descend together."""
+    data, early, late = figure5_descents(config, cells)
     outputs = late.outputs.view(len(late.outputs), len(cells), -1).cpu()
     distance = late.distance.view(-1, len(cells)).cpu()
     weights = [run.weights.view(len(cells), -1, config.dim) for run in (early, late)]
     return [
-        _numbers(times, cell, one.to("cpu"), outputs[:, i], distance[:, i], [w[i] for w in weights])
+        summary(_times(config), cell, one.to("cpu"), outputs[:, i], distance[:, i], [w[i] for w in weights])
         for i, (cell, one) in enumerate(zip(cells, data))
     ]
 
 
-def _numbers(times, cell, dataset, outputs, distance, weights: list[Tensor]) -> dict:
+def summary(times, cell, dataset, outputs, distance, weights: list[Tensor]) -> dict:
     """What is kept of one run: curves over some iterations, losses at two of them."""
     points = (torch.logspace(0, 1, 60, base=times[1] + 1.0) - 1).round().long().tolist()
     points = sorted({*points, *times})

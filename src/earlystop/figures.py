@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import figure4ab, figure5, plots, theory
-from earlystop.experiments import EXPERIMENTS, computed_in
-from earlystop.provenance import code_hashes
+from earlystop.experiments import EXPERIMENTS
+from earlystop.fingerprint import changed
 from earlystop.scale import SCALES
 from earlystop.store import StoreError, plain, read_result, write_atomically
 
@@ -86,15 +86,14 @@ class Result:
 
     @property
     def stale(self) -> list[str]:
-        """Files whose code has changed since this was computed."""
-        now, then = code_hashes(EXPERIMENTS[self["experiment"]].module), self["code"]
-        return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+        """What today's code gives otherwise than the code that computed this; empty if nothing."""
+        return changed(self["experiment"], self.content)
 
     def precision(self, run: dict[str, Any]) -> str:
         """What one of its `runs` computed in: only the training of deep networks has a choice."""
         if self["experiment"] == "fig4c":
             return f"trained in {run['precision']}, Jacobian in float32"
-        return computed_in(self["code"], run["precision"])
+        return EXPERIMENTS[self["experiment"]].precision(run["precision"])
 
     @property
     def command(self) -> str:
@@ -102,7 +101,7 @@ class Result:
         scale, *changes = self["scale"].split()
         options = "".join(f" --set {change}" for change in changes)
         kinds = {run["precision"] for run in self["runs"]}
-        if len(kinds) == 1 and "training.py" in self["code"]:
+        if len(kinds) == 1 and EXPERIMENTS[self["experiment"]].deep:
             options += f" --precision {kinds.pop()}"  # its default depends on the device
         return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
 
@@ -176,7 +175,7 @@ def credit(result: Result) -> str:
     if missing:
         texts.append(f"The whole scale `{scale}` has more: {', '.join(missing)}.")
     if result.stale:
-        texts.append(f"**Stale:** {', '.join(result.stale)} changed since it was computed.")
+        texts.append(f"**Its code gives other numbers now** ({'; '.join(result.stale)}).")
     texts.append(
         f"Scale {result.scale_name}, {counted(seeds, 'seed')}, "
         f"{counted(len(cells), 'run')} on {'; '.join(devices)}: "

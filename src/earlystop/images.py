@@ -49,6 +49,7 @@ TITLES = {
     "digits": "scikit-learn's handwritten digits, 8 × 8 pixels",
     "mnist": "MNIST, 28 × 28 pixels",
     "cifar10": "CIFAR-10, 32 × 32 pixels in color",
+    "patterns": "random patterns, 8 × 8 pixels in color",  # for fingerprints: nothing to learn
 }
 
 
@@ -84,9 +85,9 @@ class Images:
 
 
 def load_images(name: str, split: str = "train") -> Images:
-    """Load `"digits"`, `"mnist"` or `"cifar10"`, split `"train"` or `"test"`.
+    """Load `"digits"`, `"mnist"`, `"cifar10"` or `"patterns"`, split `"train"` or `"test"`.
 
-    The digits are part of scikit-learn. The others come through `huggingface_hub`, its cache
+    The digits are part of scikit-learn, the patterns are drawn from a seed. The others come through `huggingface_hub`, its cache
     honoured, and are verified after decoding. Raises `ValueError` for an unknown name or split,
     `DataError` if the data cannot be had or is damaged.
     """
@@ -94,7 +95,8 @@ def load_images(name: str, split: str = "train") -> Images:
         raise ValueError(f"data set {name!r} is unknown, use one of {', '.join(TITLES)}")
     if split not in ("train", "test"):
         raise ValueError(f"split is {split!r}, should be 'train' or 'test'")
-    pixels, labels = _digits(split) if name == "digits" else _from_hub(name, split)
+    made = {"digits": _digits, "patterns": _patterns}.get(name)
+    pixels, labels = made(split) if made else _from_hub(name, split)
     return Images(pixels, labels.long(), TITLES[name])
 
 
@@ -123,6 +125,13 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
     part = order[:DIGITS_TEST] if split == "test" else order[DIGITS_TEST:]
     return pixels[part], torch.from_numpy(digits.target)[part]
+
+
+def _patterns(split: str) -> tuple[Tensor, Tensor]:
+    """Random pixels of 500 images of ten classes."""
+    draw = random_stream({"train": 5, "test": 4}[split], "patterns")
+    pixels = torch.randint(256, (500, 3, 8, 8), generator=draw, dtype=torch.uint8)
+    return pixels, torch.arange(500) % 10
 
 
 def _from_hub(name: str, split: str) -> tuple[Tensor, Tensor]:

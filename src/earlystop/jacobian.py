@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from earlystop.network import ERF, Activation, output_weights
 from earlystop.page import progress
+from earlystop.scale import Way
 
 
 def jacobian(
@@ -27,32 +28,29 @@ def gram(
     return (inputs @ inputs.T) * (slopes @ slopes.T)
 
 
-MOST_BYTES = 9e9  # of J held at a time, so that everything together stays below 12 GB
-TILE = 512  # rows of J that are computed and multiplied at a time
-
-
 def model_gram(
     model: nn.Module,
     inputs: Float[Tensor, "n ..."],
     output: Callable[[Tensor], Tensor],
-    limit: float | None = None,
+    limit: float = Way.jacobian_bytes,
+    tile_rows: int = Way.tile,
 ) -> Float[Tensor, "n n"]:
     """J Jᵀ of any model in eval mode, all of its parameters together, as float64.
 
     `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
     one sample at a time, several together, in the precision of the model. Only half of the
-    symmetric product is computed. At most `limit` bytes of J are held (default: half of the
-    free memory, no more than 9 GB); the rows beyond are computed again for every further part.
+    symmetric product is computed. At most `limit` bytes of J are held, no more than half of the
+    free memory; the rows beyond are computed again for every further part.
     """
     rows = _row_function(model, output)
     n, p = len(inputs), sum(p.numel() for p in model.parameters())
     row_bytes = p * inputs.element_size()
-    limit = min(MOST_BYTES, 0.5 * _free_bytes(inputs.device)) if limit is None else limit
+    limit = min(limit, 0.5 * _free_bytes(inputs.device))
     size = max(1, min(n, int(limit / row_bytes)))  # rows held at a time
     gram = inputs.new_zeros(n, n)
     held = inputs.new_empty(size, p)
-    spare = inputs.new_empty(min(TILE, n), p) if size < n else None
-    tiles = [(part, row) for part in range(0, n, size) for row in _tiles(part, n, size)]
+    spare = inputs.new_empty(min(tile_rows, n), p) if size < n else None
+    tiles = [(part, row) for part in range(0, n, size) for row in _tiles(part, n, size, tile_rows)]
     for first, (start, end) in progress(tiles, "Jacobian"):
         inside = end <= first + size
         tile = held[start - first : end - first] if inside else spare[: end - start]
@@ -64,9 +62,9 @@ def model_gram(
     return gram.tril().double() + lower.T.double()
 
 
-def _tiles(first: int, n: int, size: int) -> list[tuple[int, int]]:
+def _tiles(first: int, n: int, size: int, rows: int) -> list[tuple[int, int]]:
     """Rows from `first` on in tiles, none of which crosses the end of the rows held."""
-    starts = [*range(first, min(first + size, n), TILE), *range(first + size, n, TILE)]
+    starts = [*range(first, min(first + size, n), rows), *range(first + size, n, rows)]
     return list(zip(starts, [*starts[1:], n]))
 
 

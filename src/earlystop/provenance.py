@@ -1,16 +1,14 @@
 """Where a result comes from: the code, the versions and the machine."""
 
-import ast
 import hashlib
-import io
 import platform
-import tokenize
+import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
-PRESENTATION = {"page", "plots", "figures", "provenance", "store"}  # change no number
 
 
 def source_hash() -> str:
@@ -21,43 +19,22 @@ def source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def code_files(module: str) -> list[str]:
-    """Names of the files that a module's numbers come from: itself and its imports of ours."""
-    found, waiting = set(), [module]
-    while waiting:
-        name = waiting.pop()
-        if name in found | PRESENTATION:
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("earlystop."):
-                waiting.append(node.module.removeprefix("earlystop."))
-    return sorted(f"{name}.py" for name in found)
-
-
-def code_hashes(module: str) -> dict[str, str]:
-    """Hash of each file that a module's numbers come from."""
-    return {name: _code_hash(FOLDER / name) for name in code_files(module)}
-
-
-def _code_hash(path: Path) -> str:
-    """Hash of the code alone: comments, docstrings and white space may change.
-
-    So may the sizes of a configuration, `sizes(...)`: a result holds those that it was made with.
+def commit() -> dict[str, Any]:
+    """The commit of the code, whether it was changed since (`dirty`), the hash of the source, and
+    how this is known. Commit and `dirty` are None for an installed package.
     """
-    words, before, open_brackets = [], tokenize.NEWLINE, 0
-    ends = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf8")).readline):
-        if token.type in (tokenize.COMMENT, tokenize.NL):
-            continue
-        docstring = token.type == tokenize.STRING and before in ends
-        if open_brackets or words[-2:] == ["=", "sizes"]:  # within a size's arguments
-            open_brackets += (token.string == "(") - (token.string == ")")
-            words += [] if open_brackets else ["()"]
-        elif not docstring:
-            words.append(f"<{token.type}>" if token.type in ends else token.string)
-        before = token.type
-    return hashlib.sha256("".join("".join(words).split()).encode()).hexdigest()[:12]
+    git = ["git", "-C", str(FOLDER)]
+
+    def ask(*words: str) -> str:
+        return subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    found: dict[str, Any] = {"hash": None, "dirty": None, "source": source_hash()}
+    try:
+        ask("ls-files", "--error-unmatch", "__init__.py")  # not a repository around an environment
+        found |= {"hash": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "."))}
+        return found | {"how": "by git, when it was computed"}
+    except (OSError, subprocess.CalledProcessError):
+        return found | {"how": "an installed package, without its history"}
 
 
 def hardware() -> str:

@@ -81,6 +81,27 @@ def precision() -> str:
     return name
 
 
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How networks are trained and looked at: nothing here changes more than the rounding of a number."""
+
+    path: str = "by device"  # of a step: "stacked", "side by side"; by device: side by side on a GPU
+    every_epoch_until: int = 40  # measured after each epoch until this one,
+    then_every: int = 10  # later after every tenth
+    evaluated: int = 1000  # samples that are evaluated at a time
+    calibrated: int = 500  # samples by which batch norm is calibrated at a time
+    tile: int = 512  # rows of a Jacobian that are computed and multiplied at a time
+    jacobian_bytes: float = 9e9  # of a Jacobian held at a time, so that all stays below 12 GB
+
+    def measured(self, epoch: int, last: int) -> bool:
+        """Whether to measure after this epoch: all of the first ones, later only some."""
+        return epoch <= self.every_epoch_until or epoch % self.then_every == 0 or epoch == last
+
+    def side_by_side(self, on_gpu: bool) -> bool:
+        """Whether networks work one beside the other instead of by batched operators."""
+        return on_gpu if self.path == "by device" else self.path == "side by side"
+
+
 def autocast() -> torch.autocast:
     """Context in which operations that may be computed in bfloat16 are, if `precision` says so."""
     return torch.autocast(

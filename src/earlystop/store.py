@@ -15,7 +15,7 @@ import torch
 
 SCHEMA = "earlystop result, version 1"
 DIGITS = 6  # significant digits of stored numbers
-RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "code": dict, "data": dict,
+RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "data": dict,
           "finished": str, "runs": list, "cells": list}  # fmt: skip
 RUN = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict,
        "started": str, "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip

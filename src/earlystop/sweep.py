@@ -17,11 +17,11 @@ import psutil
 import torch
 from joblib import cpu_count as cores  # those that this process may use
 
-from earlystop import jacobian
-from earlystop.experiments import EXPERIMENTS, Experiment, check, computed_in, identity
+from earlystop.experiments import EXPERIMENTS, Experiment, check, identity
+from earlystop.fingerprint import changed, record
 from earlystop.page import progress
-from earlystop.provenance import code_files, hardware, now, versions
-from earlystop.scale import Cell, Sized, device, precision
+from earlystop.provenance import commit, hardware, now, source_hash, versions
+from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import (
     RUN, SCHEMA, Checkpoint, StoreError, digest, expect, plain, read_json, read_result, write_json,
 )  # fmt: skip
@@ -31,7 +31,7 @@ TOGETHER_ON_GPU = 40  # cells in one batch
 MEMORY = 12.0  # GB, unless told otherwise
 BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
 TOLD, LOOK_EVERY = "progress.txt", 10.0  # how far a process is, and seconds between two looks
-SAME = ("device", "precision", "threads", "together", "versions")  # in which runs differ
+SAME = ("device", "precision", "threads", "together", "versions", "commit")  # in which runs differ
 
 
 def run(
@@ -149,22 +149,28 @@ def threads(jobs: int) -> int:
 def adopt(name: str, keys: list[str], common: dict, out: Path, paths: list[Path]) -> None:
     """Write the finished cells at `paths` that result files in `out` already hold.
 
-    Only those of the same sizes, code, data and precision. Raises `StoreError` on a damaged file.
+    Only those of the same sizes, data and precision, from code that gives today's numbers. Raises
+    `StoreError` on a damaged file.
     """
     for file in sorted(out.glob(f"{name}-*.json*")):
         result = read_result(file)
-        found = {key: result.get(key) for key in ("experiment", "code", "data")}
+        found = {key: result.get(key) for key in ("experiment", "data")} | {"source": common["source"]}
         found["config"] = {k: v for k, v in result["config"].items() if k in common["config"]}
         for entry in result["cells"]:
             machine, cell = result["runs"][entry["run"]], {key: entry.get(key) for key in keys}
-            own = found | {"precision": computed_in(result["code"], machine["precision"])}
+            own = found | {"precision": EXPERIMENTS[name].precision(machine["precision"])}
             path = part(paths[0].parent, name, own, cell)
-            if path not in paths or path.exists():
+            if path not in paths or path.exists() or not of_today(name, result, machine):
                 continue
             seconds = machine["seconds"] / machine["cells"] * machine["together"]
             values = {k: v for k, v in entry.items() if k not in cell and k != "run"}
             how = machine | {"seconds": seconds}
             write_json(path, {"schema": SCHEMA, "cell": cell, "run": how, "values": values})
+
+
+def of_today(name: str, result: dict, machine: dict) -> bool:
+    """Whether today's code would compute the cells of a stored run."""
+    return machine.get("commit", {}).get("source") == source_hash() or not changed(name, result)
 
 
 def part(parts: Path, name: str, common: dict, cell: Cell) -> Path:
@@ -194,7 +200,6 @@ def run_group(
         torch.set_num_threads(settings["threads"])
     if settings["parent"] not in (None, os.getpid()):
         end_with(settings["parent"])
-    jacobian.MOST_BYTES = settings["jacobian_bytes"]
     torch.backends.cudnn.deterministic = True  # same seed and device, same curve
     own = digest([common, cells, torch.__version__, device().type, torch.get_num_threads()])
     folder = parts / f"{name}-{own}.checkpoint"
@@ -204,18 +209,20 @@ def run_group(
         torch.cuda.reset_peak_memory_stats()
     os.environ["EARLYSTOP_PROGRESS"] = str(folder / TOLD) if settings["tells"] else ""
     try:
-        values = EXPERIMENTS[name].runs(config, cells, checkpoint)
+        way = Way(jacobian_bytes=settings["jacobian_bytes"])
+        values = EXPERIMENTS[name].runs(config, cells, checkpoint, way)
     finally:
         os.environ["EARLYSTOP_PROGRESS"] = ""
     how = {
         "device": hardware(),
-        "precision": computed_in(code_files(EXPERIMENTS[name].module), precision()),
+        "precision": EXPERIMENTS[name].precision(precision()),
         "threads": torch.get_num_threads(),
         "together": len(cells),
         "started": started,
         "seconds": checkpoint.seconds(),
         "peak memory in GB": peak_memory(),
         "versions": versions(),
+        "commit": commit(),
     }
     return folder, [(cell, one, how) for cell, one in zip(cells, values)]
 
@@ -292,7 +299,7 @@ def assemble(
         expect(path, found["run"], **RUN)
         if found.get("cell") != plain(cell):
             raise StoreError(f"{path} is of the cell {found.get('cell')}, not {cell}: delete it and run again")
-    machines = [{key: part["run"][key] for key in SAME} for part in parts]
+    machines = [{key: part["run"].get(key) for key in SAME} for part in parts]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
     entries = [
         part["cell"] | {"run": distinct.index(machine)} | part["values"]
@@ -304,7 +311,6 @@ def assemble(
         "title": EXPERIMENTS[name].title,
         "scale": scale,
         "config": vars(config),
-        "code": common["code"],
         "data": common["data"],
         "finished": now(),
         "runs": [
@@ -312,14 +318,17 @@ def assemble(
             for machine in distinct
         ],
         "cells": entries,
+        "fingerprint": record(name),
     }
     size = sum(path.stat().st_size for path in paths)
     stem = f"{name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
     if len(stem) > 60:
         stem = f"{name}-{scale.split()[0]}-{digest(scale)}"
     path = out / f"{stem}.json{'.gz' if size > LARGE else ''}"
-    if path.exists() and plain(content) == (old := read_json(path)) | {"finished": content["finished"]}:
-        return path  # nothing is new but the date
+    if path.exists():
+        old, new = read_json(path), plain(content)
+        if all(old.get(key) == new[key] for key in new.keys() - {"finished", "fingerprint"}):
+            return path  # nothing is new but the date
     write_json(path, content)
     return path
 

@@ -14,10 +14,8 @@ from torch.nn import functional as F
 
 from earlystop.images import Images
 from earlystop.page import progress
-from earlystop.scale import autocast, random_stream
+from earlystop.scale import Way, autocast, random_stream
 
-EVERY_EPOCH_UNTIL, THEN_EVERY = 40, 10
-EVALUATED = 1000  # samples that are evaluated at a time
 STREAMS = 8  # networks that a GPU works on at a time
 UNRECORDED = 3  # steps before a GPU records one
 FUSED_FROM = 50_000  # steps of single networks from which on compiling for a GPU pays
@@ -48,13 +46,13 @@ class Stack:
     trains each as if it were alone.
     """
 
-    def __init__(self, models: Sequence[nn.Module]):
-        self.model, self.size = models[0], len(models)
+    def __init__(self, models: Sequence[nn.Module], way: Way = Way()):
+        self.model, self.size, self.way = models[0], len(models), way
         self.parameters, self.buffers = stack_module_state(list(models))
         self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
 
     def __call__(self, inputs: Float[Tensor, "M n c h w"]) -> Float[Tensor, "M n classes"]:
-        if self.size > 1 and not inputs.is_cuda:
+        if self.size > 1 and not self.way.side_by_side(inputs.is_cuda):
             return vmap(self.forward)(self.parameters, self.buffers, inputs)
         outputs = [self.one(run, self.weights(run), x) for run, x in enumerate(inputs)]
         return torch.stack(outputs)  # a GPU is full with one network: plain operators are faster
@@ -132,11 +130,6 @@ class ImageStack:
         return (pixels.float() / 255 - mean) / std
 
 
-def measured(epoch: int, last: int) -> bool:
-    """Whether to measure after this epoch: all of the first ones, later only some."""
-    return epoch <= EVERY_EPOCH_UNTIL or epoch % THEN_EVERY == 0 or epoch == last
-
-
 def train(
     stack: Stack,
     images: ImageStack,
@@ -153,7 +146,7 @@ def train(
     """Train all networks of `stack` in place, each on its own images in its own random orders.
 
     `labels` is (M, n). `seeds` give the orders, new in each epoch. `measure()` is called before
-    training and after each `measured` epoch, and returns tensors with a leading axis M; they
+    training and after each `Way.measured` epoch, and returns tensors with a leading axis M; they
     come back in lists, with the `epoch` of each. `checkpoint` saves after epochs, and training
     goes on from what it holds. Raises `ValueError` on bad arguments, and when a loss stops
     being finite.
@@ -169,12 +162,12 @@ def train(
         optimizer.load_state_dict(saved["optimizer"])
         history, done = saved["history"], saved["epoch"]
     if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
-        stack.fuse(batch_size, EVALUATED)
+        stack.fuse(batch_size, stack.way.evaluated)
     step = TrainingStep(stack, images, labels, optimizer, loss)
     for epoch in progress(range(done + 1, epochs + 1), "epochs"):
         if epoch:
             train_epoch(step, labels, epoch, batch_size, seeds)
-        if measure and measured(epoch, epochs):
+        if measure and stack.way.measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
                 history.setdefault(key, []).append(numbers.cpu())
         if checkpoint:
@@ -241,7 +234,7 @@ class TrainingStep:
     def work(self, batch: Int[Tensor, "M b"]) -> Float[Tensor, " M"]:
         """The step itself."""
         self.stack.model.train()
-        gradients = self.side_by_side if batch.is_cuda else self.stacked
+        gradients = self.side_by_side if self.stack.way.side_by_side(batch.is_cuda) else self.stacked
         values = gradients(self.images.inputs(batch), self.labels.gather(1, batch))
         self.update()
         return values
@@ -277,15 +270,13 @@ class TrainingStep:
 
 
 @torch.no_grad()
-def evaluate_stack(
-    stack: Stack, images: ImageStack, batch_size: int = EVALUATED
-) -> Float[Tensor, "M n classes"]:
-    """All outputs of all networks in eval mode."""
+def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n classes"]:
+    """All outputs of all networks in eval mode, `Way.evaluated` samples at a time."""
     stack.model.eval()
-    outputs = []
-    for start in range(0, images.pixels.shape[1], batch_size):
+    outputs, size = [], stack.way.evaluated
+    for start in range(0, images.pixels.shape[1], size):
         with autocast():
-            outputs.append(stack(images.inputs(slice(start, start + batch_size))).float())
+            outputs.append(stack(images.inputs(slice(start, start + size))).float())
     return torch.cat(outputs, dim=1)
 
 

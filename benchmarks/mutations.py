@@ -1,0 +1,136 @@
+"""What a fingerprint notices: mutations of numeric code must change it, refactorings must not.
+
+Each change is made in a copy of the package, whose fingerprints are compared with those of the
+code as it is. `python benchmarks/mutations.py --save benchmarks/mutations.txt` takes a few minutes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from earlystop.fingerprint import PATHS, differences
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+TAKE = ("import json, earlystop.fingerprint as f; "
+        "print(json.dumps({name: f.fingerprint(name) for name in f.PATHS}))")  # fmt: skip
+
+# What changes, the file, the text, and what stands there instead.
+MUTATIONS = [
+    ("least squares, a factor", "training", "return 0.5 * (outputs", "return 0.51 * (outputs"),
+    ("cross-entropy, a temperature", "training", "-outputs.log_softmax", "-(1.02 * outputs).log_softmax"),
+    ("Adadelta's step", "figure1", "lr=1.0", "lr=0.9"),
+    ("Adam's step", "figure4ab", "lr=step_size", "lr=1.1 * step_size"),
+    ("Adam's ε", "figure4ab", "lr=step_size,", "lr=step_size, eps=1e-4,"),
+    ("Adam's second decay rate", "figure4ab", "lr=step_size,", "lr=step_size, betas=(0.9, 0.99),"),
+    ("momentum", "figure4c", "momentum=0.9", "momentum=0.8"),
+    ("Nesterov", "figure4c", ", nesterov=True", ""),
+    ("labels drawn again, one fewer", "data", "count = round(corruption_rate * len(labels))",
+     "count = round(corruption_rate * len(labels)) - 1"),
+    ("labels drawn from another stream", "data", "generator = random_stream(seed, \"corruption\")\n    count",
+     "generator = random_stream(seed, \"corruptions\")\n    count"),
+    ("validation labels by the training labels' stream", "figure1", "corruption_rate, seed + 1)", "corruption_rate, seed)"),
+    ("another split of the test images", "figure1", "len(test) if test_size is None else test_size)",
+     "len(test) if test_size is None else test_size, seed=seed)"),
+    ("normalization", "training", "- mean) / std", "- mean) / (std + 0.01)"),
+    ("normalized by another set", "figure1", "[getattr(s, part) for s in self.splits], [s.train for s in self.splits]",
+     "[getattr(s, part) for s in self.splits], [s.test for s in self.splits]"),
+    ("convolutions padded", "architectures", "nn.Conv2d(first, second, 3),", "nn.Conv2d(first, second, 3, 1, 1), nn.Conv2d(second, second, 3),"),
+    ("no shortcut", "architectures", "self.conv2(x)) + shortcut", "self.conv2(x)) + 0 * shortcut"),
+    ("initial weights by inputs", "architectures", 'mode="fan_out"', 'mode="fan_in"'),
+    ("blocks beyond the first of a stage", "architectures", "for block in range(blocks)", "for block in range(min(1, blocks))"),
+    ("no calibration", "figure4c", "calibrate(model, inputs, way.calibrated)", "model.eval()"),
+    ("calibration forgets early batches", "figure4c", "m.momentum = len(part) / seen", "m.momentum = 0.5"),
+    ("Jacobian, rows beyond those held", "jacobian", "gram.tril(-1)", "gram.tril(-40)"),
+    ("Jacobian of another output", "figure4c", "lambda out: out[1] - out[0]", "lambda out: out[1]"),
+    ("singular values not rooted", "figure4c", ".clamp(min=0).sqrt().flip(0)", ".clamp(min=0).flip(0)"),
+    ("seeds of the weights", "architectures", "manual_seed(seed)", "manual_seed(seed + 1)"),
+    ("the order of batches", "training", '"batches of epoch', '"orders of epoch'),
+    ("stacked step, sum for mean", "training", "labels).mean(dim=1)\n        values.sum()", "labels).sum(dim=1)\n        values.sum()"),
+    ("side by side, sum for mean", "training", "self.loss(outputs.float(), y).mean()", "self.loss(outputs.float(), y).sum()"),
+    ("no bfloat16", "scale", 'enabled=precision() == "bfloat16"', "enabled=False"),
+    ("no bfloat16 in training side by side", "training", "                with autocast():\n", "                if True:\n"),
+    ("float16 for bfloat16", "scale", "dtype=torch.bfloat16, enabled", "dtype=torch.float16, enabled"),
+    ("evaluated as in training", "training", "    stack.model.eval()\n", "    stack.model.train()\n"),
+    ("when it is measured", "scale", "epoch % self.then_every == 0", "epoch % self.then_every == 1"),
+    ("distance over all weights", "training", "moved.norm(dim=0) / size.norm(dim=0)", "moved.sum(dim=0) / size.sum(dim=0)"),
+    ("distance, biases counted", "training", "torch.where(size > 0, moved / size, float(\"nan\"))", "moved / size.clamp(min=1)"),
+    ("a gradient step of Figure 5", "descent", "current -= step_size * step", "current -= 1.01 * step_size * step"),
+    ("output weights of one sign", "network", "v[hidden_units // 2 :] *= -1", "v[hidden_units // 2 :] *= -1.01"),
+    ("the inputs of Figure 5", "data", "return centers + radius * direction", "return centers + 1.01 * radius * direction"),
+    ("the cap of Definition 1.1", "data", "1 / (dim - 1)", "1 / dim"),
+    ("midpoints between classes", "data", "midpoints = (classes[1:] + classes[:-1]) / 2", "midpoints = (classes[1:] + classes[:-1]) / 2.5"),
+    ("ties of AUROC", "metrics", "(below + up_to).double() / 2", "(below + up_to).double() / 2.1"),
+    ("bins of the overlap", "metrics", "bins: int = 50", "bins: int = 40"),
+    ("when to stop by agreement", "figure4ab", "1 - 0.9 * corruption_rate", "1 - corruption_rate"),
+    ("the early iteration", "figure5", "return min(config.early, config.iterations), ", "return min(config.early + 1, config.iterations), "),
+]
+REFACTORINGS = [
+    ("least squares by torch", "training", "0.5 * (outputs - F.one_hot(labels, outputs.shape[-1])).square().sum(dim=-1)",
+     "F.mse_loss(outputs, F.one_hot(labels, outputs.shape[-1]).to(outputs), reduction=\"none\").sum(dim=-1) / 2"),
+    ("cross-entropy by torch", "training", "-outputs.log_softmax(dim=-1).gather(-1, labels[..., None])[..., 0]",
+     "F.cross_entropy(outputs.flatten(0, -2), labels.flatten(), reduction=\"none\").view(labels.shape)"),
+    ("norms by another function", "training", "moved.norm(dim=0) / size.norm(dim=0)",
+     "(moved.square().sum(dim=0) / size.square().sum(dim=0)).sqrt()"),
+    ("labels drawn again by a mask", "data", "noisy[chosen] = classes[drawn]", "noisy = noisy.scatter(0, chosen, classes[drawn])"),
+    ("other evaluation batches", "training", "stack.way.evaluated\n    for", "2 * stack.way.evaluated + 1\n    for"),
+    ("normalization in another order", "training", "(pixels.float() / 255 - mean) / std", "pixels.float() / (255 * std) - mean / std"),
+    ("the shortcut added first", "architectures", "F.relu(self.norm2(self.conv2(x)) + shortcut)", "F.relu(shortcut + self.norm2(self.conv2(x)))"),
+    ("another size of tiles", "jacobian", "tiles = [", "tile_rows = max(1, tile_rows // 3)\n    spare = spare if spare is None else spare[:tile_rows]\n    tiles = ["),
+    ("J Jᵀ by singular values of J's products", "jacobian", "return left @ right.T", "return torch.einsum(\"mp,np->mn\", left, right)"),
+    ("a step of Figure 5 in another order", "descent", ".mul_(v)\n", " * v\n"),
+    ("comments and names", "training", "def stacked(self, inputs, labels)", "# A remark.\n    def stacked(self, inputs, labels)"),
+]
+
+
+def numbers(source: Path) -> dict | str:
+    """The fingerprints of the package in a folder, or the last line of its error."""
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", TAKE], env=environment, capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
+def noticed(base: dict, module: str, old: str, new: str) -> str:
+    """The first number that a change moves; empty if none does."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(SOURCE, folder, dirs_exist_ok=True)
+        path = Path(folder) / "earlystop" / f"{module}.py"
+        text = path.read_text(encoding="utf8")
+        if text.count(old) == 0:
+            raise SystemExit(f"{module}.py has no {old!r} any more: write this change anew")
+        path.write_text(text.replace(old, new), encoding="utf8")
+        found = numbers(Path(folder))
+    if isinstance(found, str):
+        return f"fails: {found[:70]}"
+    return next((told for name in PATHS for told in differences(name, base[name], found[name])), "")
+
+
+def main() -> int:
+    """Print and save the table; 1 if a mutation is not noticed or a refactoring is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the table")
+    parser.add_argument("--only", default="", metavar="WORDS", help="changes with these words")
+    options = parser.parse_args()
+    base = numbers(SOURCE)
+    if isinstance(base, str):
+        raise SystemExit(base)
+    lines, wrong = [], 0
+    for title, changes, silent in (("mutations", MUTATIONS, False), ("refactorings", REFACTORINGS, True)):
+        lines.append(f"{title}: what moved first")
+        for name, *change in changes:
+            if options.only in name:
+                told = noticed(base, *change)
+                wrong += bool(told) == silent
+                lines.append(f"  {name:50} {told or 'nothing'}{'' if bool(told) != silent else '   <- wrong'}")
+                print(lines[-1], flush=True)
+    if options.save:
+        options.save.write_text("\n".join(["$ python benchmarks/mutations.py", *lines]) + "\n", encoding="utf8")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
