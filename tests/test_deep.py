@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earlystop import figure1, figure4ab, figure4c, store
+from earlystop import figure1, figure4ab, figure4c, store, training
 from earlystop.architectures import ResidualBlock, conv_net, count_parameters, resnet
 from earlystop.experiments import EXPERIMENTS
 from earlystop.figure1 import (
@@ -40,6 +40,7 @@ from earlystop.figure4c import (
     figure4c_run,
     figure4c_runs,
 )
+from earlystop.data import redraw_labels
 from earlystop.images import Images, load_images
 from earlystop.metrics import loss_shares, overlap
 from earlystop.scale import Way, random_stream
@@ -323,7 +324,7 @@ NETWORKS = {
 OPTIMIZERS = {
     "Adadelta": (figure1.adadelta, lambda weights: torch.optim.Adadelta(weights, lr=1.0)),
     "Adam": (
-        lambda stack: figure4ab.adam(stack, 0.004),
+        lambda stack: training.adam(stack, 0.004),
         lambda weights: torch.optim.Adam(weights, lr=0.004),
     ),
     "SGD": (
@@ -510,6 +511,44 @@ def test_a_split_is_disjoint_scaled_by_its_training_images_and_corrupted():
 
 
 PARTS = ("noisy", "true", "test", "validation", "noisy_validation")
+
+
+def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_theirs():
+    one, other = (load_split("digits", 300, 300, 0.5, seed, test_size=50) for seed in (0, 1))
+    drawn = lambda truth, given: (truth != given).nonzero().flatten().tolist()  # noqa: E731
+    trained = drawn(other.train.labels, other.noisy)
+    assert drawn(one.validation.labels, one.noisy_validation) != trained
+    assert not torch.equal(one.test.pixels, other.test.pixels)
+    old, next_old = (
+        load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1)
+    )
+    classes = torch.arange(10)
+    expected, _ = redraw_labels(old.validation.labels, classes, 0.5, 1)  # the next seed's training stream
+    assert torch.equal(old.noisy_validation, expected)
+    assert torch.equal(old.test.pixels, next_old.test.pixels)
+    assert torch.equal(old.noisy, one.noisy) and torch.equal(old.train.pixels, one.train.pixels)
+
+
+def test_shares_are_as_exact_as_those_in_a_file():
+    outputs = F.one_hot(torch.zeros(1000, dtype=torch.long), 10).float()
+    labels = (torch.arange(1000) >= 900).long()
+    assert accuracy(outputs, labels).item() == 900 / 1000 == 0.9  # in single precision it is less
+    history = LossHistory(torch.rand(3, 6), torch.arange(6) < 3, {
+        "epoch": [0, 1, 2], "validation": [0.1, 0.2, 0.3], "noisy": [0.1, 0.73, 0.9],
+    })  # fmt: skip
+    assert figure4ab.summary(history, 0.3)["stop_agreement"] == 1  # 0.73 is 1 - 0.9 · 0.3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adadelta", "momentum"])
+def test_the_optimizer_of_figure_4ab_is_part_of_its_configuration(optimizer):
+    config = replace(FIGURE4AB, optimizer=optimizer, epochs=1)
+    assert figure4ab_cells(config)
+    losses = figure4ab_run(config, 0.5).losses
+    others = [o for o in training.OPTIMIZERS if o != optimizer]
+    for other in others:
+        assert not torch.equal(losses, figure4ab_run(replace(config, optimizer=other), 0.5).losses)
+    with pytest.raises(ValueError, match="should be of adadelta, adam, momentum"):
+        figure4ab_cells(replace(config, optimizer="sgd"))
 
 
 @pytest.mark.parametrize(

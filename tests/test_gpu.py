@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from earlystop import figure1, figure4ab, figure4c, training
+from earlystop import training
 from earlystop.architectures import conv_net, resnet
 from earlystop.images import Images
 from earlystop.scale import Way
@@ -13,14 +13,14 @@ from earlystop.training import ImageStack, Stack, evaluate_stack, train
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 KINDS = {
-    "conv net": (lambda seed: conv_net((1, 12, 12), (8, 8, 16), seed=seed), figure1.adadelta),
+    "conv net": (lambda seed: conv_net((1, 12, 12), (8, 8, 16), seed=seed), training.adadelta),
     "ResNet": (
         lambda seed: resnet(8, channels=1, width=8, seed=seed),
-        lambda stack: figure4c.momentum(stack, 0.005),
+        lambda stack: training.momentum(stack, 0.005),
     ),
     "ResNet with Adam": (
         lambda seed: resnet(8, channels=1, width=8, seed=seed),
-        lambda stack: figure4ab.adam(stack, 0.001),
+        lambda stack: training.adam(stack, 0.001),
     ),
 }
 ROUNDING = {"ResNet with Adam": 30}  # it divides each gradient by its size, however small

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.func import jacrev
 
 from earlystop.architectures import resnet
@@ -145,6 +146,36 @@ def test_an_impossible_number_of_singular_values_is_refused(rank):
     model, x, number = trained_resnet(11)
     with pytest.raises(ValueError, match=f"rank is {rank}, should be between 1 and 10"):
         top_singular_values(model, x, number, rank)
+
+
+class Coupled(nn.Module):
+    """Subtracts the mean over the batch, in any mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(x) - self.layer(x).mean(dim=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.Linear(4, 2)),
+         "^1 normalizes by the batch also in eval mode.*track_running_stats=True"),
+        (Coupled(), "depends on the other samples of its batch"),
+    ],
+)  # fmt: skip
+def test_a_model_that_couples_samples_in_eval_mode_is_refused(model, message):
+    inputs = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    first = lambda out: out[0]  # noqa: E731
+    for call in (lambda: model_gram(model.eval(), inputs, first),
+                 lambda: top_singular_values(model.eval(), inputs, first, 2)):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            call()
+    whole = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LayerNorm(4), nn.Linear(4, 2))
+    assert model_gram(whole.eval(), inputs, first).shape == (6, 6)
 
 
 def test_the_jacobian_of_a_model_in_train_mode_is_refused():

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -57,7 +58,10 @@ def test_a_result_has_the_configuration_of_its_scale_and_all_of_its_cells(name):
     scale, *changes = result["scale"].split()
     config = experiment.config.at(scale, **dict(change.split("=", 1) for change in changes))
     stored = {k: tuple(v) if isinstance(v, list) else v for k, v in result["config"].items()}
-    assert vars(config) == stored
+    later = {f.name: f.metadata["before"] for f in fields(config) if f.name not in stored}
+    assert None not in later.values()  # what held before a size was there is known
+    config = replace(config, **later)
+    assert vars(config) == experiment.config.completed(stored) == later | stored
     asked = experiment.cells(config)
     assert [{key: cell[key] for key in asked[0]} for cell in result["cells"]] == asked
     assert result["data"] == data_hashes(config)
@@ -82,7 +86,11 @@ def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
     less = whole["config"] | {"batch_size": 9, "seeds": 1, "losses": ["cross_entropy"]}
     text = figures.credit(figures.Result(whole.path, whole.content | {"config": less}))
     assert "These are the paper's sizes" in text
-    assert "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128." in text
+    assert (
+        "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128; "
+        "random streams (our choice): shared instead of separate." in text
+    )
+    assert "--set streams=shared" in whole.command and "--set streams" not in figures.load("fig3").command
     assert "The whole scale `paper` has more: 3 seeds, least squares." in text
 
 

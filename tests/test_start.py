@@ -13,8 +13,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import earlystop
-from earlystop import experiments, figure1, provenance, scale, start, training
+from earlystop import experiments, figure1, figure4ab, figure5, provenance, scale, start, training
 from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
+from earlystop.network import RELU
 from earlystop.store import Checkpoint, StoreError
 
 import chapters
@@ -298,3 +299,23 @@ def test_the_table_is_small_and_says_how_it_was_made():
     assert start.MINUTES.stat().st_size < 4000
     content = json.loads(start.MINUTES.read_text())
     assert content["command"] == "python benchmarks/chapters.py" and content["quick measured on"]
+
+
+def test_a_descent_of_figure_5_is_kept_too_and_its_activation_counts(folder, monkeypatch):
+    config = figure5.Figure5.at("quick", samples=20, dim=4, hidden_units=6, iterations=5)
+    data, first = experiments.figure5_run(config, 3, "shell")
+    expected_data, expected = figure5.figure5_run(config, 3, "shell")
+    for key, value in vars(expected).items():
+        assert torch.equal(getattr(first, key), value)
+    assert torch.equal(data.inputs, expected_data.inputs) and torch.equal(data.labels, expected_data.labels)
+    relu = experiments.figure5_run(config, 3, "shell", RELU)[1]
+    assert not torch.equal(relu.outputs, first.outputs)
+    monkeypatch.setattr(figure5, "gradient_descent", None)
+    again = experiments.figure5_run(config, 3, "shell")[1]
+    assert torch.equal(again.outputs, first.outputs) and torch.equal(again.weights, first.weights)
+
+
+def test_a_run_with_another_optimizer_is_kept_apart(folder):
+    adam = figure4ab.Figure4ab.at("quick", train_size=60, validation_size=10, test_size=10, width=2, epochs=1)
+    runs = [experiments.figure4ab_run(replace(adam, optimizer=o), 0.5).losses for o in ("adam", "momentum")]
+    assert not torch.equal(*runs) and len(list(folder.rglob("result.pt"))) == 2

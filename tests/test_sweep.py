@@ -18,7 +18,7 @@ import psutil
 import pytest
 import torch
 
-from earlystop import __main__, experiments, figure1, fingerprint, page, provenance, store, sweep
+from earlystop import __main__, experiments, figure1, fingerprint, page, provenance, scale, store, sweep
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.figure1 import Figure1, Figure3
 from earlystop.images import HUB
@@ -491,6 +491,40 @@ def test_ctrl_c_ends_the_command_in_one_line_and_it_can_go_on(tmp_path, jobs):
     assert len(saved) == jobs and not list(tmp_path.rglob("*.part"))
     assert all(torch.load(path, weights_only=True)["state"]["epoch"] >= 0 for path in saved)
     assert not list(tmp_path.glob("fig1*"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+def test_a_process_ended_by_the_system_is_told_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(sweep, "run_group", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(store.StoreError, match="the same command goes on.*--jobs 1"):
+        list(sweep.on_this_machine([("one",), ("two",)], 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "emulated"),
+    [("flags : fpu avx2 fma\n", True), ("flags : fpu avx512_bf16\n", False), ("flags: amx_bf16", False),
+     ("Features : fp asimd bf16\n", False), ("Features : fp asimd\n", True), ("cpu : POWER9\n", False)],
+)  # fmt: skip
+def test_a_processor_without_units_for_bfloat16_is_known_by_its_flags(tmp_path, monkeypatch, text, emulated):
+    (tmp_path / "cpuinfo").write_text(text)
+    path = scale.Path
+    monkeypatch.setattr(scale, "Path", lambda name: path(tmp_path / name.rpartition("/")[2]))
+    assert scale.bfloat16_is_emulated() == emulated
+    (tmp_path / "cpuinfo").unlink()
+    assert scale.bfloat16_is_emulated() is False
+
+
+@pytest.mark.parametrize(
+    ("precision", "experiment", "told"),
+    [("bfloat16", "fig1", True), ("float32", "fig1", False), ("bfloat16", "fig5", False)],
+)
+def test_emulated_bfloat16_is_told_before_a_run(monkeypatch, capsys, tmp_path, precision, experiment, told):
+    monkeypatch.setattr(__main__, "bfloat16_is_emulated", lambda: True)
+    monkeypatch.setattr(sweep, "run", lambda *_, **__: tmp_path / "x.json")
+    monkeypatch.setattr("earlystop.figures.save", lambda path: [])
+    words = ["run", experiment, "--precision", precision, "--device", "cpu", "--yes", "--out", str(tmp_path)]
+    __main__.run(__main__.parser().parse_args(words))
+    assert ("no units for bfloat16: --precision float32" in capsys.readouterr().out) == told
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")

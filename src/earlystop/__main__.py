@@ -10,7 +10,7 @@ from pathlib import Path
 
 from earlystop.experiments import EXPERIMENTS, check
 from earlystop.page import duration
-from earlystop.scale import DEVICES, PRECISIONS, SCALES, device, precision
+from earlystop.scale import DEVICES, PRECISIONS, SCALES, bfloat16_is_emulated, device, precision
 from earlystop.start import results
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
     os.environ["EARLYSTOP_PRECISION"] = arguments.precision
     scale = " ".join([arguments.scale, *changes])
     where = f"{device().type}, {precision()}"
+    slow = device().type == "cpu" and precision() == "bfloat16" and bfloat16_is_emulated()
     if device().type == "mps" and "fig4c" in arguments.experiments:
         raise ValueError("fig4c needs float64, which an Apple GPU lacks: use --device cpu")
     sizes = dict(change.split("=", 1) for change in changes)
@@ -107,6 +108,8 @@ def run(arguments: argparse.Namespace) -> None:
         kinds[name].cells(config)  # refuses unknown losses and heads
     for name, config in configs.items():
         print(f"{EXPERIMENTS[name].title}\n{scale} on {where}")
+        if kinds[name].deep and slow:
+            print("this processor has no units for bfloat16: --precision float32 is several times as fast here")
         if not arguments.yes and arguments.engine == "local":
             seconds = sweep.estimate(name, config, arguments.jobs, arguments.together, arguments.memory)
             print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")

@@ -163,19 +163,19 @@ def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) ->
 
 
 def redraw_labels(
-    labels: Tensor, classes: Tensor, corruption_rate: float, seed: int = 0
+    labels: Tensor, classes: Tensor, corruption_rate: float, seed: int = 0, stream: str = "corruption"
 ) -> tuple[Tensor, Bool[Tensor, " n"]]:
     """Draw a fraction ρ of labels again, uniformly over all classes, the true one included.
 
     The protocol of the paper's experiments: of two classes, ρ = 30 % flips about 15 %.
     Returns the new labels and the mask of those drawn again; compare with the old ones for
-    the flipped. Raises `ValueError` if ρ is outside [0, 1] or a label is not in `classes`.
+    the flipped. Another `stream` gives an independent draw of the same seed. Raises `ValueError` if ρ is outside [0, 1] or a label is not in `classes`.
     """
     _check_rate(corruption_rate)
     unknown = labels[~torch.isin(labels, classes)]
     if len(unknown):
         raise ValueError(f"label {unknown[0].item()} is not one of the classes {classes.tolist()}")
-    generator = random_stream(seed, "corruption")
+    generator = random_stream(seed, stream)
     count = round(corruption_rate * len(labels))
     chosen = torch.randperm(len(labels), generator=generator)[:count].to(labels.device)
     drawn = torch.randint(len(classes), (count,), generator=generator).to(labels.device)

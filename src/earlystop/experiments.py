@@ -11,11 +11,14 @@ from typing import Any
 import torch
 
 from earlystop import figure1, figure4ab, figure4c, figure5, start
+from earlystop.data import Dataset
+from earlystop.descent import Trajectory
 from earlystop.figure1 import WIDTHS, Figure1, Figure3, load_split
 from earlystop.figure4ab import Figure4ab, LossHistory
 from earlystop.figure4c import Figure4c, Spectrum, calibrate, figure4c_data
-from earlystop.figure5 import Figure5, figure5_data, figure5_run
+from earlystop.figure5 import Figure5, figure5_data
 from earlystop.images import HUB
+from earlystop.network import ERF, Activation
 from earlystop.provenance import source_hash
 from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import Checkpoint, digest
@@ -204,3 +207,16 @@ def figure4c_run(config: Figure4c, head: str = "single", seed: int = 0) -> dict[
 
     run = kept("fig4c", config, {"head": head, "seed": seed}, compute)
     return run | {name: Spectrum(**run[name]) for name in ("before", "after")}
+
+
+def figure5_run(
+    config: Figure5, seed: int, noise: str = "offset", activation: Activation = ERF
+) -> tuple[Dataset, Trajectory]:
+    """One seed of Figure 5, its descent `kept`: its data, and all iterations on it."""
+    cell = {"seed": seed, "noise": noise, "activation": activation.name}
+
+    def compute(save: Checkpoint | None) -> dict:
+        return vars(figure5.figure5_run(config, seed, noise, activation)[1])
+
+    run = {k: v.to(device()) for k, v in kept("fig5", config, cell, compute).items()}
+    return figure5_data(config, seed, noise), Trajectory(**run)

@@ -19,6 +19,7 @@ from earlystop.training import (
     Loss,
     Stack,
     accuracy,
+    adadelta,
     distances,
     evaluate_stack,
     least_squares,
@@ -27,6 +28,16 @@ from earlystop.training import (
 
 TENTHS = tuple(level / 10 for level in range(11))
 WIDTHS = (64, 128, 256)
+STREAMS = ("separate", "shared")
+
+
+def streams() -> Any:
+    """The size that says whether every draw of a run has a random stream of its own.
+
+    Results that are older than it shared two: labels for validation were corrupted by the stream
+    of the training labels of the next seed, and all seeds had one test split.
+    """
+    return sizes(*3 * ("separate",), "random streams (our choice)", before="shared")
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class Figure1(Sized):
     )
     epochs: int = sizes(60, 30, 200, "epochs")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
+    streams: str = streams()
     seeds: int = sizes(1, 1, 3, "seeds")
 
 
@@ -95,22 +107,27 @@ def load_split(
     corruption_rate: float,
     seed: int = 0,
     test_size: int | None = None,
+    streams: str = "separate",
 ) -> Split:
     """A random split of the training images, and labels of which a share ρ is drawn again.
 
-    `test_size` test images are drawn too, by default all of them.
+    `test_size` test images are drawn too, by default all of them. With `streams` "shared" the
+    draws are those of results from before they were separate.
     """
+    own = streams == "separate"
+    validation_draw = {"seed": seed, "stream": "corruption of validation labels"} if own else {"seed": seed + 1}
+    test_draw = {"seed": seed, "stream": "test images"} if own else {}
     parts = sample_split(_images(data, "train"), train_size, validation_size, seed=seed)
     training, validation = (part.to(device()) for part in parts)
     test = _images(data, "test")
-    (test,) = sample_split(test, len(test) if test_size is None else test_size)
+    (test,) = sample_split(test, len(test) if test_size is None else test_size, **test_draw)
     classes = torch.arange(10, device=device())
     return Split(
         train=training,
         validation=validation,
         test=test.to(device()),
         noisy=redraw_labels(training.labels, classes, corruption_rate, seed)[0],
-        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, seed + 1)[0],
+        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, **validation_draw)[0],
     )
 
 
@@ -126,6 +143,7 @@ class SplitStack:
                 cell["corruption_rate"],
                 cell["seed"],
                 test_size,
+                getattr(config, "streams", "shared"),
             )
             for cell in cells
         ]
@@ -155,12 +173,6 @@ def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[flo
     epochs = [int(epoch) for epoch in history["epoch"]]
     curves = {k: [row[run].item() for row in rows] for k, rows in history.items() if k != "epoch"}
     return {"epoch": epochs} | curves
-
-
-def adadelta(stack: Stack) -> torch.optim.Optimizer:
-    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3."""
-    weights = list(stack.parameters.values())
-    return torch.optim.Adadelta(weights, lr=1.0, capturable=weights[0].is_cuda)
 
 
 def figure1_cells(config: Figure1) -> list[Cell]:

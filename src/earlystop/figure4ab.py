@@ -9,10 +9,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from earlystop.architectures import resnet
-from earlystop.figure1 import SplitStack, fit, run_curves
+from earlystop.figure1 import SplitStack, fit, run_curves, streams
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
 from earlystop.scale import Cell, Sized, Way, device, sizes
-from earlystop.training import Stack, accuracy, evaluate_stack, least_squares, train
+from earlystop.training import (
+    OPTIMIZERS,
+    Stack,
+    accuracy,
+    evaluate_stack,
+    least_squares,
+    train,
+)
 
 TOP_LOSS = 1.0  # where the histograms of losses end
 
@@ -30,7 +37,9 @@ class Figure4ab(Sized):
     corruption_rates: tuple = sizes((0.3, 0.5), (0.3, 0.5), (0.3, 0.5), "corruption rates, ρ")
     epochs: int = sizes(30, 24, 40, "epochs (our choice)")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
-    step_size: float = sizes(0.001, 0.001, 0.001, "step size of Adam (our choice)")
+    optimizer: str = sizes("adam", "adam", "adam", "optimizer (our choice)", before="adam")
+    step_size: float = sizes(0.001, 0.001, 0.001, "step size (our choice)")
+    streams: str = streams()
     seeds: int = sizes(1, 1, 3, "seeds")
 
 
@@ -52,7 +61,9 @@ class LossHistory:
 
 
 def figure4ab_cells(config: Figure4ab) -> list[Cell]:
-    """Every corruption rate and seed."""
+    """Every corruption rate and seed. Raises `ValueError` for an unknown optimizer."""
+    if config.optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer is {config.optimizer!r}, should be of {', '.join(OPTIMIZERS)}")
     rates, seeds = config.corruption_rates, range(config.seeds)
     return [{"corruption_rate": rate, "seed": seed} for rate in rates for seed in seeds]
 
@@ -60,7 +71,7 @@ def figure4ab_cells(config: Figure4ab) -> list[Cell]:
 def figure4ab_histories(
     config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
 ) -> list[LossHistory]:
-    """Train the ResNet with least squares and Adam, no augmentation, all cells together.
+    """Train the ResNet with least squares and no augmentation, all cells together.
 
     All training images are trained on, as in the paper, so the validation images come from the
     test set; they choose the epoch, and the others measure the test accuracy.
@@ -86,7 +97,7 @@ def figure4ab_histories(
         stack,
         images,
         data.given(),
-        optimizer=adam(stack, config.step_size),
+        optimizer=OPTIMIZERS[config.optimizer](stack, config.step_size),
         epochs=config.epochs,
         batch_size=config.batch_size,
         seeds=[cell["seed"] for cell in cells],
@@ -125,7 +136,7 @@ def summary(run: LossHistory, corruption_rate: float) -> dict[str, Any]:
     share = 1 - 0.9 * corruption_rate
     stops = {
         "best": run.best_epoch(),
-        "agreement": next((t for t in times if run.curves["noisy"][t] >= share), times[-1]),
+        "agreement": next((t for t in times if run.curves["noisy"][t] >= share - 1e-9), times[-1]),
         "last": times[-1],
     }
     found = {
@@ -141,9 +152,3 @@ def summary(run: LossHistory, corruption_rate: float) -> dict[str, Any]:
             loss_shares(group, TOP_LOSS) for group in groups[time]
         )
     return found
-
-
-def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:
-    """Adam, with its usual decay rates and no weight decay."""
-    weights = list(stack.parameters.values())
-    return torch.optim.Adam(weights, lr=step_size, capturable=weights[0].is_cuda)

@@ -13,7 +13,7 @@ from earlystop.data import redraw_labels
 from earlystop.images import load_images, sample_split
 from earlystop.jacobian import model_gram
 from earlystop.scale import Cell, Sized, Way, device, sizes
-from earlystop.training import ImageStack, Stack, evaluate_stack, train
+from earlystop.training import ImageStack, Stack, evaluate_stack, momentum, train
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,6 @@ def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: in
     for m, value in zip(norms, before):
         m.momentum = value
     model.eval()
-
-
-def momentum(stack: Stack, step_size: float) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with Nesterov momentum 0.9 and no weight decay."""
-    weights = stack.parameters.values()
-    return torch.optim.SGD(weights, lr=step_size, momentum=0.9, nesterov=True)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Result:
 
     def numbers(self, key: str, **where: Any) -> Float[Tensor, "cells ..."]:
         """The numbers `key` of all cells with these values, stacked."""
-        return torch.tensor([cell[key] for cell in self.select(**where)], dtype=torch.float32)
+        return torch.tensor([cell[key] for cell in self.select(**where)], dtype=torch.float64)
 
     def levels(self, key: str) -> list[Any]:
         """The values that `key` takes in the sweep, in order of appearance."""
@@ -72,7 +72,7 @@ class Result:
 
     def _unlike_paper(self, our_choice: bool) -> dict[str, tuple[Any, Any]]:
         kind = EXPERIMENTS[self["experiment"]].config
-        paper, here = plain(vars(kind.at("paper"))), self["config"]
+        paper, here = plain(vars(kind.at("paper"))), kind.completed(self["config"])
         docs = {k: field.metadata["doc"] for k, field in kind.__dataclass_fields__.items()}
         asked = [k for k in paper if k not in FREE and ("our choice" in docs[k]) == our_choice]
         return {k: (here.get(k), paper[k]) for k in asked if here.get(k) != paper[k]}
@@ -99,6 +99,9 @@ class Result:
     def command(self) -> str:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
+        kind = EXPERIMENTS[self["experiment"]].config
+        later = kind.completed({}).keys() - self["config"].keys()  # sizes that it is older than
+        changes += [f"{key}={kind.completed({})[key]}" for key in sorted(later)]
         options = "".join(f" --set {change}" for change in changes)
         kinds = {run["precision"] for run in self["runs"]}
         if len(kinds) == 1 and EXPERIMENTS[self["experiment"]].deep:

@@ -22,7 +22,14 @@ from earlystop.data import around_centers
 from earlystop.provenance import now
 from earlystop.scale import Way
 from earlystop.store import plain
-from earlystop.training import ImageStack, Stack, TrainingStep, evaluate_stack, least_squares
+from earlystop.training import (
+    ImageStack,
+    Stack,
+    TrainingStep,
+    adadelta,
+    evaluate_stack,
+    least_squares,
+)
 
 Numbers = dict[str, list[float]]  # a quantity and its numbers, whatever their shape was
 TINY = {"train_size": 24, "batch_size": 16, "epochs": 4}  # eight steps, each second one shorter
@@ -59,9 +66,11 @@ def cells_of(count: int, **more: object) -> list[dict]:
     return [{"corruption_rate": rate, "seed": seed, **more} for rate, seed in levels[:count]]
 
 
-def fig1(count: int, loss: str, way: Way) -> Numbers:
+def fig1(count: int, loss: str, way: Way, streams: str = "shared") -> Numbers:
     """Mean losses on every part of the data along a training of Figure 1."""
-    config = figure1.Figure1.at("quick", validation_size=20, test_size=30, widths=(8, 8, 16), **TINY)
+    config = figure1.Figure1.at(
+        "quick", validation_size=20, test_size=30, widths=(8, 8, 16), streams=streams, **TINY
+    )
     runs = figure1.figure1_runs(config, cells_of(count, loss=loss), way=way)
     parts = ("noisy", "true", "test", "validation", "noisy_validation")
     curves = {f"{part} loss": listed([run[f"{part}_loss"] for run in runs]) for part in parts}
@@ -74,7 +83,7 @@ def rounded(way: Way) -> Numbers:
     nets = [figure1.conv_net((1, 8, 8), (8, 8, 16), seed=seed) for seed in (0, 1)]
     stack, images = Stack(nets, way), ImageStack.of([split.train] * 2, [split.train] * 2)
     labels = torch.stack([split.noisy] * 2)
-    step = TrainingStep(stack, images, labels, figure1.adadelta(stack), least_squares)
+    step = TrainingStep(stack, images, labels, adadelta(stack), least_squares)
     step(torch.arange(16).expand(2, 16))
     gradients = torch.cat([weight.grad.flatten() for weight in stack.parameters.values()])
     found = {"outputs": evaluate_stack(stack, images), "gradients": gradients}
@@ -89,11 +98,14 @@ def fig3(count: int, way: Way) -> Numbers:
     return {key: listed([run[key] for run in runs]) for key in keys}
 
 
-def fig4ab(count: int, depth: int, each: bool, way: Way) -> Numbers:
+def fig4ab(
+    count: int, depth: int, each: bool, way: Way, optimizer: str = "adam", streams: str = "shared"
+) -> Numbers:
     """Losses along a training of Figures 4a and 4b, of every sample or their mean, and of others."""
     config = figure4ab.Figure4ab.at(
-        "quick", data="patterns", validation_size=20, test_size=30, depth=depth, width=4, **TINY
-    )
+        "quick", data="patterns", validation_size=20, test_size=30, depth=depth, width=4,
+        optimizer=optimizer, streams=streams, **TINY,
+    )  # fmt: skip
     runs = figure4ab.figure4ab_histories(config, cells_of(count), way=way)
     losses = [run.losses if each else run.losses.mean(dim=1) for run in runs]
     parts = ("validation", "test")
@@ -169,6 +181,7 @@ ROUNDED: dict[str, tuple[str, Way, Compute]] = {
 PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
     "fig1": {
         "stacked": ("float32", STACKED, partial(fig1, 3, "least_squares")),
+        "separate streams": ("float32", STACKED, partial(fig1, 3, "least_squares", streams="separate")),
         "side by side": ("float32", SIDE_BY_SIDE, partial(fig1, 3, "least_squares")),
         "one alone, cross-entropy": ("float32", STACKED, partial(fig1, 1, "cross_entropy")),
         "side by side, cross-entropy": ("float32", SIDE_BY_SIDE, partial(fig1, 3, "cross_entropy")),
@@ -185,6 +198,9 @@ PATHS: dict[str, dict[str, tuple[str, Way, Compute]]] = {
     },
     "fig4ab": {
         "stacked": ("float32", STACKED, partial(fig4ab, 3, 8, True)),
+        "separate streams": ("float32", STACKED, partial(fig4ab, 3, 8, True, streams="separate")),
+        "Adadelta": ("float32", STACKED, partial(fig4ab, 1, 8, True, optimizer="adadelta")),
+        "momentum": ("float32", STACKED, partial(fig4ab, 1, 8, True, optimizer="momentum")),
         "side by side, depth 14": ("float32", SIDE_BY_SIDE, partial(fig4ab, 2, 14, True)),
         "one alone": ("float32", STACKED, partial(fig4ab, 1, 8, True)),
         "bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, partial(fig4ab, 3, 8, False)),

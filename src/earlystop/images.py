@@ -101,12 +101,12 @@ def load_images(name: str, split: str = "train") -> Images:
 
 
 def sample_split(
-    images: Images, *sizes: int, seed: int = 0
+    images: Images, *sizes: int, seed: int = 0, stream: str = "split"
 ) -> tuple[Images, ...]:
-    """Disjoint random subsets of the given sizes. Raises `ValueError` if there are too few images."""
+    """Disjoint random subsets of the given sizes, another draw by another `stream`. Raises `ValueError` if there are too few images."""
     if sum(sizes) > len(images):
         raise ValueError(f"{sum(sizes):,} images asked for, but {images.title} has {len(images):,}")
-    order = torch.randperm(len(images), generator=random_stream(seed, "split"))
+    order = torch.randperm(len(images), generator=random_stream(seed, stream))
     return tuple(images.subset(part) for part in order[: sum(sizes)].split(list(sizes)))
 
 

@@ -40,8 +40,10 @@ def model_gram(
     `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
     one sample at a time, several together, in the precision of the model. Only half of the
     symmetric product is computed. At most `limit` bytes of J are held, no more than half of the
-    free memory; the rows beyond are computed again for every further part.
+    free memory; the rows beyond are computed again for every further part. Raises `ValueError`
+    for a model in training mode, or one that couples the samples of a batch.
     """
+    _check_separate(model, inputs)
     rows = _row_function(model, output)
     n, p = len(inputs), sum(p.numel() for p in model.parameters())
     row_bytes = p * inputs.element_size()
@@ -80,10 +82,25 @@ def _exact_product(
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-def _row_function(model: nn.Module, output: Callable[[Tensor], Tensor]):
-    """A function that writes the rows of J for some inputs into a tensor."""
+@torch.no_grad()
+def _check_separate(model: nn.Module, inputs: Float[Tensor, "n ..."]) -> None:
+    """Raise `ValueError` if the model's output for a sample depends on the others: J has no rows then."""
     if any(module.training for module in model.modules()):
         raise ValueError("put the model in eval mode: batch statistics would couple the samples")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+            raise ValueError(
+                f"{name or 'the model'} normalizes by the batch also in eval mode: "
+                "use batch normalization with track_running_stats=True"
+            )
+    few = inputs[:3]
+    together, alone = model(few), torch.cat([model(one[None]) for one in few])
+    if not torch.allclose(together, alone, rtol=1e-3, atol=1e-3 * together.abs().max().item()):
+        raise ValueError("the model's output for a sample depends on the other samples of its batch")
+
+
+def _row_function(model: nn.Module, output: Callable[[Tensor], Tensor]):
+    """A function that writes the rows of J for some inputs into a tensor."""
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     buffers = dict(model.named_buffers())
 
@@ -123,8 +140,7 @@ def top_singular_values(
     """
     if not 1 <= rank < len(inputs):
         raise ValueError(f"rank is {rank}, should be between 1 and {len(inputs) - 1}")
-    if any(module.training for module in model.modules()):
-        raise ValueError("put the model in eval mode: batch statistics would couple the samples")
+    _check_separate(model, inputs)
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     parameters = {name: p.detach() for name, p in model.named_parameters()}

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,6 +82,16 @@ def precision() -> str:
     return name
 
 
+def bfloat16_is_emulated() -> bool:
+    """Whether this processor is known to lack units for bfloat16, so that float32 is much faster."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf8").split())
+    except OSError:  # not Linux: not known
+        return False
+    units = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
+    return bool(flags & {"flags", "Features"}) and not flags & units
+
+
 @dataclasses.dataclass(frozen=True)
 class Way:
     """How networks are trained and looked at: nothing here changes more than the rounding of a number."""
@@ -109,10 +120,13 @@ def autocast() -> torch.autocast:
     )
 
 
-def sizes(quick: Any, colab: Any, paper: Any, doc: str) -> Any:
-    """A dataclass field with one value a scale; `Sized.at` chooses."""
+def sizes(quick: Any, colab: Any, paper: Any, doc: str, before: Any = None) -> Any:
+    """A dataclass field with one value a scale; `Sized.at` chooses.
+
+    `before` is what held in results that are older than the field.
+    """
     values = dict(zip(SCALES, (quick, colab, paper)))
-    return dataclasses.field(metadata={"scales": values, "doc": doc})
+    return dataclasses.field(metadata={"scales": values, "doc": doc, "before": before})
 
 
 COUNTS = ("seeds", "samples", "batch_size", "clusters", "hidden_units", "dim")  # at least 1
@@ -159,6 +173,12 @@ class Sized:
             if key in values:
                 values[key] = _convert(key, value, values[key])
         return cls(**values)
+
+    @classmethod
+    def completed(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        """The configuration of a stored result, with what held before a field was there."""
+        fields = {field.name: field.metadata["before"] for field in dataclasses.fields(cls)}
+        return {key: stored.get(key, before) for key, before in fields.items()} | stored
 
     @classmethod
     def rows(cls) -> list[list[Any]]:

@@ -8,6 +8,7 @@ import threading
 import time
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,8 @@ def adopt(name: str, keys: list[str], common: dict, out: Path, paths: list[Path]
     for file in sorted(out.glob(f"{name}-*.json*")):
         result = read_result(file)
         found = {key: result.get(key) for key in ("experiment", "data")} | {"source": common["source"]}
-        found["config"] = {k: v for k, v in result["config"].items() if k in common["config"]}
+        known = EXPERIMENTS[name].config.completed(result["config"])
+        found["config"] = {k: v for k, v in known.items() if k in common["config"]}
         for entry in result["cells"]:
             machine, cell = result["runs"][entry["run"]], {key: entry.get(key) for key in keys}
             own = found | {"precision": EXPERIMENTS[name].precision(machine["precision"])}
@@ -256,13 +258,22 @@ def peak_memory() -> float:
 
 
 def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
-    """The results of `run_group` as they come, from `jobs` processes; from this one if that is 1."""
+    """The results of `run_group` as they come, from `jobs` processes; from this one if that is 1.
+
+    Raises `StoreError` if the system ends one of them.
+    """
     if not calls:
-        return iter(())
+        return
     parallel = joblib.Parallel(
         min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs"
     )
-    return parallel(joblib.delayed(run_group)(*call) for call in calls)
+    try:
+        yield from parallel(joblib.delayed(run_group)(*call) for call in calls)
+    except BrokenProcessPool as error:
+        raise StoreError(
+            "the system ended a process, as it does when memory runs out: what is finished is kept "
+            "and the same command goes on from there, with fewer processes by --jobs 1"
+        ) from error
 
 
 def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
