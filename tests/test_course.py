@@ -392,7 +392,8 @@ def test_points_of_an_earlier_submission_are_not_shown_for_one_that_could_not_be
             gradebook.add_student(student)
         for student in ("graded", "failed"):
             gradebook.add_submission("one", student)
-            gradebook.find_grade("ex-check-1", NAME, "one", student).auto_score = 5
+            grade = gradebook.find_grade("ex-check-1", NAME, "one", student)
+            grade.auto_score, grade.needs_manual_grade = 5, False
         gradebook.db.commit()
         for path in ("submitted/graded", "autograded/graded", "submitted/failed"):
             (tmp_path / path / "one").mkdir(parents=True)
