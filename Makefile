@@ -12,8 +12,8 @@ BIN := .venv/bin
 PARTS := book course slides tests
 
 .PHONY: help book test serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
-# Packages of another environment are not this one's.
-unexport PYTHONPATH PYTHONHOME
+# What a shell sets for another Python is not this one's: packages, warnings that end a program, scripts.
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP PYTHONINSPECT
 export TORCH_INDEX UV
 
 help: ## show this list

@@ -42,6 +42,7 @@ WAYS: dict[str, dict[str, Any]] = {  # what differs from `base`: one thread, thi
     "torch": {},  # whatever another interpreter has, with --python
 }
 USUAL = [way for way in WAYS if way not in ("avx2", "2 threads", "torch")]
+WITHOUT_NUMBERS = {"__init__", "page", "plots", "figures", "provenance", "store", "fingerprint"}  # of the package
 MEANING = {
     "noise": "initial weights times 1 + u·normal, u one unit in the last place; the number is its seed",
     "shift": "added to every seed",
@@ -304,10 +305,10 @@ def child() -> None:
 
 def numeric_code() -> str:
     """Identifies the files that can change a number."""
-    from earlystop.provenance import FOLDER, PRESENTATION
+    from earlystop.provenance import FOLDER
     from earlystop.store import digest
 
-    return digest([path.read_text("utf8") for path in sorted(FOLDER.glob("*.py")) if path.stem not in PRESENTATION])
+    return digest([path.read_text("utf8") for path in sorted(FOLDER.glob("*.py")) if path.stem not in WITHOUT_NUMBERS])
 
 
 def kept_file(name: str, way: str, cells: list[str], python: str) -> Path:

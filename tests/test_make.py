@@ -275,12 +275,12 @@ def imports(code):
 def test_a_part_brings_what_its_programs_import(part):
     """So that a reader, who has the book's part alone, misses nothing."""
     lists = LISTS[:1] if part == "book" else [LISTS[0], ROOT / "requirements/slides.txt"]
-    names = {"book": ["earlystop_book", "pairs", "course"], "slides": ["slides"]}[part]
+    names = {"book": ["earlystop_book", "kernels", "pairs", "course"], "slides": ["slides"]}[part]
     programs = [(ROOT / "book/_ext" / f"{name}.py").read_text() for name in names]
     programs += [path.read_text() for path in (ROOT / "src/earlystop").glob("*.py")]
     for page in (ROOT / "book").glob("*.md"):
         programs += re.findall(r"(?ms)^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n)?(?:^:.*?\n)*(.*?)^```$", page.read_text())
-    own = {"earlystop", *names, "earlystop_book", "pairs", "course"}
+    own = {"earlystop", *names, "earlystop_book", "kernels", "pairs", "course"}
     wanted = set().union(*map(imports, programs)) - own - set(sys.stdlib_module_names)
     provides = packages_distributions()
     missing = {name for name in wanted if not set(map(canonicalize_name, provides[name])) & installed_for(lists).keys()}
