@@ -526,6 +526,13 @@ def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_thei
     assert torch.equal(old.noisy, one.noisy) and torch.equal(old.train.pixels, one.train.pixels)
 
 
+@pytest.mark.parametrize("config", [FIGURE1, FIGURE4AB])
+def test_unknown_streams_are_refused_at_the_door(config):
+    assert replace(config, streams="shared").streams == "shared"
+    with pytest.raises(ValueError, match="streams is 'seperate', should be of separate, shared"):
+        replace(config, streams="seperate")
+
+
 def test_shares_are_as_exact_as_those_in_a_file():
     outputs = F.one_hot(torch.zeros(1000, dtype=torch.long), 10).float()
     labels = (torch.arange(1000) >= 900).long()

@@ -28,7 +28,6 @@ from earlystop.training import (
 
 TENTHS = tuple(level / 10 for level in range(11))
 WIDTHS = (64, 128, 256)
-STREAMS = ("separate", "shared")
 
 
 def streams() -> Any:

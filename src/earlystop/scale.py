@@ -129,6 +129,7 @@ def sizes(quick: Any, colab: Any, paper: Any, doc: str, before: Any = None) -> A
     return dataclasses.field(metadata={"scales": values, "doc": doc, "before": before})
 
 
+STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
 COUNTS = ("seeds", "samples", "batch_size", "clusters", "hidden_units", "dim")  # at least 1
 
 
@@ -148,6 +149,8 @@ class Sized:
             for number in numbers:
                 if isinstance(number, (int, float)) and not number >= least:
                     raise ValueError(f"{key} is {number}, should be {least} or more")
+                if key == "streams" and number not in STREAMS:
+                    raise ValueError(f"streams is {number!r}, should be of {', '.join(STREAMS)}")
                 if key.startswith("corruption_rate") and not number <= 1:
                     raise ValueError(f"{key} is {number}, should be between 0 and 1")
 
