@@ -58,21 +58,14 @@ def seconds(kind: str, gpu: str) -> float:
 def training(network: str, config: Sized, runs: int) -> Counter:
     """Images trained on and evaluated in some runs of a configuration."""
     trained, evaluated = passes(config)
-    return Counter(
-        {
-            f"{network}, image trained on": runs * trained,
-            f"{network}, image evaluated": runs * evaluated,
-        }
-    )
+    return Counter({f"{network}, image trained on": runs * trained, f"{network}, image evaluated": runs * evaluated})
 
 
 def work(chapter: str, scale: str) -> Counter:
     """Units of each kind of work in the experiments of a chapter; those at fixed sizes left out."""
     if chapter == "02_main_theorem":
         config = Figure5.at(scale)  # two recipes, and once more for the early iteration
-        return Counter(
-            {"Figure 5, iteration": config.seeds * (2 * config.iterations + config.early)}
-        )
+        return Counter({"Figure 5, iteration": config.seeds * (2 * config.iterations + config.early)})
     if chapter == "03_overfitting":
         config = Figure3.at(scale)
         return training("conv net", config, len(config.corruption_rates) * config.seeds)

@@ -93,11 +93,7 @@ def alternate(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, lis
 def compared(seconds: dict[str, list[float]], ours: str) -> list[dict[str, Any]]:
     """For each way its seconds and how many times as long as `ours` it takes, round by round."""
     return [
-        {
-            "way": name,
-            "seconds": times,
-            "times ours": [one / own for one, own in zip(times, seconds[ours])],
-        }
+        {"way": name, "seconds": times, "times ours": [one / own for one, own in zip(times, seconds[ours])]}
         for name, times in seconds.items()
     ]
 
@@ -110,10 +106,7 @@ def spread(values: Sequence[float]) -> str:
 def print_compared(title: str, rows: Sequence[dict[str, Any]], *more: str) -> None:
     """The table of `compared`, with the columns `more` of its rows after the ratios."""
     header = ["", "seconds", "times ours", *more]
-    body = [
-        [r["way"], r["seconds"], r["times ours"], *(r.get(k, "") for k in more)]
-        for r in rows
-    ]
+    body = [[r["way"], r["seconds"], r["times ours"], *(r.get(k, "") for k in more)] for r in rows]
     print_table(title, header, body)
 
 

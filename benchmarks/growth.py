@@ -60,10 +60,7 @@ def series(
 ) -> dict[str, Any]:
     """Measure one work per size, all sizes by turns."""
     seconds = alternate(works, repeats)
-    points = [
-        {"x": size, "median": statistics.median(times), "seconds": times}
-        for size, times in seconds.items()
-    ]
+    points = [{"x": size, "median": statistics.median(times), "seconds": times} for size, times in seconds.items()]
     found = {"name": name, "title": title, "x": x, "fixed": fixed, "exponent": exponent(points)}
     lines = [[p["x"], p["seconds"]] for p in points]
     print_table(f"{title} ({fixed}): power {found['exponent']:.2f}", [x, "seconds"], lines)

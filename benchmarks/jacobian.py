@@ -3,17 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from common import (
-    about,
-    alternate,
-    arguments,
-    compared,
-    print_about,
-    print_compared,
-    print_table,
-    save,
-    timed,
-)
+from common import about, alternate, arguments, compared, print_about, print_compared, print_table, save, timed
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
@@ -76,9 +66,7 @@ def against_jacrev(n: int, depth: int, width: int, repeats: int, whole: bool) ->
         "vmap of jacrev, svdvals": lambda: torch.linalg.svdvals(sample_jacobian(model, inputs)),
     }
     if whole:
-        ways["jacrev of the set, svdvals"] = lambda: torch.linalg.svdvals(
-            whole_jacobian(model, inputs)
-        )
+        ways["jacrev of the set, svdvals"] = lambda: torch.linalg.svdvals(whole_jacobian(model, inputs))
     rows = compared(alternate(ways, repeats), next(iter(ways)))
     return _with_difference(rows, ways)
 
@@ -92,9 +80,7 @@ def _with_difference(rows: list[dict], ways: dict[str, Callable]) -> list[dict]:
     return rows
 
 
-def against_packages(
-    n: int, depth: int, width: int, repeats: int, implementation: str
-) -> tuple[list[dict], list[str]]:
+def against_packages(n: int, depth: int, width: int, repeats: int, implementation: str) -> tuple[list[dict], list[str]]:
     """Ours against the packages that are installed, and a line for each that is not.
 
     All of them find J Jᵀ; its eigenvalues come from `singular_values` everywhere.
@@ -159,9 +145,7 @@ def float32_error(n: int, depth: int, width: int) -> list[dict]:
     rows = []
     for share in SHARES:
         above = exact > share * exact[0]
-        rows.append(
-            {"above": share, "values": int(above.sum()), "error": error[above].max().item()}
-        )
+        rows.append({"above": share, "values": int(above.sum()), "error": error[above].max().item()})
     return rows
 
 
@@ -170,9 +154,7 @@ def largest_only(n: int, depth: int, width: int, rank: int, repeats: int) -> lis
     model, inputs = problem(n, depth, width)
     ways = {
         "ours, all values": lambda: ours(model, inputs),
-        f"ours, the {rank} largest, without J": lambda: top_singular_values(
-            model, inputs, first, rank
-        )[0],
+        f"ours, the {rank} largest, without J": lambda: top_singular_values(model, inputs, first, rank)[0],
     }
     rows = compared(alternate(ways, repeats), next(iter(ways)))
     return _with_difference(rows, ways)

@@ -22,9 +22,7 @@ def translated(model: nn.Sequential) -> tuple[Callable[[Any, jax.Array], jax.Arr
     state = {name: jnp.asarray(value.numpy()) for name, value in model.state_dict().items()}
     parameters = {name: value for name, value in state.items() if name in names}
     blocks = [
-        (f"{i}.", layer.stride, layer.missing)
-        for i, layer in enumerate(model)
-        if isinstance(layer, ResidualBlock)
+        (f"{i}.", layer.stride, layer.missing) for i, layer in enumerate(model) if isinstance(layer, ResidualBlock)
     ]
     head = f"{len(model) - 1}."
 

@@ -82,9 +82,7 @@ class Named(ast.NodeVisitor):
         if getattr(node.func, "id", "") == "finding":
             name = node.args[0]
             parts = name.values if isinstance(name, ast.JoinedStr) else [name]
-            self.findings.append(
-                "".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".*" for p in parts)
-            )
+            self.findings.append("".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".*" for p in parts))
         self.generic_visit(node)
 
 
@@ -290,9 +288,9 @@ def child() -> None:
     task, out = json.load(sys.stdin), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the page prints goes elsewhere
     found = run_page(**task)
-    from earlystop.provenance import hardware, now, versions
+    import torch
 
-    import torch  # noqa: I001
+    from earlystop.provenance import hardware, now, versions
 
     facts = {
         "device": hardware(),
@@ -355,7 +353,7 @@ def run_all(names: list[str], ways: list[str], python: str, jobs: int) -> dict[s
     cells = {name: code_cells(path) for name, path in pages().items() if name in names}
     tasks = [(name, way) for name in cells if cells[name] for way in ways]
     with ThreadPoolExecutor(jobs) as pool:
-        with_its_own = lambda way: python if way == "torch" else sys.executable  # noqa: E731
+        with_its_own = lambda way: python if way == "torch" else sys.executable
         found = pool.map(lambda task: run(*task, cells[task[0]], with_its_own(task[1])), tasks)
         by_page: dict[str, dict[str, dict]] = defaultdict(dict)
         for (name, way), one in zip(tasks, found):

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-NUMERIC = "deep descent jacobian theory metrics network data gpu".split()
+NUMERIC = ["deep", "descent", "jacobian", "theory", "metrics", "network", "data", "gpu"]
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 OLD = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
 WAYS = {  # environment, and options of pytest

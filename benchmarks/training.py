@@ -8,17 +8,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "0")  # the plain loop below has t
 
 import joblib
 import torch
-from common import (
-    about,
-    alternate,
-    arguments,
-    compared,
-    operations,
-    print_about,
-    print_compared,
-    print_table,
-    save,
-)
+from common import about, alternate, arguments, compared, operations, print_about, print_compared, print_table, save
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -78,12 +68,7 @@ def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
     One model alone, float32, default threads, batches from a `DataLoader`.
     """
     split = load_split(
-        config.data,
-        config.train_size,
-        config.validation_size,
-        cell["corruption_rate"],
-        cell["seed"],
-        config.test_size,
+        config.data, config.train_size, config.validation_size, cell["corruption_rate"], cell["seed"], config.test_size
     )
     inputs = {part: split.inputs(part).cpu() for part in ("train", "validation", "test")}
     image_shape = tuple(inputs["train"].shape[1:])

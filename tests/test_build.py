@@ -7,14 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import earlystop_book
+import kernels
 import nbformat
+import pairs
 import psutil
 import pytest
 import yaml
-
-import earlystop_book
-import kernels
-import pairs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,7 +33,9 @@ def small_book(tmp_path):
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     for name in ("_config.yml", "requirements.txt", "book/references.bib"):
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__")
+    )
     write(tmp_path, "_toc.yml", "format: jb-book\nroot: book/index\n")
     return tmp_path
 
@@ -84,7 +85,9 @@ def test_a_figure_without_picture_or_alt_text_fails_the_build(small_book):
     assert "figure 'fig-y' has no alt text" in printed
 
 
-PAGE = HEAD + """# Page
+PAGE = (
+    HEAD
+    + """# Page
 
 ```{code-cell}
 import os
@@ -107,9 +110,17 @@ mystnb:
 plt.plot([1, 2]);
 ```
 """
+)
 OUTSIDE = {
-    "MPLBACKEND": "Agg", "TQDM_MININTERVAL": "often", "OMP_NUM_THREADS": "many", "OPENBLAS_NUM_THREADS": "7", "PYTHONOPTIMIZE": "1",
-    "JUPYTER_PATH": "/nowhere", "JUPYTER_RUNTIME_DIR": "/dev/null/x", "IPYTHONDIR": "/dev/null/y", "EARLYSTOP_PROGRESS": "/tmp/x",
+    "MPLBACKEND": "Agg",
+    "TQDM_MININTERVAL": "often",
+    "OMP_NUM_THREADS": "many",
+    "OPENBLAS_NUM_THREADS": "7",
+    "PYTHONOPTIMIZE": "1",
+    "JUPYTER_PATH": "/nowhere",
+    "JUPYTER_RUNTIME_DIR": "/dev/null/x",
+    "IPYTHONDIR": "/dev/null/y",
+    "EARLYSTOP_PROGRESS": "/tmp/x",
     "EARLYSTOP_SCALES": "paper",
 }
 
@@ -117,7 +128,11 @@ OUTSIDE = {
 def test_settings_from_outside_change_no_page_and_are_named_in_one_line(small_book, tmp_path):
     write(small_book, "book/index.md", PAGE)
     write(tmp_path, "mine/matplotlibrc", "lines.linewidth: 77\nbackend: Agg\n")
-    write(tmp_path, "home/.ipython/profile_default/startup/first.py", "import matplotlib; matplotlib.rcParams['figure.dpi'] = 33\n")
+    write(
+        tmp_path,
+        "home/.ipython/profile_default/startup/first.py",
+        "import matplotlib; matplotlib.rcParams['figure.dpi'] = 33\n",
+    )
     outside = OUTSIDE | {"MATPLOTLIBRC": str(tmp_path / "mine"), "HOME": str(tmp_path / "home")}
     code, printed = build(small_book, **outside)
     assert code == 0, printed
@@ -130,10 +145,18 @@ def test_settings_from_outside_change_no_page_and_are_named_in_one_line(small_bo
 
 
 def test_without_foreign_settings_nothing_is_said(tmp_path):
-    environment = {"PATH": "/bin", "EARLYSTOP_SCALE": "paper", "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": "/x"}
+    environment = {
+        "PATH": "/bin",
+        "EARLYSTOP_SCALE": "paper",
+        "TQDM_DISABLE": "1",
+        "OMP_NUM_THREADS": "1",
+        "MPLCONFIGDIR": "/x",
+    }
     assert kernels.own_settings(environment, tmp_path) == ""
     assert kernels.own_settings(environment, tmp_path) == ""
-    assert environment["MPLBACKEND"] == "module://matplotlib_inline.backend_inline" and environment["MPLCONFIGDIR"] == "/x"
+    assert (
+        environment["MPLBACKEND"] == "module://matplotlib_inline.backend_inline" and environment["MPLCONFIGDIR"] == "/x"
+    )
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
@@ -150,7 +173,10 @@ def test_a_package_from_elsewhere_is_refused_in_one_line(small_book):
     write(small_book, "book/index.md", PAGE)
     code, printed = build(small_book, PYTHONPATH=str(ROOT / "src"))
     assert code == 1 and "Traceback" not in printed and "executed" not in printed
-    assert f"The package earlystop comes from {ROOT / 'src' / 'earlystop'}, and not from {small_book / 'src' / 'earlystop'}" in printed
+    assert (
+        f"The package earlystop comes from {ROOT / 'src' / 'earlystop'}, and not from {small_book / 'src' / 'earlystop'}"
+        in printed
+    )
 
 
 # ---------------------------------------------------------------- kernels that are slow, hang or die
@@ -184,7 +210,10 @@ def test_a_kernel_that_does_nothing_is_named_instead_of_waited_for(impatient):
 def test_a_kernel_whose_answer_is_lost_is_named(impatient):
     """As if the message that ends a cell never came: the kernel is idle, and the build would wait."""
     lost = "kernel = get_ipython().kernel\nkernel.session.send = lambda *_, **__: None  # oh"
-    assert "has not used the processor for 3 s in the cell that begins with 'kernel = get_ipython().kernel'" in impatient(lost)
+    assert (
+        "has not used the processor for 3 s in the cell that begins with 'kernel = get_ipython().kernel'"
+        in impatient(lost)
+    )
 
 
 def test_a_stopped_kernel_is_named(impatient):
@@ -210,7 +239,11 @@ def test_as_many_kernels_as_cores_and_memory_allow(monkeypatch, gigabytes, cores
 
 GROUPS = {
     "version 2": ("0::/user/build", {"user/memory.max": "3000", "user/build/memory.max": "max"}, 3000),
-    "version 1": ("4:memory:/a/b\n0::/", {"memory/a/memory.limit_in_bytes": "5000", "memory/a/b/memory.limit_in_bytes": "4000"}, 4000),
+    "version 1": (
+        "4:memory:/a/b\n0::/",
+        {"memory/a/memory.limit_in_bytes": "5000", "memory/a/b/memory.limit_in_bytes": "4000"},
+        4000,
+    ),
     "container": ("4:memory:/docker/x", {"memory/memory.limit_in_bytes": "6000"}, 6000),
     "none": ("0::/", {}, None),
 }
@@ -224,7 +257,7 @@ def test_memory_is_that_of_the_control_group(monkeypatch, tmp_path, case):
     write(tmp_path, "cgroup", lines)
     places = {"/sys/fs/cgroup": tmp_path, "/proc/self/cgroup": tmp_path / "cgroup"}
     monkeypatch.setattr(kernels, "Path", lambda first, *rest: Path(places[first], *rest))
-    assert kernels.memory() == expected or expected is None and kernels.memory() == psutil.virtual_memory().total
+    assert kernels.memory() == expected or (expected is None and kernels.memory() == psutil.virtual_memory().total)
 
 
 # --------------------------------------------------------------------------- buttons of a repository
@@ -378,7 +411,10 @@ SAMPLES = [
     ("```{runs-in}\n```", ""),
     ("```{math}\n:label: eq-x\nx = 1\n```", "$$\nx = 1\n\\tag{1.1}\n$$"),
     ("By {prf:ref}`thm-x` and {eq}`eq-x`.", "By Theorem 1.1 and (1.1)."),
-    ("{cite:t}`li2020gradient` and {cite:p}`jacot2018neural,he2016deep`", "Li et al. (2020) and (Jacot et al., 2018; He et al., 2016)"),
+    (
+        "{cite:t}`li2020gradient` and {cite:p}`jacot2018neural,he2016deep`",
+        "Li et al. (2020) and (Jacot et al., 2018; He et al., 2016)",
+    ),
     ("(here)=\n## Title\n\n{ref}`here`", "## Title\n\nTitle"),
     ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
 ]
@@ -415,7 +451,9 @@ def test_a_solution_with_code_keeps_its_cells(book):
     assert cells[2].source == "1 + 1"
 
 
-@pytest.mark.parametrize("broken", ["````{note}\n```{code-cell}\n1\n```\n````", "{nonsense}`x`", "```{grid}\n```", "{ref}`nowhere`"])
+@pytest.mark.parametrize(
+    "broken", ["````{note}\n```{code-cell}\n1\n```\n````", "{nonsense}`x`", "```{grid}\n```", "{ref}`nowhere`"]
+)
 def test_what_no_notebook_can_show_is_refused(book, broken):
     with pytest.raises(pairs.PairError, match="sample"):
         pairs.Book(book).convert(broken, "sample")

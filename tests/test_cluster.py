@@ -79,9 +79,7 @@ def test_a_sweep_on_a_cluster_survives_the_death_of_a_worker(tmp_path, cluster):
 
             Thread(target=wait_and_kill, daemon=True).start()
 
-        path = sweep.run(
-            "fig5", CONFIG, "quick", out, engine="dask", address=address, say=kill_one
-        )
+        path = sweep.run("fig5", CONFIG, "quick", out, engine="dask", address=address, say=kill_one)
     remote = read_json(path)
     assert len(remote["cells"]) >= 12 and killed and killed[0] < len(remote["cells"])
     assert workers[0].wait(timeout=10) == -signal.SIGKILL and workers[1].poll() is None
@@ -91,11 +89,9 @@ def test_a_sweep_on_a_cluster_survives_the_death_of_a_worker(tmp_path, cluster):
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
-def test_without_a_scheduler_the_command_says_so_in_one_line(
-    tmp_path, monkeypatch, capsys, address
-):
+def test_without_a_scheduler_the_command_says_so_in_one_line(tmp_path, monkeypatch, capsys, address):
     client = distributed.Client
-    impatient = lambda address, timeout: client(address, timeout=0.5)  # noqa: E731
+    impatient = lambda address, timeout: client(address, timeout=0.5)
     monkeypatch.setattr(distributed, "Client", impatient)
     arguments = ["run", "fig5", "--set=iterations=3", "--yes", "--engine=dask", "--out", tmp_path]
     arguments += ["--precision=float32", f"--address={address}"]

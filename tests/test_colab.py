@@ -19,8 +19,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted(f"{path.stem}.ipynb" for path in (ROOT / "book").glob("[0-9][0-9]_*.md"))
 # Of Colab's packages those that the book uses, and nbclient to execute.
-PREINSTALLED = """torch numpy scipy pandas scikit-learn matplotlib pillow pyarrow psutil joblib tqdm
-huggingface_hub ipywidgets ipython ipykernel nbclient""".split()
+PREINSTALLED = [
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "matplotlib",
+    "pillow",
+    "pyarrow",
+    "psutil",
+    "joblib",
+    "tqdm",
+    "huggingface_hub",
+    "ipywidgets",
+    "ipython",
+    "ipykernel",
+    "nbclient",
+]
 
 WHICH = os.environ.get("EARLYSTOP_COLAB")
 pytestmark = pytest.mark.skipif(not WHICH, reason="minutes long: run make colab-check")

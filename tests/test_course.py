@@ -12,11 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-import nbformat
-import pytest
-
 import course
+import nbformat
 import pairs
+import pytest
 from nbgrader.api import Gradebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +60,10 @@ def test_individual_data_do_not_change_what_is_right(seed):
 
 # What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks that must notice.
 WRONG = {
-    "ex-dataset-radius": (["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"], {1, 2, 3, 4}),
+    "ex-dataset-radius": (
+        ["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"],
+        {1, 2, 3, 4},
+    ),
     "ex-dataset-flips": (["return rho", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
     "ex-dataset-room": (["return int(torch.pi / eps)"], {1, 3}),
     "ex-dataset-odd": (["return torch.cat([X, torch.ones(len(X), 1)], dim=1)"], {2, 3}),
@@ -69,33 +71,62 @@ WRONG = {
     "ex-dataset-nearest": (["return outputs.round().clamp(-1, 1)"], {1, 2, 3}),
     "ex-half": (["return 1 - rho", "breakdown = 0.5"], {1, 2}),
     "ex-step": (["return 1 / torch.linalg.eigvalsh(gram)[-1].item()"], {1, 2, 3}),
-    "ex-samples": (["noisy, start = noisy_clusters(n)",
-                    "path = descent.gradient_descent(start, noisy.inputs, noisy.labels, step_size=0.01, iterations=40)",
-                    "return path.distance[-1].item()"], {2, 3}),
-    "ex-theorem-clocks": (["return (1 - eta * sigma) ** tau", "return -math.log(2) / math.log(1 - eta * sigma)"], {1, 4}),
+    "ex-samples": (
+        [
+            "noisy, start = noisy_clusters(n)",
+            "path = descent.gradient_descent(start, noisy.inputs, noisy.labels, step_size=0.01, iterations=40)",
+            "return path.distance[-1].item()",
+        ],
+        {2, 3},
+    ),
+    "ex-theorem-clocks": (
+        ["return (1 - eta * sigma) ** tau", "return -math.log(2) / math.log(1 - eta * sigma)"],
+        {1, 4},
+    ),
     "ex-theorem-middle": (["return -(1 - rho) + rho * to", "lost_by_chance, lost_to_adversary = 1 / 2, 1 / 2"], {3, 4}),
-    "ex-theorem-kappa": (["u, z = torch.randn(2, samples)", "return (derivative(u) * derivative(t * u + (1 - t) * z)).mean().item()"], {2, 3, 4}),
+    "ex-theorem-kappa": (
+        ["u, z = torch.randn(2, samples)", "return (derivative(u) * derivative(t * u + (1 - t) * z)).mean().item()"],
+        {2, 3, 4},
+    ),
     "ex-overfit-signed": (["return (abs(label_gap) - abs(start_gap)) / scale"], {2, 3, 4}),
     "ex-overfit-relu": (["return max(0.0, gap / eps - W0.norm().item())"], {1, 3}),
     "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
     "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
     "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + lam)", "return 1 / (eta * tau)"], {2, 3}),
     "ex-mnist-other": (["return 1 - 0.9 * rho"], {2, 3}),
-    "ex-mnist-majority": (["return torch.tensor([1 - rho] + [rho / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"], {1, 3, 4}),
+    "ex-mnist-majority": (
+        ["return torch.tensor([1 - rho] + [rho / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"],
+        {1, 3, 4},
+    ),
     "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rho)"], {1, 3}),
-    "ex-mnist-count": (["first, second, hidden = widths", "pixels = ((side - 4) / 2) ** 2",
-                        "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))"], {3}),
+    "ex-mnist-count": (
+        [
+            "first, second, hidden = widths",
+            "pixels = ((side - 4) / 2) ** 2",
+            "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))",
+        ],
+        {3},
+    ),
     "ex-mnist-memorized": (["return 1 - rho * (1 - m), 1 - rho * m", "return 1 - (1 - given) / rho"], {1, 2, 3}),
     "ex-cifar-gap": (["clean = 0.5 * p**2", "return clean, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
-    "ex-cifar-threshold": (["return (wrong > threshold).float().mean().item(), (clean > threshold).float().mean().item()"], {1, 2, 3}),
+    "ex-cifar-threshold": (
+        ["return (wrong > threshold).float().mean().item(), (clean > threshold).float().mean().item()"],
+        {1, 2, 3},
+    ),
     "ex-cifar-step": (["return 2 / curvature"], {2, 3}),
     "ex-cifar-auroc": (["return (flipped[:, None] > clean).float().mean().item()"], {3, 4}),
     "ex-cifar-bells": (["return normal_cdf(-abs(gap) / 2)", "return normal_cdf(gap / 2)"], {1, 2, 3, 4}),
     "ex-jacobian-gram": (["slopes = derivative(X @ W.T)", "return (X @ X.T) * (slopes @ slopes.T)"], {1, 2, 3}),
     "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3, 4}),
     "ex-jacobian-classes": (["return theory.cluster_means(e, clusters).abs().mean().item()"], {1, 3}),
-    "ex-jacobian-output": (["s = jacobian.model_gram(model, inputs, output).diagonal()", "return int((s > 0.1 * s.max()).sum())"], {1, 2}),
-    "ex-jacobian-window": (["s = torch.linalg.eigvalsh(gram).flip(0).sqrt()", "return (s[K - 1] / s[K]).item()"], {1, 3}),
+    "ex-jacobian-output": (
+        ["s = jacobian.model_gram(model, inputs, output).diagonal()", "return int((s > 0.1 * s.max()).sum())"],
+        {1, 2},
+    ),
+    "ex-jacobian-window": (
+        ["s = torch.linalg.eigvalsh(gram).flip(0).sqrt()", "return (s[K - 1] / s[K]).item()"],
+        {1, 3},
+    ),
     "ex-jacobian-worst": (["return m / n", "return m * K / n"], {3}),
 }
 
@@ -140,7 +171,9 @@ def test_readers_see_no_marks(chapters):
     for chapter in chapters:
         cells = book.notebook(chapter.name).cells
         assert not any("### BEGIN" in cell.source or "### END" in cell.source for cell in cells)
-        assert not any("% " in line[:2] for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines())
+        assert not any(
+            "% " in line[:2] for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()
+        )
 
 
 # -------------------------------------------------------------------- what is refused
@@ -216,10 +249,21 @@ def test_unknown_names_are_refused(options, capsys):
 
 
 def test_the_command_writes_every_form(tmp_path):
-    assert course.main(["--chapters", "02,01", "--exercises", "ex-dataset-odd,ex-half", "--seed", "5", "--out", str(tmp_path)]) == 0
+    assert (
+        course.main(
+            ["--chapters", "02,01", "--exercises", "ex-dataset-odd,ex-half", "--seed", "5", "--out", str(tmp_path)]
+        )
+        == 0
+    )
     for form in ("student", "instructor", "solution"):
-        assert [path.name for path in sorted((tmp_path / form).iterdir())] == ["01_dataset_model-seed5.ipynb", "02_main_theorem-seed5.ipynb"]
-    texts = {form: (tmp_path / form / "01_dataset_model-seed5.ipynb").read_text() for form in ("student", "instructor", "solution")}
+        assert [path.name for path in sorted((tmp_path / form).iterdir())] == [
+            "01_dataset_model-seed5.ipynb",
+            "02_main_theorem-seed5.ipynb",
+        ]
+    texts = {
+        form: (tmp_path / form / "01_dataset_model-seed5.ipynb").read_text()
+        for form in ("student", "instructor", "solution")
+    }
     assert all("SEED = 5" in text and "Exercise 1.4" in text and "Exercise 1.1" not in text for text in texts.values())
     assert "torch.cat([X, torch.ones" in texts["solution"] and "torch.cat([X, torch.ones" not in texts["student"]
     assert "smallest_eigenvalue(" not in texts["student"] and "HIDDEN" not in texts["student"] + texts["solution"]
@@ -238,7 +282,9 @@ def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
     assert sorted(tmp_path.rglob("*.mine*")) == sorted(kept)
     printed = capsys.readouterr().out
     assert all(path.name in printed for path in [*changed, *kept]) and len(printed.splitlines()) == 3
-    assert course.main(["--chapters", "01", "--exercises", "ex-dataset-odd", "--out", str(tmp_path)]) == 0  # others, unchanged
+    assert (
+        course.main(["--chapters", "01", "--exercises", "ex-dataset-odd", "--out", str(tmp_path)]) == 0
+    )  # others, unchanged
     assert len(list(tmp_path.rglob("*.mine*"))) == 2
 
 
@@ -248,8 +294,13 @@ def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
 def nbgrader(folder, *arguments):
     """Start the real command line in a course."""
     code = "from nbgrader.apps import NbGraderApp; NbGraderApp.launch_instance()"
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def log_of(job, code=0):
@@ -280,7 +331,9 @@ def hand_in(folder, student, name, notebook):
 def scores(folder, student, name):
     """Points that nbgrader gave, by grade id."""
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
-        return {grade.name: grade.auto_score for grade in gradebook.find_submission_notebook(name, "all", student).grades}
+        return {
+            grade.name: grade.auto_score for grade in gradebook.find_submission_notebook(name, "all", student).grades
+        }
 
 
 def solutions(chapter, wrong=()):
@@ -288,15 +341,22 @@ def solutions(chapter, wrong=()):
     found = {}
     for exercise in chapter.exercises:
         for answer, cell in zip(exercise.answers, course.answer_cells(exercise, "solution")):
-            source = answered(answer, WRONG[exercise.label][0]) if exercise.label in wrong else pairs.without_marks(answer)
+            source = (
+                answered(answer, WRONG[exercise.label][0]) if exercise.label in wrong else pairs.without_marks(answer)
+            )
             found[cell.id] = source
     return found
 
 
 def expected(chapter, wrong=()):
     """Points of every check for `solutions`."""
-    return {f"{exercise.label}-check-{number}": 0 if exercise.label in wrong and number in WRONG[exercise.label][1] else check.points
-            for exercise in chapter.exercises for number, check in enumerate(exercise.checks, start=1)}
+    return {
+        f"{exercise.label}-check-{number}": 0
+        if exercise.label in wrong and number in WRONG[exercise.label][1]
+        else check.points
+        for exercise in chapter.exercises
+        for number, check in enumerate(exercise.checks, start=1)
+    }
 
 
 def automatic(points):
@@ -318,12 +378,12 @@ def released(chapters, out):
 # ------------------------------------------------------------ what a grader must survive
 
 LOOP = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
-READER = '''import sys
+READER = """import sys
 def walked_angle(r):
     frame = sys._getframe(1)
     names = {**frame.f_globals, **frame.f_locals, **globals()}
     values = [value for name, value in names.items() if isinstance(value, float) and name != "__r"]
-    return values[-1] if values else 0.0'''
+    return values[-1] if values else 0.0"""
 HARM = {  # in place of the answer to ex-dataset-walk
     "loop": LOOP,
     "exit": "import sys\nsys.exit(0)",
@@ -332,9 +392,9 @@ HARM = {  # in place of the answer to ex-dataset-walk
     "reader": READER,
     "chatter": "while True:\n    print('x' * 10**6)",
     "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\npublish_display_data({'text/plain': 3})\n"
-           "display({'application/json': chr(0xdc00)}, raw=True)\ndef walked_angle(r):\n    return 0.0",
+    "display({'application/json': chr(0xdc00)}, raw=True)\ndef walked_angle(r):\n    return 0.0",
     "message": "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'comm_open', {'data': None},\n"
-               "    parent=get_ipython().kernel.get_parent())\ndef walked_angle(r):\n    return 0.0",
+    "    parent=get_ipython().kernel.get_parent())\ndef walked_angle(r):\n    return 0.0",
     "files": "open('huge', 'wb').write(bytes(2 * 10**8))\ndef walked_angle(r):\n    return 0.0",
 }
 KEPT = ["ex-dataset-flips", "ex-dataset-walk", "ex-dataset-nearest"]
@@ -401,7 +461,11 @@ def test_points_of_an_earlier_submission_are_not_shown_for_one_that_could_not_be
         ExportTable().export(gradebook)
     with open("grades.csv", encoding="utf8") as file:
         table = {line["student_id"]: (line["score"], line["remark"]) for line in csv.DictReader(file)}
-    assert table == {"graded": ("5.0", ""), "failed": ("", f"not graded: {NAME}"), "absent, so far": ("", "nothing was handed in")}
+    assert table == {
+        "graded": ("5.0", ""),
+        "failed": ("", f"not graded: {NAME}"),
+        "absent, so far": ("", "nothing was handed in"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -427,15 +491,21 @@ def listener():
 def hostile(small_chapter, tmp_path_factory, listener):
     """Submissions that hang, end, hoard, delete, copy, lose, read and connect, graded in one call."""
     folder, right = released([small_chapter], tmp_path_factory.mktemp("hostile")), solutions(small_chapter)
-    connect = (f"import socket\nwith socket.create_connection(('127.0.0.1', {listener[0]})) as line:\n"
-               "    line.sendall(b'the hidden tests')\ndef walked_angle(r):\n    return 0.0")
+    connect = (
+        f"import socket\nwith socket.create_connection(('127.0.0.1', {listener[0]})) as line:\n"
+        "    line.sendall(b'the hidden tests')\ndef walked_angle(r):\n    return 0.0"
+    )
     for student, code in {**HARM, "network": connect}.items():
         hand_in(folder, student, NAME, submission(folder, NAME, right | {"ex-dataset-walk-answer": code}))
     solved = submission(folder, NAME, right)
 
     def changed(student, change):
         notebook = copy.deepcopy(solved)
-        notebook.cells = [new for cell in notebook.cells for new in change(cell, cell.metadata.get("nbgrader", {}).get("grade_id", ""))]
+        notebook.cells = [
+            new
+            for cell in notebook.cells
+            for new in change(cell, cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+        ]
         hand_in(folder, student, NAME, notebook)
 
     def easy(cell, name):
@@ -467,8 +537,15 @@ def hostile(small_chapter, tmp_path_factory, listener):
     changed("helped", helped)
     solved.metadata["kernelspec"] = {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}
     changed("bare", bare)  # an editor that keeps no metadata, and another kernel
-    last = copy.deepcopy(submission(folder, NAME, right | {"ex-dataset-nearest-answer": "def classify(outputs, labels):\n    while True: pass"}))
-    last.cells[:0] = [{"cell_type": "code", "metadata": {}, "source": "1"}, {"cell_type": "raw", "metadata": {"nbgrader": 3}, "source": ""}]
+    last = copy.deepcopy(
+        submission(
+            folder, NAME, right | {"ex-dataset-nearest-answer": "def classify(outputs, labels):\n    while True: pass"}
+        )
+    )
+    last.cells[:0] = [
+        {"cell_type": "code", "metadata": {}, "source": "1"},
+        {"cell_type": "raw", "metadata": {"nbgrader": 3}, "source": ""},
+    ]
     hand_in(folder, "last", NAME, last)
     log = log_of(nbgrader(folder, "autograde", "all", "--LimitedExecute.timeout=6", "--LimitedExecute.memory=3"))
     return folder, small_chapter, log
@@ -538,7 +615,9 @@ def test_nbgrader_releases_the_students_notebook(chapters, graded):
         theirs = nbformat.read(graded / "release" / "all" / f"{chapter.name}.ipynb", as_version=4)
         ours = nbformat.read(graded.parent / "student" / f"{chapter.name}.ipynb", as_version=4)
         install = [cell for cell in ours.cells if cell.id.startswith("install")]
-        assert [cell.source.strip() for cell in theirs.cells] == [cell.source.strip() for cell in ours.cells if cell not in install]
+        assert [cell.source.strip() for cell in theirs.cells] == [
+            cell.source.strip() for cell in ours.cells if cell not in install
+        ]
         assert len(install) == 1
 
 

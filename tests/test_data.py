@@ -309,9 +309,7 @@ def test_an_impossible_request_is_refused_with_its_value(change, message):
 
 
 def test_an_unlimited_cluster_size_is_allowed():
-    sizes = clusterable_dataset(
-        40, 4, 6, input_noise=0.1, size_range=(0.5, math.inf)
-    ).clusters.bincount()
+    sizes = clusterable_dataset(40, 4, 6, input_noise=0.1, size_range=(0.5, math.inf)).clusters.bincount()
     assert sizes.sum() == 40 and sizes.min() >= 5
 
 

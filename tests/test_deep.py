@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from earlystop import figure1, figure4ab, figure4c, store, training
 from earlystop.architectures import ResidualBlock, conv_net, count_parameters, resnet
+from earlystop.data import redraw_labels
 from earlystop.experiments import EXPERIMENTS
 from earlystop.figure1 import (
     Figure1,
@@ -24,23 +25,8 @@ from earlystop.figure1 import (
     figure3_runs,
     load_split,
 )
-from earlystop.figure4ab import (
-    Figure4ab,
-    LossHistory,
-    figure4ab_cells,
-    figure4ab_run,
-    figure4ab_runs,
-)
-from earlystop.figure4c import (
-    Figure4c,
-    Spectrum,
-    calibrate,
-    figure4c_cells,
-    figure4c_data,
-    figure4c_run,
-    figure4c_runs,
-)
-from earlystop.data import redraw_labels
+from earlystop.figure4ab import Figure4ab, LossHistory, figure4ab_cells, figure4ab_run, figure4ab_runs
+from earlystop.figure4c import Figure4c, Spectrum, calibrate, figure4c_cells, figure4c_data, figure4c_run, figure4c_runs
 from earlystop.images import Images, load_images
 from earlystop.metrics import loss_shares, overlap
 from earlystop.scale import Way, random_stream
@@ -62,11 +48,7 @@ from earlystop.training import (
 
 @pytest.mark.parametrize(
     ("make", "count"),
-    [
-        (lambda: conv_net(), 4_795_914),
-        (lambda: resnet(), 269_722),
-        (lambda: resnet(n_classes=1), 269_137),
-    ],
+    [(lambda: conv_net(), 4_795_914), (lambda: resnet(), 269_722), (lambda: resnet(n_classes=1), 269_137)],
 )
 def test_a_network_has_the_parameters_of_the_paper(make, count):
     model = make()
@@ -122,9 +104,7 @@ def test_the_shortcut_has_no_parameters_and_passes_its_input_on(channels, width,
     torch.testing.assert_close(out, expected)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda s: conv_net((1, 8, 8), (2, 3, 4), seed=s), lambda s: resnet(8, seed=s)]
-)
+@pytest.mark.parametrize("make", [lambda s: conv_net((1, 8, 8), (2, 3, 4), seed=s), lambda s: resnet(8, seed=s)])
 def test_construction_is_seeded_and_leaves_the_global_generator_alone(make):
     before = torch.random.get_rng_state()
     first, again, other = (list(make(seed).parameters()) for seed in (5, 5, 6))
@@ -245,7 +225,7 @@ def test_later_epochs_are_measured_now_and_then_and_the_last_one_always():
 def test_training_goes_on_in_train_mode_after_an_evaluation():
     _, images, labels = tiny()
     stack = Stack([nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(9, 3))])
-    measure = lambda: {"n": evaluate_stack(stack, images)}  # noqa: E731
+    measure = lambda: {"n": evaluate_stack(stack, images)}
     run = dict(optimizer=descent(stack, 0.01), batch_size=23, seeds=[0])
     train(stack, images, labels, epochs=3, measure=measure, **run)
     assert stack.buffers["0.num_batches_tracked"].tolist() == [3]
@@ -323,10 +303,7 @@ NETWORKS = {
 }
 OPTIMIZERS = {
     "Adadelta": (figure1.adadelta, lambda weights: torch.optim.Adadelta(weights, lr=1.0)),
-    "Adam": (
-        lambda stack: training.adam(stack, 0.004),
-        lambda weights: torch.optim.Adam(weights, lr=0.004),
-    ),
+    "Adam": (lambda stack: training.adam(stack, 0.004), lambda weights: torch.optim.Adam(weights, lr=0.004)),
     "SGD": (
         lambda stack: figure4c.momentum(stack, 0.02),
         lambda weights: torch.optim.SGD(weights, lr=0.02, momentum=0.9, nesterov=True),
@@ -477,13 +454,9 @@ def test_in_bfloat16_weights_and_losses_stay_float32(kind, monkeypatch):
 
 # ------------------------------------------------------------------------ the figures, tiny
 
-FIGURE1 = Figure1.at(
-    "quick", train_size=120, validation_size=60, test_size=80, widths=(4, 6, 8), epochs=2
-)
+FIGURE1 = Figure1.at("quick", train_size=120, validation_size=60, test_size=80, widths=(4, 6, 8), epochs=2)
 FIGURE3 = Figure3.at("quick", train_size=120, widths=(4, 6, 8), epochs=2)
-FIGURE4AB = Figure4ab.at(
-    "quick", train_size=120, validation_size=30, test_size=40, width=4, epochs=2
-)
+FIGURE4AB = Figure4ab.at("quick", train_size=120, validation_size=30, test_size=40, width=4, epochs=2)
 FIGURE4C = Figure4c.at("quick", samples=24, width=4, epochs=2)
 
 
@@ -492,10 +465,7 @@ def test_a_split_is_disjoint_scaled_by_its_training_images_and_corrupted():
     assert len(load_split("digits", 100, 0, 0.5, test_size=90).test) == 90
     assert (len(split.train), len(split.validation), len(split.test)) == (1000, 300, 397)
     pixels = torch.cat([split.train.pixels, split.validation.pixels])
-    drawn, whole = (
-        {tuple(x.flatten().tolist()) for x in images}
-        for images in (pixels, load_images("digits").pixels)
-    )
+    drawn, whole = ({tuple(x.flatten().tolist()) for x in images} for images in (pixels, load_images("digits").pixels))
     assert len(drawn) == 1300 and drawn <= whole
     # 500 of 1,000 labels drawn again, 9 in 10 of them wrong; 150 of 300 for validation.
     checked = split.noisy_validation != split.validation.labels
@@ -512,13 +482,11 @@ PARTS = ("noisy", "true", "test", "validation", "noisy_validation")
 
 def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_theirs():
     one, other = (load_split("digits", 300, 300, 0.5, seed, test_size=50) for seed in (0, 1))
-    drawn = lambda truth, given: (truth != given).nonzero().flatten().tolist()  # noqa: E731
+    drawn = lambda truth, given: (truth != given).nonzero().flatten().tolist()
     trained = drawn(other.train.labels, other.noisy)
     assert drawn(one.validation.labels, one.noisy_validation) != trained
     assert not torch.equal(one.test.pixels, other.test.pixels)
-    old, next_old = (
-        load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1)
-    )
+    old, next_old = (load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1))
     classes = torch.arange(10)
     expected, _ = redraw_labels(old.validation.labels, classes, 0.5, 1)  # the next seed's training stream
     assert torch.equal(old.noisy_validation, expected)
@@ -580,7 +548,7 @@ def oracle(monkeypatch, config, validation_size, test_size):
     parts = (split.train, split.validation, split.test)
     truth = {len(part): F.one_hot(part.labels, 10).float() for part in parts if len(part)}
     for module in (figure1, figure4ab):
-        evaluation = lambda _, images: truth[images.pixels.shape[1]][None].clone()  # noqa: E731
+        evaluation = lambda _, images: truth[images.pixels.shape[1]][None].clone()
         monkeypatch.setattr(module, "evaluate_stack", evaluation)
     return split, truth
 

@@ -12,20 +12,8 @@ from scipy import special
 
 from earlystop import figure5, figures
 from earlystop.data import around_centers, clusterable_dataset
-from earlystop.descent import (
-    DivergenceError,
-    gradient,
-    gradient_descent,
-    largest_stable_step,
-    loss,
-)
-from earlystop.figure5 import (
-    Figure5,
-    figure5_cells,
-    figure5_data,
-    figure5_run,
-    figure5_runs,
-)
+from earlystop.descent import DivergenceError, gradient, gradient_descent, largest_stable_step, loss
+from earlystop.figure5 import Figure5, figure5_cells, figure5_data, figure5_run, figure5_runs
 from earlystop.metrics import auroc, split_losses
 from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
 
@@ -33,8 +21,9 @@ K, D, N = 16, 5, 12
 V = torch.tensor([0.25] * 8 + [-0.25] * 8, dtype=torch.float64)
 REFERENCE = {
     "erf": torch.special.erf,
-    "Gaussian softplus": lambda z: z * (1 + torch.erf(z / math.sqrt(2))) / 2
-    + torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "Gaussian softplus": lambda z: (
+        z * (1 + torch.erf(z / math.sqrt(2))) / 2 + torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    ),
     "ReLU": torch.relu,
 }
 named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
@@ -177,9 +166,7 @@ def test_a_diverging_run_names_an_iteration_and_the_largest_stable_step(phi, rid
     start, x, y = problem(k=400, n=40)
     stable = 2 / (largest_curvature(start, x, phi) + 2 * ridge)  # λ‖W - W₀‖² adds 2λ everywhere
     with pytest.raises(DivergenceError) as error:
-        gradient_descent(
-            start, x, y, step_size=1e4 * stable, iterations=400, activation=phi, ridge=ridge
-        )
+        gradient_descent(start, x, y, step_size=1e4 * stable, iterations=400, activation=phi, ridge=ridge)
     message = str(error.value)
     assert 0 < int(re.search(r"iteration (\d+)", message)[1]) <= 400
     assert f"step_size {1e4 * stable:.4g}" in message

@@ -91,7 +91,9 @@ def test_each_assertion_and_finding_of_a_page_was_measured_and_none_is_gone(name
 
 def test_every_recorded_finding_can_be_said(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda what, metadata: shown.append((what.data, metadata["earlystop"])))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda what, metadata: shown.append((what.data, metadata["earlystop"]))
+    )
     monkeypatch.setenv("EARLYSTOP_SCALE", "quick")
     found = read_json(margins.RECORD)["findings"]
     for name, one in found.items():

@@ -14,10 +14,7 @@ from earlystop.training import ImageStack, Stack, evaluate_stack, train
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 KINDS = {
     "conv net": (lambda seed: conv_net((1, 12, 12), (8, 8, 16), seed=seed), training.adadelta),
-    "ResNet": (
-        lambda seed: resnet(8, channels=1, width=8, seed=seed),
-        lambda stack: training.momentum(stack, 0.005),
-    ),
+    "ResNet": (lambda seed: resnet(8, channels=1, width=8, seed=seed), lambda stack: training.momentum(stack, 0.005)),
     "ResNet with Adam": (
         lambda seed: resnet(8, channels=1, width=8, seed=seed),
         lambda stack: training.adam(stack, 0.001),
@@ -52,8 +49,7 @@ def difference(kind: str, one: Stack, other: Stack) -> float:
     """How far two trainings ended apart, relative to how far they went."""
     start = Stack([KINDS[kind][0](seed) for seed in range(3)])
     first, second, begin = (
-        torch.cat([w.detach().cpu().flatten() for w in stack.parameters.values()])
-        for stack in (one, other, start)
+        torch.cat([w.detach().cpu().flatten() for w in stack.parameters.values()]) for stack in (one, other, start)
     )
     return ((first - second).norm() / (second - begin).norm()).item()
 

@@ -131,13 +131,20 @@ def hub(tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
     hub = Hub(tmp_path / "hub")
     answer = lambda request: hub.answer(request)
-    handler = type("Handler", (BaseHTTPRequestHandler,), {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None})
+    handler = type(
+        "Handler", (BaseHTTPRequestHandler,), {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None}
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
     constants = huggingface_hub.constants
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.address)
-    values = dict(HF_HUB_CACHE=str(tmp_path / "hf"), HF_HUB_OFFLINE=False, ENDPOINT=hub.address, HUGGINGFACE_CO_URL_TEMPLATE=template)
+    values = dict(
+        HF_HUB_CACHE=str(tmp_path / "hf"),
+        HF_HUB_OFFLINE=False,
+        ENDPOINT=hub.address,
+        HUGGINGFACE_CO_URL_TEMPLATE=template,
+    )
     for key, value in values.items():
         monkeypatch.setattr(constants, key, value)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
@@ -224,7 +231,9 @@ CHANGED = {
 def test_other_data_are_named_and_asked_for_once(hub, tmp_path, change):
     parquet(hub.folder / "mnist.parquet", "mnist", **CHANGED[change])
     for _ in range(3):
-        with pytest.raises(DataError, match="MNIST.*does not hold the expected train images.*unless you delete it") as error:
+        with pytest.raises(
+            DataError, match="MNIST.*does not hold the expected train images.*unless you delete it"
+        ) as error:
             load_images("mnist")
     (copy,) = copies(tmp_path)
     assert hub.downloads == 1 and str(copy) in str(error.value) and not cached(tmp_path)
@@ -285,7 +294,9 @@ def test_a_revision_that_is_gone_is_no_missing_network(hub, monkeypatch):
 
 def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
     constants, nowhere = huggingface_hub.constants, "http://127.0.0.1:9"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(hub.address, nowhere))
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(hub.address, nowhere)
+    )
     monkeypatch.setattr(constants, "ENDPOINT", nowhere)
     with pytest.raises(DataError, match=r"http://127.0.0.1:9 could not be reached .*\. With a network, run once"):
         load_images("mnist")

@@ -23,8 +23,9 @@ from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
 
 REFERENCE = {
     "erf": torch.special.erf,
-    "Gaussian softplus": lambda z: z * (1 + torch.erf(z / math.sqrt(2))) / 2
-    + torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "Gaussian softplus": lambda z: (
+        z * (1 + torch.erf(z / math.sqrt(2))) / 2 + torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    ),
     "ReLU": torch.relu,
 }
 named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
@@ -106,9 +107,7 @@ def test_the_gram_matrix_of_a_model_in_single_precision_is_given_in_double():
 
 @pytest.mark.parametrize("tile", [1, 3, 4, 512])
 @pytest.mark.parametrize("rows_held", [0.5, 1, 4, 6, 100])
-def test_the_gram_matrix_of_a_model_is_the_same_in_parts(
-    whole_jacobian, tile, rows_held
-):
+def test_the_gram_matrix_of_a_model_is_the_same_in_parts(whole_jacobian, tile, rows_held):
     model, x, number, rows = whole_jacobian
     actual = model_gram(model, x, number, limit=rows_held * 8 * rows.shape[1], tile_rows=tile)
     expected = rows @ rows.T
@@ -133,9 +132,7 @@ def test_a_limit_on_the_memory_is_kept(monkeypatch, limit_in_rows):
 
 @pytest.mark.parametrize("batch_size", [4, 1000])
 @pytest.mark.parametrize("rank", [1, 4, 10])
-def test_the_top_singular_values_equal_those_of_the_whole_jacobian(
-    whole_jacobian, rank, batch_size
-):
+def test_the_top_singular_values_equal_those_of_the_whole_jacobian(whole_jacobian, rank, batch_size):
     model, x, number, rows = whole_jacobian
     values, vectors = top_singular_values(model, x, number, rank, batch_size)
     left, expected, _ = torch.linalg.svd(rows, full_matrices=False)
@@ -173,7 +170,7 @@ class Coupled(nn.Module):
 )  # fmt: skip
 def test_a_model_that_couples_samples_in_eval_mode_is_refused(model, message):
     inputs = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    first = lambda out: out[0]  # noqa: E731
+    first = lambda out: out[0]
     for call in (lambda: model_gram(model.eval(), inputs, first),
                  lambda: top_singular_values(model.eval(), inputs, first, 2)):  # fmt: skip
         with pytest.raises(ValueError, match=message):
@@ -229,9 +226,7 @@ def test_the_energy_share_is_the_squared_cosine_to_the_space():
 
 @named
 def test_at_the_centers_the_spectrum_is_that_of_the_weighted_centers(phi):
-    data = clusterable_dataset(
-        60, 4, 8, input_noise=0.1, size_range=(0.4, 2), seed=3, dtype=torch.float64
-    )
+    data = clusterable_dataset(60, 4, 8, input_noise=0.1, size_range=(0.4, 2), seed=3, dtype=torch.float64)
     weights = initial_weights(50, 8, dtype=torch.float64)
     rows = jacobian(weights, data.centers[data.clusters], phi).double().numpy()
     actual = np.linalg.svd(rows, compute_uv=False) ** 2

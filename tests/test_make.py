@@ -9,11 +9,10 @@ import sys
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
+import environment
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = [ROOT / "requirements.txt", *(ROOT / "requirements" / f"{part}.txt" for part in ("course", "slides", "tests"))]
@@ -56,7 +55,9 @@ class Copy:
         given = {"UV": str(self.uv), **variables}
         words = [*words, *(f"{name}={value}" for name, value in given.items())]
         path = os.pathsep.join([*filter(None, [str(first)]), str(Path(sys.executable).parent), inherited["PATH"]])
-        done = subprocess.run(["make", *words], cwd=folder or self.root, capture_output=True, text=True, env=inherited | {"PATH": path})
+        done = subprocess.run(
+            ["make", *words], cwd=folder or self.root, capture_output=True, text=True, env=inherited | {"PATH": path}
+        )
         assert done.returncode == code, done
         return done.stdout + done.stderr
 
@@ -237,7 +238,9 @@ def test_the_lock_has_what_was_chosen_and_nothing_of_the_machine_that_wrote_it()
     for path in LISTS:
         for one in pins(path):
             assert one.specifier.contains(versions[canonicalize_name(one.name)]), f"{one}: call make lock"
-    assert all(re.fullmatch(r"==[\w.]+", str(one.specifier)) and one.url is None and not one.extras for one in pins(LOCK))
+    assert all(
+        re.fullmatch(r"==[\w.]+", str(one.specifier)) and one.url is None and not one.extras for one in pins(LOCK)
+    )
     assert not re.search(r"file:|https?:|--|\+", LOCK.read_text())
 
 
@@ -279,7 +282,9 @@ def test_a_part_brings_what_its_programs_import(part):
     programs = [(ROOT / "book/_ext" / f"{name}.py").read_text() for name in names]
     programs += [path.read_text() for path in (ROOT / "src/earlystop").glob("*.py")]
     for page in (ROOT / "book").glob("*.md"):
-        programs += re.findall(r"(?ms)^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n)?(?:^:.*?\n)*(.*?)^```$", page.read_text())
+        programs += re.findall(
+            r"(?ms)^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n)?(?:^:.*?\n)*(.*?)^```$", page.read_text()
+        )
     own = {"earlystop", *names, "earlystop_book", "kernels", "pairs", "course"}
     wanted = set().union(*map(imports, programs)) - own - set(sys.stdlib_module_names)
     provides = packages_distributions()

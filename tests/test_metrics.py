@@ -66,8 +66,7 @@ def test_the_error_rate_equals_a_count_for_every_row():
     rng = np.random.default_rng(0)
     outputs, labels = rng.normal(size=(6, 30)), rng.choice([-1.0, 0.0, 1.0], size=30)
     expected = [
-        np.mean([min((-1, 0, 1), key=lambda a: abs(a - f)) != y for f, y in zip(row, labels)])
-        for row in outputs
+        np.mean([min((-1, 0, 1), key=lambda a: abs(a - f)) != y for f, y in zip(row, labels)]) for row in outputs
     ]
     classes = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
     rates = error_rate(torch.from_numpy(outputs), torch.from_numpy(labels), classes)

@@ -7,10 +7,9 @@ import statistics
 from pathlib import Path
 
 import nbformat
+import pairs
 import pytest
 import yaml
-
-import pairs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -127,8 +126,12 @@ CHANGES = {
 @pytest.fixture
 def folder(tmp_path, monkeypatch, capsys):
     """The notebooks as they are written, in a folder of their own; chapters are not converted again."""
-    texts = {path.name: path.read_text() for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb") if path.stem in CHAPTERS}
-    monkeypatch.setattr(pairs, "all_pairs", lambda package, folder: {folder / name: text for name, text in texts.items()})
+    texts = {
+        path.name: path.read_text() for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb") if path.stem in CHAPTERS
+    }
+    monkeypatch.setattr(
+        pairs, "all_pairs", lambda package, folder: {folder / name: text for name, text in texts.items()}
+    )
     assert pairs.main(["--out", str(tmp_path / "notebooks")]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(texts)
     return tmp_path / "notebooks"
@@ -172,13 +175,34 @@ def test_a_folder_that_cannot_be_written_is_named_in_one_line(tmp_path, capsys):
 
 GITHUB, GITLAB = "https://github.com/o/r", "https://gitlab.com/group/sub/r"
 ADDRESSES = {
-    GITHUB: ["https://github.com/o/r", "https://github.com/o/r/", "https://github.com/o/r//", "https://github.com/o/r.git",
-             "https://github.com/o/r.git/", "http://github.com/o/r", "  https://github.com/o/r \n", "git@github.com:o/r.git",
-             "git@github.com:o/r", "ssh://git@github.com/o/r.git", "ssh://git@github.com:22/o/r.git", "git://github.com/o/r",
-             "github.com/o/r", "www.github.com/o/r", "HTTPS://GitHub.com/o/r", "git+https://github.com/o/r.git",
-             "git+ssh://git@github.com/o/r", "https://me:secret@github.com/o/r", "https://github.com/o/r/tree/main/book",
-             "https://github.com/o/r#readme", "https://github.com/o/r?tab=readme"],
-    GITLAB: ["https://gitlab.com/group/sub/r", "git@gitlab.com:group/sub/r.git", "https://gitlab.com/group/sub/r/-/tree/main"],
+    GITHUB: [
+        "https://github.com/o/r",
+        "https://github.com/o/r/",
+        "https://github.com/o/r//",
+        "https://github.com/o/r.git",
+        "https://github.com/o/r.git/",
+        "http://github.com/o/r",
+        "  https://github.com/o/r \n",
+        "git@github.com:o/r.git",
+        "git@github.com:o/r",
+        "ssh://git@github.com/o/r.git",
+        "ssh://git@github.com:22/o/r.git",
+        "git://github.com/o/r",
+        "github.com/o/r",
+        "www.github.com/o/r",
+        "HTTPS://GitHub.com/o/r",
+        "git+https://github.com/o/r.git",
+        "git+ssh://git@github.com/o/r",
+        "https://me:secret@github.com/o/r",
+        "https://github.com/o/r/tree/main/book",
+        "https://github.com/o/r#readme",
+        "https://github.com/o/r?tab=readme",
+    ],
+    GITLAB: [
+        "https://gitlab.com/group/sub/r",
+        "git@gitlab.com:group/sub/r.git",
+        "https://gitlab.com/group/sub/r/-/tree/main",
+    ],
     "https://github.example.com/o/r": ["https://github.example.com/o/r.git", "git@github.example.com:o/r.git"],
     "https://codeberg.org/o/r": ["https://codeberg.org/o/r/src/branch/main", "ssh://git@codeberg.org/o/r.git"],
     "https://git.sr.ht/~o/r": ["git@git.sr.ht:~o/r", "https://git.sr.ht/~o/r/tree"],
@@ -191,6 +215,7 @@ ADDRESSES = {
 @pytest.fixture
 def config(tmp_path):
     """Write the configuration of a book; its root."""
+
     def written(repository):
         (tmp_path / "_config.yml").write_text(yaml.safe_dump({"repository": repository}))
         return tmp_path
@@ -205,8 +230,21 @@ def test_every_form_of_an_address_is_read(config, address, form):
     assert pairs.package_address(root) == (f"earlystop @ git+{address}@v{pairs.read_version()}" if address else "")
 
 
-NONSENSE = ["nonsense", "o/r", "https://github.com", "https://github.com/o", "https://github.com/<owner>/<name>", "file:///home/o/r",
-            "https://github.com/o/..", "two words/o/r", "https://github.com/o/my repo", 7, ["x"], "git@github.com", "https:///o/r"]
+NONSENSE = [
+    "nonsense",
+    "o/r",
+    "https://github.com",
+    "https://github.com/o",
+    "https://github.com/<owner>/<name>",
+    "file:///home/o/r",
+    "https://github.com/o/..",
+    "two words/o/r",
+    "https://github.com/o/my repo",
+    7,
+    ["x"],
+    "git@github.com",
+    "https:///o/r",
+]
 
 
 @pytest.mark.parametrize("form", NONSENSE, ids=str)
@@ -234,13 +272,24 @@ def test_the_version_is_that_of_the_source():
 def package(tmp_path):
     """A copy of what the version is made of."""
     for name in ("src", "book/results"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "parts", "*.egg-info"))
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "parts", "*.egg-info")
+        )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["src/earlystop/theory.py", "src/earlystop/__init__.py", "src/earlystop/book.mplstyle",
-                                  "src/earlystop/minutes.json", "book/results/silent.json", "src/earlystop/new.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "src/earlystop/theory.py",
+        "src/earlystop/__init__.py",
+        "src/earlystop/book.mplstyle",
+        "src/earlystop/minutes.json",
+        "book/results/silent.json",
+        "src/earlystop/new.py",
+    ],
+)
 def test_the_version_follows_everything_that_is_installed(package, name):
     before = pairs.read_version(package)
     assert not pairs.write_version(package)
@@ -253,7 +302,9 @@ def test_the_version_follows_everything_that_is_installed(package, name):
 
 def test_the_version_follows_what_the_package_says_and_not_how_it_is_tested(package):
     path = package / "pyproject.toml"
-    path.write_text(path.read_text().replace("[tool.pytest.ini_options]", "[tool.pytest.ini_options]\ncache_dir = '.x'"))
+    path.write_text(
+        path.read_text().replace("[tool.pytest.ini_options]", "[tool.pytest.ini_options]\ncache_dir = '.x'")
+    )
     assert not pairs.write_version(package)
     path.write_text(path.read_text().replace('description = "', 'description = "Also: '))
     assert pairs.write_version(package)
@@ -264,7 +315,9 @@ def test_a_merge_of_two_versions_is_settled(package):
     whole = path.read_text()
     line = re.search("^__version__.*\n", whole, flags=re.M)[0]
     for base in ("", '||||||| merged\n__version__ = "0.2.0+h0"\n'):
-        path.write_text(whole.replace(line, f'<<<<<<< HEAD\n{line}{base}=======\n__version__ = "0.2.0+h1"\n>>>>>>> branch\n'))
+        path.write_text(
+            whole.replace(line, f'<<<<<<< HEAD\n{line}{base}=======\n__version__ = "0.2.0+h1"\n>>>>>>> branch\n')
+        )
         assert pairs.write_version(package) and path.read_text() == whole
 
 

@@ -26,7 +26,7 @@ each = pytest.mark.parametrize("name", RESULTS)
 def test_every_result_is_shown_somewhere():
     """A file that no page draws would leave the reader guessing which one counts."""
     calls = [
-        dict(re.findall(r'(\w+)="(\w+)"', f'name={call}'))
+        dict(re.findall(r'(\w+)="(\w+)"', f"name={call}"))
         for page in FOLDER.parent.glob("*.md")
         for call in re.findall(r"figures\.load\(([^)]*)\)", page.read_text(encoding="utf8"))
     ]
@@ -174,10 +174,7 @@ def test_a_result_with_a_level_may_be_of_a_smaller_scale(tmp_path):
     whole, part = (EXPERIMENTS["fig1"].config.at(scale) for scale in ("paper", "colab"))
     for scale, config, losses in (("paper", whole, ["one"]), ("colab", part, ["one", "two"])):
         content = figures.load("fig1").content | {"scale": scale, "finished": "1"}
-        write_json(
-            tmp_path / f"fig1-{scale}.json",
-            content | {"config": vars(config) | {"losses": losses}},
-        )
+        write_json(tmp_path / f"fig1-{scale}.json", content | {"config": vars(config) | {"losses": losses}})
     assert figures.load("fig1", tmp_path)["scale"] == "paper"
     assert figures.load("fig1", tmp_path, losses="one")["scale"] == "paper"
     assert figures.load("fig1", tmp_path, losses="two")["scale"] == "colab"

@@ -12,16 +12,7 @@ import torch
 
 from earlystop import page
 from earlystop.experiments import EXPERIMENTS
-from earlystop.scale import (
-    SCALES,
-    Sized,
-    current_scale,
-    device,
-    parse_scale,
-    precision,
-    scale_text,
-    sizes,
-)
+from earlystop.scale import SCALES, Sized, current_scale, device, parse_scale, precision, scale_text, sizes
 
 
 @dataclass(frozen=True)
@@ -98,9 +89,7 @@ def test_changes_in_code_win_over_the_switch(monkeypatch):
     assert Sizes.at("quick count=2", levels=(1.0,)) == Sizes(2, 0.5, (1.0,), "toy")
 
 
-@pytest.mark.parametrize(
-    "change", ["count=many", "count=2.5", "rate=fast", "levels=0.1,x", "levels="]
-)
+@pytest.mark.parametrize("change", ["count=many", "count=2.5", "rate=fast", "levels=0.1,x", "levels="])
 def test_a_size_of_the_wrong_type_is_refused(monkeypatch, change):
     monkeypatch.setenv("EARLYSTOP_SCALE", f"quick {change}")
     key, text = change.split("=")
@@ -144,9 +133,7 @@ def test_the_default_scale_depends_on_the_gpu_alone(monkeypatch):
         ("gpu", True, True, "device 'gpu' is unknown, use one of auto, cpu", None),
     ],
 )
-def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(
-    monkeypatch, asked, cuda, mps, expected, computes_in
-):
+def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(monkeypatch, asked, cuda, mps, expected, computes_in):
     monkeypatch.setenv("EARLYSTOP_DEVICE", asked)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -159,8 +146,7 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(
 
 
 @pytest.mark.parametrize(
-    ("capability", "expected"),
-    [((7, 0), "float32"), ((7, 5), "float32"), ((8, 0), "bfloat16"), ((12, 0), "bfloat16")],
+    ("capability", "expected"), [((7, 0), "float32"), ((7, 5), "float32"), ((8, 0), "bfloat16"), ((12, 0), "bfloat16")]
 )
 def test_a_gpu_before_ampere_computes_in_float32(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -21,7 +21,13 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
 CHAPTERS = [page for page in PAGES if page.split("/")[-1][:2].isdigit()]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def missing(what):
@@ -131,7 +137,10 @@ def window(request, browser, address):
     page.on("console", lambda m: events.append(f"console: {m.text}") if m.type == "error" else None)
     page.on("pageerror", lambda error: events.append(f"error: {error}"))
     page.on("response", lambda r: events.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
-    page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else events.append(f"request: {r.url}"))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "data:", "blob:")) else events.append(f"request: {r.url}"),
+    )
     yield page, events
     context.close()
 

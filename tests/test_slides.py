@@ -4,9 +4,8 @@ import re
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
 import slides
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 PICTURE = new_output("display_data", {"image/png": "iVBORw0KGgo="})
 
@@ -27,8 +26,17 @@ def chapter():
 
 def test_headings_and_pictures_begin_slides(chapter):
     found = [(cell.source, cell.metadata.slideshow.slide_type) for cell in slides.to_slides(chapter).cells]
-    assert found == [("# One", "slide"), ("A question.", "-"), ("## Two", "slide"), ("$x = 1$", "-"), ("draw()", "subslide"),
-                     ("*Figure 1.1. A caption.*", "-"), ("More.", "subslide"), ("### Three", "subslide"), ("assert secret", "skip")]
+    assert found == [
+        ("# One", "slide"),
+        ("A question.", "-"),
+        ("## Two", "slide"),
+        ("$x = 1$", "-"),
+        ("draw()", "subslide"),
+        ("*Figure 1.1. A caption.*", "-"),
+        ("More.", "subslide"),
+        ("### Three", "subslide"),
+        ("assert secret", "skip"),
+    ]
 
 
 def test_an_author_may_decide(chapter):

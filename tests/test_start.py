@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import chapters
+import pairs
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,9 +19,6 @@ from earlystop import experiments, figure1, figure4ab, figure5, provenance, scal
 from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
 from earlystop.network import RELU
 from earlystop.store import Checkpoint, StoreError
-
-import chapters
-import pairs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,7 +89,9 @@ def test_without_an_address_the_first_cell_says_what_to_do(first_cell):
     assert "run `pip install .` with this kernel's Python" in str(error)
 
 
-@pytest.mark.parametrize(("package", "advice"), [("", "run `pip install .` with"), (ADDRESS, f"run `%pip install '{ADDRESS}'`")])
+@pytest.mark.parametrize(
+    ("package", "advice"), [("", "run `pip install .` with"), (ADDRESS, f"run `%pip install '{ADDRESS}'`")]
+)
 def test_an_old_copy_without_a_start_is_named_in_one_line(first_cell, package, advice):
     asked, printed, error = first_cell(package, installed=True, old=True)
     assert asked == [] and ", scale " not in printed and isinstance(error, ImportError) and "\n" not in str(error)
@@ -183,8 +184,8 @@ def test_the_table_of_times_is_what_its_script_computes():
 
 def test_operations_of_the_networks_are_those_counted_by_hand():
     layers = 26**2 * 64 * 9 + 24**2 * 128 * 64 * 9 + 12**2 * 128 * 256 + 256 * 10
-    assert chapters.CONV == 2 * layers
-    assert chapters.RESNET == pytest.approx(2 * 40.8e6, rel=0.02)  # 41 million, He et al. 2016
+    assert 2 * layers == chapters.CONV
+    assert pytest.approx(2 * 40.8e6, rel=0.02) == chapters.RESNET  # 41 million, He et al. 2016
 
 
 @pytest.mark.parametrize(

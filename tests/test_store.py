@@ -12,16 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from earlystop.store import (
-    SCHEMA,
-    Checkpoint,
-    StoreError,
-    digest,
-    plain,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_atomically, write_json
 
 CONTENT = {
     "schema": SCHEMA,
@@ -338,9 +329,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, share):
     assert str(path) in message and f"delete {tmp_path}" in message
 
 
-@pytest.mark.parametrize(
-    "content", [[1, 2], {"state": STATE}, {"identity": "me"}, "text"]
-)
+@pytest.mark.parametrize("content", [[1, 2], {"state": STATE}, {"identity": "me"}, "text"])
 def test_a_foreign_checkpoint_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "training.pt")
     with pytest.raises(StoreError, match=f"not a whole checkpoint .*delete {tmp_path}") as error:

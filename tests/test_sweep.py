@@ -166,18 +166,14 @@ def other_source(monkeypatch):
         monkeypatch.setattr(module, "source_hash", lambda: "0123456789ab")
 
 
-def test_other_source_that_gives_the_same_numbers_computes_nothing_again(
-    tmp_path, computed, monkeypatch
-):
+def test_other_source_that_gives_the_same_numbers_computes_nothing_again(tmp_path, computed, monkeypatch):
     first = run(tmp_path)
     other_source(monkeypatch)
     assert run(tmp_path)["cells"] == first["cells"] and len(computed) == 2
 
 
 @pytest.mark.parametrize("what", ["size", "numbers", "data", "precision"])
-def test_a_change_of_what_numbers_depend_on_computes_them_again(
-    tmp_path, computed, monkeypatch, what
-):
+def test_a_change_of_what_numbers_depend_on_computes_them_again(tmp_path, computed, monkeypatch, what):
     config = replace(TINY, epochs=1)
     first = run(tmp_path, config)
     if what == "size":
@@ -225,9 +221,7 @@ def test_a_batch_has_cells_of_one_kind_only(size, expected):
 
 
 @pytest.mark.parametrize("jobs", [None, 1, 2, 5])
-def test_processes_and_threads_do_not_depend_on_what_is_still_missing(
-    tmp_path, monkeypatch, jobs
-):
+def test_processes_and_threads_do_not_depend_on_what_is_still_missing(tmp_path, monkeypatch, jobs):
     monkeypatch.setattr(sweep, "cores", lambda: 6)
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     seen = []
@@ -344,9 +338,7 @@ def test_a_result_says_where_it_comes_from(uninterrupted):
     assert {"numpy", "scikit-learn"} <= how["versions"].keys()
     assert how["threads"] == how["together"] == 1
     assert 0 < how["seconds"] < 600 and 0.05 < how["peak memory in GB"] < 50
-    began, ended = (
-        time.strptime(one, "%Y-%m-%d %H:%M UTC") for one in (how["started"], result["finished"])
-    )
+    began, ended = (time.strptime(one, "%Y-%m-%d %H:%M UTC") for one in (how["started"], result["finished"]))
     assert began <= ended <= time.gmtime()
 
 
@@ -623,9 +615,7 @@ def command(monkeypatch, *arguments):
         (["fig1", "--seeds", "many"], "'many'", "--help"),
     ],
 )  # fmt: skip
-def test_a_bad_input_is_refused_in_one_line(
-    tmp_path, monkeypatch, capsys, arguments, culprit, remedy
-):
+def test_a_bad_input_is_refused_in_one_line(tmp_path, monkeypatch, capsys, arguments, culprit, remedy):
     options = ("--yes", "--jobs", 1, "--out", tmp_path)
     code = command(monkeypatch, "run", *options, *arguments)
     assert_refused(code, capsys.readouterr().err, culprit, remedy)
@@ -705,9 +695,7 @@ def test_a_result_file_that_lacks_a_part_is_refused(tmp_path, monkeypatch, capsy
      (lambda content: content["cell"].update(corruption_rate=0.9), "of the cell"),
      (without("values", "noisy"), "lacks numbers that its picture needs")],
 )  # fmt: skip
-def test_a_finished_cell_that_lacks_a_part_is_refused(
-    tmp_path, monkeypatch, capsys, damage, culprit
-):
+def test_a_finished_cell_that_lacks_a_part_is_refused(tmp_path, monkeypatch, capsys, damage, culprit):
     run(tmp_path, replace(TINY, epochs=1))
     (tmp_path / "fig1-quick.json").unlink()
     path = next((tmp_path / "parts").glob("fig1-*.json"))
@@ -719,9 +707,7 @@ def test_a_finished_cell_that_lacks_a_part_is_refused(
     assert_refused(code, capsys.readouterr().err, culprit, "delete it")
 
 
-def test_a_damaged_checkpoint_is_refused_and_goes_on_when_deleted(
-    tmp_path, monkeypatch, capsys, uninterrupted
-):
+def test_a_damaged_checkpoint_is_refused_and_goes_on_when_deleted(tmp_path, monkeypatch, capsys, uninterrupted):
     tiny = partial(command, monkeypatch, "run", "fig1", *SETTINGS, "--set=epochs=3", "--jobs=1",
                    "--save-every=0", "--out", tmp_path)  # fmt: skip
     calls = []

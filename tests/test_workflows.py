@@ -6,14 +6,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import environment
 import pytest
 import yaml
 
-import environment
-
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/workflows").glob("*.yml")}
-STEPS = [(name, step) for name, flow in WORKFLOWS.items() for job in flow["jobs"].values() for step in job.get("steps", [])]
+STEPS = [
+    (name, step) for name, flow in WORKFLOWS.items() for job in flow["jobs"].values() for step in job.get("steps", [])
+]
 COMMANDS = ["make book", "make test"]
 
 
@@ -31,7 +32,9 @@ def test_scripts_parse(name, step):
 
 
 def test_every_job_ends_by_itself():
-    assert all(job.get("timeout-minutes") or "uses" in job for flow in WORKFLOWS.values() for job in flow["jobs"].values())
+    assert all(
+        job.get("timeout-minutes") or "uses" in job for flow in WORKFLOWS.values() for job in flow["jobs"].values()
+    )
 
 
 def runs(job):
@@ -50,14 +53,16 @@ def test_the_site_is_live_only_after_the_tests_and_the_version():
     (tag,) = (name for name, job in jobs.items() if ".ci/version" in "".join(runs(job) if "steps" in job else []))
     assert {tests, tag, "build"} <= before
     assert "workflow_call" in WORKFLOWS["test.yml"][True]  # YAML reads the word on as a truth
-    assert [".ci/version"] == runs(WORKFLOWS["test.yml"]["jobs"]["version"])
+    assert runs(WORKFLOWS["test.yml"]["jobs"]["version"]) == [".ci/version"]
 
 
 def test_both_commands_run_on_every_system_and_every_python():
     test, systems = WORKFLOWS["test.yml"]["jobs"], WORKFLOWS["systems.yml"]["jobs"]
     pythons = [f"3.{minor}" for minor in range(environment.OLDEST[1], environment.NEWEST[1] + 1)]
     assert test["test"]["strategy"]["matrix"]["python"] == pythons and "make test" in runs(test["test"])
-    assert test["book"]["strategy"]["matrix"]["python"] == [pythons[0], pythons[-1]] and "make book" in runs(test["book"])
+    assert test["book"]["strategy"]["matrix"]["python"] == [pythons[0], pythons[-1]] and "make book" in runs(
+        test["book"]
+    )
     assert {systems[name]["runs-on"] for name in ("macos", "wsl")} == {"macos-latest", "windows-latest"}
     for job in (systems["macos"], systems["wsl"], WORKFLOWS["newest.yml"]["jobs"]["newest"]):
         said = [re.sub(" -C ~/book| TORCH_INDEX=.*", "", one) for one in runs(job)]
@@ -71,7 +76,10 @@ def test_the_newest_versions_are_tried_and_somebody_hears_of_it(tmp_path):
         report = WORKFLOWS[flow]["jobs"]["report"]
         assert report["if"] == "failure()" and report["permissions"] == {"issues": "write"} and report["with"]["title"]
     (tmp_path / "requirements").mkdir()
-    for path in [Path("requirements.txt"), *(Path("requirements") / f"{part}.txt" for part in ("course", "slides", "tests"))]:
+    for path in [
+        Path("requirements.txt"),
+        *(Path("requirements") / f"{part}.txt" for part in ("course", "slides", "tests")),
+    ]:
         shutil.copy(ROOT / path, tmp_path / path)
     (script,) = (one for one in runs(WORKFLOWS["newest.yml"]["jobs"]["newest"]) if "make lock" in one)
     subprocess.run(["bash", "-ec", script.splitlines()[0]], cwd=tmp_path, check=True)
@@ -90,7 +98,9 @@ def test_a_version_that_was_not_raised_is_noticed(tmp_path):
     shutil.copy(ROOT / ".ci/version", tmp_path / ".ci")
 
     def git(*words):
-        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x", *words], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x", *words], cwd=tmp_path, check=True, capture_output=True
+        )
 
     def version():
         done = subprocess.run([".ci/version"], cwd=tmp_path, capture_output=True, text=True)

@@ -21,9 +21,8 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
 import pairs
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pairs import UNSEALED, Book, PairError, blocks, install_cell, package_address, seal, split_options, without_marks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +70,7 @@ class Exercise:
         return f"book/{self.chapter}.md: {self.label}"
 
     @property
-    def answers(self) -> list["Answer"]:
+    def answers(self) -> list[Answer]:
         """The cells that students fill in."""
         return [part for part in self.solution if isinstance(part, Answer)]
 
@@ -128,7 +127,9 @@ def read_chapter(book: Book, name: str) -> Chapter:
             if kind in ("exercise", "exercise-start"):
                 label = options.get("label", "")
                 if label in found:
-                    raise CourseError(f"book/{name}.md: the exercise id {label} is used twice, give one of them another")
+                    raise CourseError(
+                        f"book/{name}.md: the exercise id {label} is used twice, give one of them another"
+                    )
                 current = found[label] = Exercise(name, label, book.name_of(label, f"book/{name}.md"), argument)
                 chapter.exercises.append(current)
             elif kind in ("solution", "solution-start"):
@@ -204,7 +205,9 @@ def read_course(chapters: str | None = None, exercises: str | None = None, root:
         wanted = [part.strip() for part in exercises.split(",")]
         for part in wanted:
             if part not in labels:
-                raise CourseError(f"--exercises: there is no exercise {part!r} in {', '.join(names)}, choose from {', '.join(labels)}")
+                raise CourseError(
+                    f"--exercises: there is no exercise {part!r} in {', '.join(names)}, choose from {', '.join(labels)}"
+                )
         for chapter in course:
             chapter.exercises = [exercise for exercise in chapter.exercises if exercise.label in wanted]
         course = [chapter for chapter in course if chapter.exercises]
@@ -228,7 +231,7 @@ def check_form(exercise: Exercise) -> None:
     for number, check in enumerate(checks, start=1):
         asserts = [node for node in ast.walk(parsed(check.source, where)) if isinstance(node, ast.Assert)]
         if not asserts or any(node.msg is None for node in asserts):
-            raise CourseError(f"{where}: check {number} gives no hint, write assert ..., \"what may be wrong\"")
+            raise CourseError(f'{where}: check {number} gives no hint, write assert ..., "what may be wrong"')
 
 
 def parsed(source: str, where: str) -> ast.Module:
@@ -244,11 +247,21 @@ def check_names(chapter: Chapter) -> None:
     owners = {}
     for exercise in chapter.exercises:
         for node in [node for answer in exercise.answers for node in parsed(answer, exercise.where).body]:
-            names = [node.name] if isinstance(node, ast.FunctionDef) else [
-                name.id for target in getattr(node, "targets", []) for name in ast.walk(target) if isinstance(name, ast.Name)]
+            names = (
+                [node.name]
+                if isinstance(node, ast.FunctionDef)
+                else [
+                    name.id
+                    for target in getattr(node, "targets", [])
+                    for name in ast.walk(target)
+                    if isinstance(name, ast.Name)
+                ]
+            )
             for name in names:
                 if owners.setdefault(name, exercise) is not exercise:
-                    raise CourseError(f"{exercise.where}: it defines {name!r}, as {owners[name].label} does: rename one")
+                    raise CourseError(
+                        f"{exercise.where}: it defines {name!r}, as {owners[name].label} does: rename one"
+                    )
 
 
 def execute(sources: list[str], where: str) -> dict:
@@ -277,7 +290,9 @@ def check_grades(chapter: Chapter, exercise: Exercise) -> None:
         try:
             exec(code, dict(solved))
         except Exception as problem:
-            raise CourseError(f"{where}: the solution fails its own check {number}: {type(problem).__name__}: {problem}") from None
+            raise CourseError(
+                f"{where}: the solution fails its own check {number}: {type(problem).__name__}: {problem}"
+            ) from None
         try:
             exec(code, dict(blank))
         except Exception:
@@ -348,9 +363,14 @@ def written_cell(exercise: Exercise, form: str):
     rubric = [f"- {plural(points)}: {what}" for points, what in exercise.rubric]
     solution = "\n\n".join([*texts, "**Points**\n\n" + "\n".join(rubric)])
     name = f"{exercise.label}-written"
-    body = {"student": WRITTEN_STUB, "solution": solution,
-            "instructor": f"### BEGIN SOLUTION\n{solution}\n### END SOLUTION"}[form]
-    return cell("markdown", f"<!-- answer: {name} -->\n{body}", name, grade=True, solution=True, points=exercise.points[1])
+    body = {
+        "student": WRITTEN_STUB,
+        "solution": solution,
+        "instructor": f"### BEGIN SOLUTION\n{solution}\n### END SOLUTION",
+    }[form]
+    return cell(
+        "markdown", f"<!-- answer: {name} -->\n{body}", name, grade=True, solution=True, points=exercise.points[1]
+    )
 
 
 def exercise_cells(exercise: Exercise, form: str) -> list:
@@ -413,7 +433,9 @@ def overview(course: list[Chapter]) -> list[str]:
     lines = ["| exercise | | asks to | minutes | points by checks | points for words |", "|---|---|---|---|---|---|"]
     every = [exercise for chapter in course for exercise in chapter.exercises]
     for one in every:
-        lines.append(f"| {{ref}}`{one.label}` | {one.title} | {one.kind} | {one.minutes} | {one.points[0]} | {one.points[1]} |")
+        lines.append(
+            f"| {{ref}}`{one.label}` | {one.title} | {one.kind} | {one.minutes} | {one.points[0]} | {one.points[1]} |"
+        )
     sums = [sum(one.minutes for one in every), *(sum(one.points[at] for one in every) for at in (0, 1))]
     return [*lines, f"| **{len(every)} exercises** | | | **{sums[0]}** | **{sums[1]}** | **{sums[2]}** |"]
 
@@ -424,7 +446,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--chapters", help="numbers or names, as in 01,02 (default: all)")
     parser.add_argument("--exercises", help="ids, as in ex-half,ex-step (default: all)")
     parser.add_argument("--seed", type=int, help="individual data: the number in the line SEED = ...")
-    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "course", help="where to write (default: _build/course)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "_build" / "course", help="where to write (default: _build/course)"
+    )
     options = parser.parse_args(arguments)
     os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}  # exercises are small
     try:
@@ -439,7 +463,9 @@ def main(arguments: list[str]) -> int:
     write(course, options.out, options.seed)
     every = [exercise for chapter in course for exercise in chapter.exercises]
     code, words = (sum(exercise.points[at] for exercise in every) for at in (0, 1))
-    print(f"wrote {len(every)} exercises of {len(course)} chapters to {options.out}: {code} points by checks, {words} for words")
+    print(
+        f"wrote {len(every)} exercises of {len(course)} chapters to {options.out}: {code} points by checks, {words} for words"
+    )
     return 0
 
 

@@ -19,22 +19,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import earlystop
 import nbformat
 from bs4 import BeautifulSoup
+from course import CourseError, overview, read_course
 from docutils import nodes
 from docutils.statemachine import StringList
-from earlystop.provenance import hardware
-from earlystop.start import MINUTES, header
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from kernels import end_with_the_build, how_many, own_settings, run_notebook
 from myst_nb.core.read import create_nb_reader
+from pairs import PairError, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from course import CourseError, overview, read_course
-from kernels import end_with_the_build, how_many, own_settings, run_notebook
-from pairs import PairError, repository, without_marks
+import earlystop
+from earlystop.provenance import hardware
+from earlystop.start import MINUTES, header
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,9 @@ def check_package(root: Path) -> None:
     """Stop if the package that the chapters would import is not the one beside them."""
     found, ours = Path(earlystop.__file__ or "").resolve().parent, (root / "src" / "earlystop").resolve()
     if found != ours:
-        stop(f"The package earlystop comes from {found}, and not from {ours}: use this folder's own environment (make book).")
+        stop(
+            f"The package earlystop comes from {found}, and not from {ours}: use this folder's own environment (make book)."
+        )
 
 
 def configure(app, config) -> None:
@@ -102,8 +104,12 @@ def choose_buttons(root: Path, options: dict) -> None:
     provider = next((name for name in BUTTONS if name in host), "")
     if address and not provider:
         logger.info("Pages have no buttons for %s; notebooks install the package from there.", address)
-    options.update(repository_url=address if provider else "", repository_provider=provider,
-                   use_edit_page_button=bool(provider), use_repository_button=bool(provider))
+    options.update(
+        repository_url=address if provider else "",
+        repository_provider=provider,
+        use_edit_page_button=bool(provider),
+        use_repository_button=bool(provider),
+    )
     options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"} if host == "github.com" else {}
 
 
@@ -195,7 +201,9 @@ def execute(app, env, cache, stale: dict) -> None:
             try:
                 name, (text, seconds_taken, error) = jobs[job], job.result()
             except BrokenProcessPool:
-                stop(f"A process that executed {jobs[job]} or another chapter was ended from outside: is there enough memory?")
+                stop(
+                    f"A process that executed {jobs[job]} or another chapter was ended from outside: is there enough memory?"
+                )
             if source_key(Path(app.srcdir)) != Path(env.mystnb_config.execution_cache_path).name:
                 pool.shutdown(cancel_futures=True)
                 stop("src/ or requirements.txt changed while the chapters ran: build again.")

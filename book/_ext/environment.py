@@ -54,7 +54,11 @@ def content():
 def version_of(python):
     """Major and minor version of a Python; None where it does not run."""
     try:
-        return subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).decode().strip()
+        return (
+            subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+            .decode()
+            .strip()
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -130,13 +134,19 @@ def refuse_jupyter_book_2():
     for found in glob.glob(pattern):
         version = os.path.basename(found)[len("jupyter_book-") : -len(".dist-info")]
         if not version.startswith("1."):
-            stop("This book needs Jupyter Book 1 (README.md says why), and .venv has %s: remove .venv, and call make again." % version)
+            stop(
+                "This book needs Jupyter Book 1 (README.md says why), and .venv has %s: remove .venv, and call make again."
+                % version
+            )
 
 
 def main(parts, wanted=None):
     """Make sure that `.venv` is there, is this copy's, and has the packages of the book and of parts."""
     if not os.access(ROOT, os.W_OK):
-        stop("%s is read-only, and .venv, notebooks/ and _build/ are written there: copy it to a folder of your own." % ROOT)
+        stop(
+            "%s is read-only, and .venv, notebooks/ and _build/ are written there: copy it to a folder of your own."
+            % ROOT
+        )
     wait_for_others()
     made = stamp()
     why = outdated(made, wanted) if made else ""

@@ -26,7 +26,8 @@ FOREIGN = re.compile(
     r"MPLBACKEND|MATPLOTLIBRC|IPYTHONDIR|TORCH_LOGS|EARLYSTOP_PROGRESS|(TQDM|OMP|NUMEXPR|VECLIB)_.*"
     r"|(KMP|GOMP_CPU)_AFFINITY|(MKL|OPENBLAS)_NUM_THREADS|MKL_DYNAMIC"
     r"|JUPYTER_(?!ALLOW_INSECURE_WRITES|PLATFORM_DIRS).*"
-    r"|PYTHON(WARNINGS|OPTIMIZE|STARTUP|INSPECT|VERBOSE|PROFILEIMPORTTIME|DEVMODE|TRACEMALLOC|ASYNCIODEBUG|IOENCODING|BREAKPOINT)")
+    r"|PYTHON(WARNINGS|OPTIMIZE|STARTUP|INSPECT|VERBOSE|PROFILEIMPORTTIME|DEVMODE|TRACEMALLOC|ASYNCIODEBUG|IOENCODING|BREAKPOINT)"
+)
 OURS = re.compile(r"EARLYSTOP_(SCALE|DEVICE|PRECISION|RESULTS|CACHE|REQUIRE_SITE|COLAB)")
 
 
@@ -42,7 +43,11 @@ def own_settings(environment, build: Path) -> str:
     }
     foreign = {name: environment[name] for name in sorted(environment) if FOREIGN.fullmatch(name) and environment[name]}
     unused = [f"{name}={value}" for name, value in foreign.items() if value != ours.get(name)]
-    unused += [name for name in sorted(environment) if name.startswith("EARLYSTOP_") and not (FOREIGN.fullmatch(name) or OURS.fullmatch(name))]
+    unused += [
+        name
+        for name in sorted(environment)
+        if name.startswith("EARLYSTOP_") and not (FOREIGN.fullmatch(name) or OURS.fullmatch(name))
+    ]
     for name in foreign:
         del environment[name]
     environment.update(ours)
@@ -56,7 +61,10 @@ def memory() -> int:
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, group = line.split(":", 2)
             if controllers in ("", "memory"):  # version 2, version 1
-                top, name = Path("/sys/fs/cgroup", controllers), "memory.limit_in_bytes" if controllers else "memory.max"
+                top, name = (
+                    Path("/sys/fs/cgroup", controllers),
+                    "memory.limit_in_bytes" if controllers else "memory.max",
+                )
                 inside = top / group.lstrip("/")
                 for folder in [inside, *(parent for parent in inside.parents if parent.is_relative_to(top))]:
                     with suppress(OSError, ValueError):  # there is none, or it is "max"
@@ -79,7 +87,7 @@ class Watch(threading.Thread):
         self.client, self.patience, self.hung, self.cell, self.over = client, patience, False, None, threading.Event()
         client.on_cell_start = lambda cell, cell_index: setattr(self, "cell", cell)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Watch:
         self.start()
         return self
 
@@ -119,8 +127,10 @@ class Watch(threading.Thread):
         source = self.cell.source.strip() if self.cell is not None else ""
         where = f"in the cell that begins with {source.splitlines()[0]!r}" if source else "before its first cell"
         if self.hung:
-            return (f"Its kernel has not used the processor for {self.patience:.0f} s {where}, so it was ended: "
-                    "it waits for something that does not come. Build again; only what is missing is executed.")
+            return (
+                f"Its kernel has not used the processor for {self.patience:.0f} s {where}, so it was ended: "
+                "it waits for something that does not come. Build again; only what is missing is executed."
+            )
         if isinstance(problem, DeadKernelError):
             return f"Its kernel died {where}. A system that runs out of memory ends processes: is there enough of it?"
         return f"Its kernel could not be used {where}: {problem}"
@@ -128,9 +138,11 @@ class Watch(threading.Thread):
 
 def end_with_the_build() -> None:
     """In a worker: end when the build is killed, and the kernel ends with the worker."""
+
     def watch():
         multiprocessing.parent_process().join()
         os._exit(1)
+
     threading.Thread(target=watch, daemon=True).start()
 
 
@@ -138,8 +150,15 @@ def run_notebook(text: str, folder: str, patience: float) -> tuple[str, float, s
     """Execute a notebook for as long as it takes; return its text, its seconds, and the error or ''."""
     notebook, start = nbformat.reads(text, as_version=4), time.perf_counter()
     # No timing: it would land in the cells' metadata, which the cache compares.
-    client = NotebookClient(notebook, resources={"metadata": {"path": folder}}, timeout=None, record_timing=False,
-                            startup_timeout=86_400, iopub_timeout=86_400, extra_arguments=["--log-level=40"])
+    client = NotebookClient(
+        notebook,
+        resources={"metadata": {"path": folder}},
+        timeout=None,
+        record_timing=False,
+        startup_timeout=86_400,
+        iopub_timeout=86_400,
+        extra_arguments=["--log-level=40"],
+    )
     error = ""
     with Watch(client, patience) as watch:
         try:

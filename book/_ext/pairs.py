@@ -29,7 +29,19 @@ FENCE = re.compile(r"^(\s*)(`{3,}|:{3,}|~{3,})(?:\{([\w:-]+)\})?[ \t]*(.*?)\s*$"
 ROLE = re.compile(r"\{([a-zA-Z:_-]+)\}`([^`]+)`")
 TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
-BOXES = {"note", "tip", "warning", "important", "hint", "caution", "attention", "seealso", "admonition", "dropdown", "margin"}
+BOXES = {
+    "note",
+    "tip",
+    "warning",
+    "important",
+    "hint",
+    "caution",
+    "attention",
+    "seealso",
+    "admonition",
+    "dropdown",
+    "margin",
+}
 DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents"}
 MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n", re.M)  # for course.py, not for readers
 
@@ -240,7 +252,9 @@ class Book:
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             if figure.get("caption"):
                 text = " ".join(self.inline(figure["caption"], where).split())
-                cells.append(nbformat.v4.new_markdown_cell(f"*{self.labels.get(figure.get('name'), 'Figure')}. {text}*"))
+                cells.append(
+                    nbformat.v4.new_markdown_cell(f"*{self.labels.get(figure.get('name'), 'Figure')}. {text}*")
+                )
         seen = {}
         for cell in cells:
             digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
@@ -261,21 +275,29 @@ def install_cell(page: str, package: str):
     The names of torch and numpy with their versions forbid pip to change them.
     """
     missing = 'if not util.find_spec("earlystop"):'
-    install = [missing,
-               '    stay = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy") if util.find_spec(name)]',
-               f'    %pip install -q "{package}" {{" ".join(stay)}}']
+    install = [
+        missing,
+        '    stay = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy") if util.find_spec(name)]',
+        f'    %pip install -q "{package}" {{" ".join(stay)}}',
+    ]
     advice = "switch the network on (on Kaggle: Internet), or " if package else ""
     advice += "run `pip install .` with this kernel's Python in a copy of the book; then restart the kernel, run this cell again"
-    renew = f"run `%pip install '{package}'`" if package else "run `pip install .` with this kernel's Python in the book's new copy"
-    lines = ["# The package of this book, where it is missing; an installed torch or numpy stays as it is.",
-             "from importlib import metadata, util",
-             *(install if package else []),
-             missing,
-             f'    raise ImportError("the package of this book is not installed: {advice}")',
-             'if not util.find_spec("earlystop.start"):',
-             f'    raise ImportError("the installed package earlystop is an old copy: {renew}, then restart the kernel")',
-             "import earlystop.start",
-             f'earlystop.start.chapter("{page}", "{read_version()}")']
+    renew = (
+        f"run `%pip install '{package}'`"
+        if package
+        else "run `pip install .` with this kernel's Python in the book's new copy"
+    )
+    lines = [
+        "# The package of this book, where it is missing; an installed torch or numpy stays as it is.",
+        "from importlib import metadata, util",
+        *(install if package else []),
+        missing,
+        f'    raise ImportError("the package of this book is not installed: {advice}")',
+        'if not util.find_spec("earlystop.start"):',
+        f'    raise ImportError("the installed package earlystop is an old copy: {renew}, then restart the kernel")',
+        "import earlystop.start",
+        f'earlystop.start.chapter("{page}", "{read_version()}")',
+    ]
     return nbformat.v4.new_code_cell("\n".join(lines))
 
 
@@ -283,7 +305,9 @@ def install_cell(page: str, package: str):
 
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.M)
 LINE = r'__version__ = ".+"\n'
-MERGED = re.compile(rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M)  # both sides of a merge
+MERGED = re.compile(
+    rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M
+)  # both sides of a merge
 PACKAGE = ("src/earlystop/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
 
 
@@ -323,7 +347,9 @@ def write_version(root: Path = ROOT) -> bool:
 PUBLIC = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht")
 ADDRESS = re.compile(
     r"(?:git\+)?(?:(?P<scheme>https?|ssh|git)://)?(?:[^@/\s]*@)?"  # how, and who
-    r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)", re.IGNORECASE)
+    r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)",
+    re.IGNORECASE,
+)
 
 
 def repository(root: Path = ROOT) -> str:
@@ -337,20 +363,24 @@ def repository(root: Path = ROOT) -> str:
         raise PairError(f"_config.yml cannot be read: {' '.join(str(problem).split())}") from None
     found = config.get("repository") or {}
     url = found.get("url") if isinstance(found, dict) else found
-    if url is None or url == "" or isinstance(url, str) and not url.strip():
+    if url is None or url == "" or (isinstance(url, str) and not url.strip()):
         return ""
     match = ADDRESS.fullmatch(url.strip()) if isinstance(url, str) and isinstance(found, dict) else None
     if match and (match["scheme"] or "." in match["host"]):
         host, scheme = match["host"].lower().removeprefix("www."), (match["scheme"] or "").lower()
         parts = [part for part in re.split("[?#]", match["path"])[0].split("/") if part]
-        ends = [at for at, part in enumerate(parts) if at >= 2 and part in ("-", "tree", "blob", "src", "commits", "wiki")]
+        ends = [
+            at for at, part in enumerate(parts) if at >= 2 and part in ("-", "tree", "blob", "src", "commits", "wiki")
+        ]
         parts = parts[: 2 if host in PUBLIC and host != "gitlab.com" else min(ends, default=len(parts))]
         parts[-1:] = [part.removesuffix(".git") for part in parts[-1:]]
         if len(parts) >= 2 and all(re.fullmatch(r"~?[\w.-]*\w[\w.-]*", part) for part in parts):
             port = f":{match['port']}" if match["port"] and scheme in ("http", "https") else ""
             return f"{'http' if scheme == 'http' and host not in PUBLIC else 'https'}://{host}{port}/{'/'.join(parts)}"
-    raise PairError(f"_config.yml: repository.url {url!r} is no address of a repository: "
-                    "write it as https://github.com/OWNER/NAME, or leave it empty")
+    raise PairError(
+        f"_config.yml: repository.url {url!r} is no address of a repository: "
+        "write it as https://github.com/OWNER/NAME, or leave it empty"
+    )
 
 
 def package_address(root: Path) -> str:
@@ -405,7 +435,9 @@ def write(path: Path, text: str, aside: Path | None = None) -> str:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf8")  # all of it, or nothing
     if os.path.lexists(path) and (not path.is_file() or changed(path)):
-        line += f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path, aside or path.parent))}"
+        line += (
+            f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path, aside or path.parent))}"
+        )
     os.replace(part, path)
     return line
 

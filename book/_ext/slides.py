@@ -13,11 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+from earlystop_book import copy_mathjax
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 from traitlets.config import Config
-
-from earlystop_book import copy_mathjax
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES = 14  # of text and code before a section is continued on another slide
@@ -43,14 +42,20 @@ def weight(cell) -> float:
         return 1 + sum(1 + len(line) // 100 for line in cell.source.splitlines())
     hidden = {"remove-input", "hide-input"} & set(cell.metadata.get("tags", []))
     lines = 0 if hidden else len(cell.source.splitlines())
-    return lines + sum(12 if "image/png" in output.get("data", {}) or "image/svg+xml" in output.get("data", {}) else 3 for output in cell.outputs)
+    return lines + sum(
+        12 if "image/png" in output.get("data", {}) or "image/svg+xml" in output.get("data", {}) else 3
+        for output in cell.outputs
+    )
 
 
 def to_slides(notebook):
     """Give every cell its place: a slide, a slide below it, or on the same one."""
     notebook.cells, filled = pieces(notebook.cells), 0.0
     for cell in notebook.cells:
-        tags, heading = cell.metadata.get("tags", []), re.match(r"#{1,3} ", cell.source) if cell.cell_type == "markdown" else None
+        tags, heading = (
+            cell.metadata.get("tags", []),
+            re.match(r"#{1,3} ", cell.source) if cell.cell_type == "markdown" else None,
+        )
         caption = cell.cell_type == "markdown" and cell.source.startswith("*Figure")
         kind = "-"
         if heading:
@@ -81,7 +86,9 @@ def write(source: Path, out: Path) -> list[Path]:
     config.SlidesExporter.reveal_theme = "white"
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_input_tags = {"remove-input", "hide-input"}
-    exporter = SlidesExporter(config=config, extra_template_basedirs=[str(Path(__file__).parent)], template_name="slides")
+    exporter = SlidesExporter(
+        config=config, extra_template_basedirs=[str(Path(__file__).parent)], template_name="slides"
+    )
     written = []
     for path in notebooks:
         notebook = to_slides(nbformat.read(path, as_version=4))

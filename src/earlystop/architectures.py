@@ -57,9 +57,7 @@ class ResidualBlock(nn.Module):
         return F.relu(self.norm2(self.conv2(x)) + shortcut)
 
 
-def resnet(
-    depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0
-) -> nn.Sequential:
+def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0) -> nn.Sequential:
     """The ResNet for small images of He et al.; depth 20 and width 16 give 269,722 parameters.
 
     `depth` is 6m + 2. Raises `ValueError` otherwise.
@@ -75,9 +73,7 @@ def resnet(
                 stride = 2 if stage and not block else 1
                 layers.append(ResidualBlock(current, stage_width, stride))
                 current = stage_width
-        model = nn.Sequential(
-            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, n_classes)
-        )
+        model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, n_classes))
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -137,8 +137,7 @@ def check_clusterable(dataset: Dataset, size_range: tuple[float, float] = (0, ma
     share = share / len(data.inputs)
     if share.min() < size_range[0] or share.max() > size_range[1]:
         raise ValueError(
-            f"cluster sizes are between {share.min():.3g} and {share.max():.3g} times n/K, "
-            f"outside {size_range}"
+            f"cluster sizes are between {share.min():.3g} and {share.max():.3g} times n/K, outside {size_range}"
         )
 
 
@@ -192,25 +191,19 @@ def corrupt_uniformly(dataset: Dataset, corruption_rate: float, seed: int = 0) -
 
 
 def ground_truth_label(
-    inputs: Float[Tensor, "n d"],
-    centers: Float[Tensor, "K d"],
-    center_labels: Float[Tensor, " K"],
+    inputs: Float[Tensor, "n d"], centers: Float[Tensor, "K d"], center_labels: Float[Tensor, " K"]
 ) -> Float[Tensor, " n"]:
     """ỹ(x), the label of the nearest cluster center (Definition 1.3)."""
     return center_labels[torch.cdist(inputs, centers).argmin(dim=1)]
 
 
-def nearest_label(
-    outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"]
-) -> Float[Tensor, "..."]:
+def nearest_label(outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"]) -> Float[Tensor, "..."]:
     """The class label nearest to each output: the classifier of Theorem 2.2 (Eq. 5)."""
     midpoints = (classes[1:] + classes[:-1]) / 2
     return classes[torch.bucketize(outputs, midpoints)]
 
 
-def around_centers(
-    dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap"
-) -> Dataset:
+def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap") -> Dataset:
     """Fresh inputs within ε₀ of the same centers, with their ground truth labels.
 
     What Theorem 2.2 promises to classify beyond the training set. `noise` as in
@@ -242,13 +235,10 @@ def _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise) ->
     if dim < 2:
         raise ValueError(f"dim is {dim}, should be at least 2")
     if n_clusters < 1 or n_samples < n_clusters:
-        raise ValueError(
-            f"n_samples is {n_samples} for n_clusters = {n_clusters}: every cluster needs a sample"
-        )
+        raise ValueError(f"n_samples is {n_samples} for n_clusters = {n_clusters}: every cluster needs a sample")
     if n_classes > n_clusters:
         raise ValueError(
-            f"n_classes is {n_classes}, more than n_clusters = {n_clusters}: "
-            "every class needs a cluster (K̄ ≤ K)"
+            f"n_classes is {n_classes}, more than n_clusters = {n_clusters}: every class needs a cluster (K̄ ≤ K)"
         )
     if not input_noise >= 0:
         raise ValueError(f"input_noise is {input_noise}, should be 0 or more")
@@ -344,9 +334,7 @@ def _around(centers, radius, noise, generator) -> Float[Tensor, "n d"]:
     if noise == "offset":
         return centers + radius * direction
     if noise == "cap":
-        radius = radius * torch.rand(count, 1, generator=generator, dtype=torch.float64) ** (
-            1 / (dim - 1)
-        )
+        radius = radius * torch.rand(count, 1, generator=generator, dtype=torch.float64) ** (1 / (dim - 1))
     direction = direction - (direction * centers).sum(1, keepdim=True) * centers
     direction = direction / direction.norm(dim=1, keepdim=True)
     radius = torch.as_tensor(radius, dtype=torch.float64)  # ‖x - c‖ = radius on the unit sphere

@@ -102,15 +102,11 @@ def gradient_descent(
 
 def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> None:
     if weights.shape[-1] != inputs.shape[-1]:
-        raise ValueError(
-            f"weights are for inputs in R^{weights.shape[-1]}, but inputs are in R^{inputs.shape[-1]}"
-        )
+        raise ValueError(f"weights are for inputs in R^{weights.shape[-1]}, but inputs are in R^{inputs.shape[-1]}")
     if labels.shape != inputs.shape[:-1]:
         raise ValueError(f"{inputs.shape[-2]} inputs but labels of shape {tuple(labels.shape)}")
     if weights.shape[:-2] != inputs.shape[:-2]:
-        raise ValueError(
-            f"weights for {tuple(weights.shape[:-2])} runs, but inputs for {tuple(inputs.shape[:-2])}"
-        )
+        raise ValueError(f"weights for {tuple(weights.shape[:-2])} runs, but inputs for {tuple(inputs.shape[:-2])}")
     for name, tensor in (("weights", weights), ("inputs", inputs), ("labels", labels)):
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} contain NaN or infinity")

@@ -138,6 +138,7 @@ EXPERIMENTS = {
     ),
 }  # fmt: skip
 
+
 def identity(name: str, config: Sized) -> dict[str, Any]:
     """What unfinished work depends on, besides the cell: sizes, all of the source, data, precision."""
     experiment = EXPERIMENTS[name]
@@ -156,9 +157,7 @@ def data_hashes(config: Sized) -> dict[str, str]:
     return HUB[config.data][3] if getattr(config, "data", None) in HUB else {}
 
 
-def kept(
-    name: str, config: Sized, cell: Cell, compute: Callable[[Checkpoint | None], dict]
-) -> dict:
+def kept(name: str, config: Sized, cell: Cell, compute: Callable[[Checkpoint | None], dict]) -> dict:
     """`compute(checkpoint)`, or what it returned before for the same cell, sizes, code and data.
 
     Finished runs lie in the folder `EARLYSTOP_RESULTS`; without one, nothing is kept. Raises

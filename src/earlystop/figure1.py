@@ -49,14 +49,9 @@ class Figure1(Sized):
     test_size: int = sizes(397, 5_000, 10_000, "test images")
     widths: tuple = sizes((32, 64, 128), WIDTHS, WIDTHS, "widths of the layers")
     corruption_rates: tuple = sizes(
-        (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0),
-        (0.0, 0.3, 0.5, 0.7, 0.9),
-        TENTHS,
-        "corruption rates, ρ",
+        (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0), (0.0, 0.3, 0.5, 0.7, 0.9), TENTHS, "corruption rates, ρ"
     )
-    losses: tuple = sizes(
-        ("least_squares",), ("least_squares",), ("least_squares", "cross_entropy"), "losses"
-    )
+    losses: tuple = sizes(("least_squares",), ("least_squares",), ("least_squares", "cross_entropy"), "losses")
     epochs: int = sizes(60, 30, 200, "epochs")
     batch_size: int = sizes(64, 128, 128, "batch size (our choice)")
     streams: str = streams()

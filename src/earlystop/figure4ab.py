@@ -12,14 +12,7 @@ from earlystop.architectures import resnet
 from earlystop.figure1 import SplitStack, fit, run_curves, streams
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
 from earlystop.scale import Cell, Sized, Way, device, sizes
-from earlystop.training import (
-    OPTIMIZERS,
-    Stack,
-    accuracy,
-    evaluate_stack,
-    least_squares,
-    train,
-)
+from earlystop.training import OPTIMIZERS, Stack, accuracy, evaluate_stack, least_squares, train
 
 TOP_LOSS = 1.0  # where the histograms of losses end
 
@@ -106,8 +99,7 @@ def figure4ab_histories(
     )
     losses = torch.stack(history.pop("losses"), dim=1)
     return [
-        LossHistory(losses[run], data.splits[run].flipped.cpu(), run_curves(history, run))
-        for run in range(len(cells))
+        LossHistory(losses[run], data.splits[run].flipped.cpu(), run_curves(history, run)) for run in range(len(cells))
     ]
 
 
@@ -116,9 +108,7 @@ def figure4ab_run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> L
     return figure4ab_histories(config, [{"corruption_rate": corruption_rate, "seed": seed}])[0]
 
 
-def figure4ab_runs(
-    config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
-) -> list[dict]:
+def figure4ab_runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()) -> list[dict]:
     """The `summary` of each of several cells, trained together."""
     runs = figure4ab_histories(config, cells, checkpoint, way)
     return [summary(run, cell["corruption_rate"]) for run, cell in zip(runs, cells)]
@@ -148,7 +138,5 @@ def summary(run: LossHistory, corruption_rate: float) -> dict[str, Any]:
     }
     for name, time in stops.items():
         found[f"stop_{name}"] = run.curves["epoch"][time]
-        found[f"clean_{name}"], found[f"flipped_{name}"] = (
-            loss_shares(group, TOP_LOSS) for group in groups[time]
-        )
+        found[f"clean_{name}"], found[f"flipped_{name}"] = (loss_shares(group, TOP_LOSS) for group in groups[time])
     return found

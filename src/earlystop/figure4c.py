@@ -100,11 +100,7 @@ HEADS = {  # outputs of the network, their target for label ±1, the number that
 
 
 def figure4c_run(
-    config: Figure4c,
-    head: str = "single",
-    seed: int = 0,
-    checkpoint: Any = None,
-    way: Way = Way(),
+    config: Figure4c, head: str = "single", seed: int = 0, checkpoint: Any = None, way: Way = Way()
 ) -> dict[str, Any]:
     """`Spectrum` of J `before` and `after` training on clean labels, `accuracy` and `flipped`.
 
@@ -155,9 +151,7 @@ def _roots(eigenvalues: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     return eigenvalues.clamp(min=0).sqrt().flip(0)
 
 
-def figure4c_runs(
-    config: Figure4c, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()
-) -> list[dict]:
+def figure4c_runs(config: Figure4c, cells: Sequence[Cell], checkpoint: Any = None, way: Way = Way()) -> list[dict]:
     """The spectra of a single cell, as numbers."""
     ((head, seed),) = [(cell["head"], cell["seed"]) for cell in cells]
     run = figure4c_run(config, head, seed, checkpoint, way)

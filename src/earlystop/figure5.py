@@ -85,25 +85,19 @@ def figure5_run(
     )
 
 
-def figure5_descents(
-    config: Figure5, cells: list[Cell]
-) -> tuple[list[Dataset], Trajectory, Trajectory]:
+def figure5_descents(config: Figure5, cells: list[Cell]) -> tuple[list[Dataset], Trajectory, Trajectory]:
     """Data of several cells of one size, and their descent together until each of two iterations."""
-    settings = [
-        dataclasses.replace(config, **{key: cell[key] for key in SWEEPS}) for cell in cells
-    ]
+    settings = [dataclasses.replace(config, **{key: cell[key] for key in SWEEPS}) for cell in cells]
     data = [figure5_data(s, c["seed"], c["noise"]) for s, c in zip(settings, cells)]
-    start = torch.stack(
-        [initial_weights(s.hidden_units, s.dim, seed=c["seed"]) for s, c in zip(settings, cells)]
-    ).to(device())
+    start = torch.stack([initial_weights(s.hidden_units, s.dim, seed=c["seed"]) for s, c in zip(settings, cells)]).to(
+        device()
+    )
     inputs, labels = (torch.stack([getattr(d, key) for d in data]) for key in ("inputs", "labels"))
     if len(cells) == 1:  # plain matrices are faster than a batch of one
         start, inputs, labels = start[0], inputs[0], labels[0]
 
     def descend(iterations: int) -> Trajectory:
-        return gradient_descent(
-            start, inputs, labels, step_size=config.step_size, iterations=iterations
-        )
+        return gradient_descent(start, inputs, labels, step_size=config.step_size, iterations=iterations)
 
     early, late = (descend(iterations) for iterations in _times(config))
     return data, early, late
@@ -114,9 +108,7 @@ def _times(config: Figure5) -> tuple[int, int]:
     return min(config.early, config.iterations), config.iterations
 
 
-def figure5_runs(
-    config: Figure5, cells: list[Cell], checkpoint: Any = None, way: Way = Way()
-) -> list[dict]:
+def figure5_runs(config: Figure5, cells: list[Cell], checkpoint: Any = None, way: Way = Way()) -> list[dict]:
     """The `summary` of several cells of one size, which descend together."""
     data, early, late = figure5_descents(config, cells)
     outputs = late.outputs.view(len(late.outputs), len(cells), -1).cpu()
@@ -143,12 +135,9 @@ def summary(times, cell, dataset, outputs, distance, weights: list[Tensor]) -> d
     }
     for name, tau, w in zip(("early", "late"), times, weights):
         groups = split_losses((outputs[tau] - dataset.labels).square(), flipped)
-        values[f"fresh_error_{name}"] = error_rate(
-            predict(w.cpu(), fresh.inputs), fresh.labels, classes
-        )
+        values[f"fresh_error_{name}"] = error_rate(predict(w.cpu(), fresh.inputs), fresh.labels, classes)
         values |= {f"clean_{name}": loss_shares(groups[0], TOP_LOSS)}
         values |= {f"flipped_{name}": loss_shares(groups[1], TOP_LOSS)}
         if len(groups[1]):
             values |= {f"auroc_{name}": auroc(*groups), f"overlap_{name}": overlap(*groups)}
     return values
-

@@ -129,15 +129,12 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
     `StoreError` if there is none.
     """
-    results = [
-        Result(path, read_result(path)) for path in sorted((where or folder()).glob(f"{name}-*.json*"))
-    ]
+    results = [Result(path, read_result(path)) for path in sorted((where or folder()).glob(f"{name}-*.json*"))]
     results = [r for r in results if all(v in r["config"][k] for k, v in levels.items())]
     if not results:
         sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
         raise StoreError(
-            f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} "
-            "--out book/results"
+            f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} --out book/results"
         )
     return max(results, key=_rank)
 
@@ -225,9 +222,7 @@ def stop_rules(result: Result) -> dict[str, str]:
 def draw_figure1(result: Result) -> Figure:
     """Accuracy against corruption after the last epoch and stopped early; a row for each loss."""
     losses, rates = result.levels("loss"), sorted(result.levels("corruption_rate"))
-    fig, axes = plt.subplots(
-        len(losses), 3, figsize=(9, 3.4 * len(losses)), squeeze=False, sharey=True
-    )
+    fig, axes = plt.subplots(len(losses), 3, figsize=(9, 3.4 * len(losses)), squeeze=False, sharey=True)
     percent = [100 * rate for rate in rates]
 
     def values(loss: str, key: str, rule: str | None) -> Float[Tensor, "seeds rates"]:
@@ -257,9 +252,7 @@ def draw_figure1(result: Result) -> Figure:
         for ax, (title, rule) in zip(row, panels):
             for key, label, style in kinds:
                 hollow = {"markerfacecolor": "none"} if key == "test" else {}  # it may hide another
-                plots.band(
-                    ax, percent, values(loss, key, rule), label, markersize=5, **style, **hollow
-                )
+                plots.band(ax, percent, values(loss, key, rule), label, markersize=5, **style, **hollow)
             ax.plot(percent, [1 - 0.9 * r for r in rates], label="1 − 0.9ρ", **plots.REFERENCE)
             ax.set(title=title + name)
         for (rule, label), style in zip(rules, dashes):
@@ -292,18 +285,14 @@ def draw_figure3(result: Result) -> Figure:
     axes[1, 0].set(ylabel="mean loss, given labels", yscale="log")
     axes[1, 0].set(xlabel="distance, all weights together")
     axes[1, 1].set(xlabel="distance, mean over tensors")
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), title="corruption", loc="outside right center"
-    )
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), title="corruption", loc="outside right center")
     return fig
 
 
 def draw_figure4ab(result: Result) -> Figure:
     """Losses of true and flipped labels, stopped early, and how well they part along training."""
     rates = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
-    fig, axes = plt.subplots(
-        2, len(rates), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row"
-    )
+    fig, axes = plt.subplots(2, len(rates), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row")
     for (top, bottom), rate in zip(axes.T, rates):
         plots.share_bars(
             top,

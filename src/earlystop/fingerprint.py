@@ -22,14 +22,7 @@ from earlystop.data import around_centers
 from earlystop.provenance import now
 from earlystop.scale import Way
 from earlystop.store import plain
-from earlystop.training import (
-    ImageStack,
-    Stack,
-    TrainingStep,
-    adadelta,
-    evaluate_stack,
-    least_squares,
-)
+from earlystop.training import ImageStack, Stack, TrainingStep, adadelta, evaluate_stack, least_squares
 
 Numbers = dict[str, list[float]]  # a quantity and its numbers, whatever their shape was
 TINY = {"train_size": 24, "batch_size": 16, "epochs": 4}  # eight steps, each second one shorter
@@ -68,9 +61,7 @@ def cells_of(count: int, **more: object) -> list[dict]:
 
 def fig1(count: int, loss: str, way: Way, streams: str = "shared") -> Numbers:
     """Mean losses on every part of the data along a training of Figure 1."""
-    config = figure1.Figure1.at(
-        "quick", validation_size=20, test_size=30, widths=(8, 8, 16), streams=streams, **TINY
-    )
+    config = figure1.Figure1.at("quick", validation_size=20, test_size=30, widths=(8, 8, 16), streams=streams, **TINY)
     runs = figure1.figure1_runs(config, cells_of(count, loss=loss), way=way)
     parts = ("noisy", "true", "test", "validation", "noisy_validation")
     curves = {f"{part} loss": listed([run[f"{part}_loss"] for run in runs]) for part in parts}
@@ -98,9 +89,7 @@ def fig3(count: int, way: Way) -> Numbers:
     return {key: listed([run[key] for run in runs]) for key in keys}
 
 
-def fig4ab(
-    count: int, depth: int, each: bool, way: Way, optimizer: str = "adam", streams: str = "shared"
-) -> Numbers:
+def fig4ab(count: int, depth: int, each: bool, way: Way, optimizer: str = "adam", streams: str = "shared") -> Numbers:
     """Losses along a training of Figures 4a and 4b, of every sample or their mean, and of others."""
     config = figure4ab.Figure4ab.at(
         "quick", data="patterns", validation_size=20, test_size=30, depth=depth, width=4,
@@ -133,9 +122,7 @@ def fig4c(head: str, held: int, way: Way) -> Numbers:
 
     About `held` of the 80 rows of the Jacobian are held at a time.
     """
-    config = figure4c.Figure4c.at(
-        "quick", data="patterns", samples=80, width=4, batch_size=32, epochs=2, depth=8
-    )
+    config = figure4c.Figure4c.at("quick", data="patterns", samples=80, width=4, batch_size=32, epochs=2, depth=8)
     way = dataclasses.replace(way, jacobian_bytes=held * 5_000 * 4.0)  # about 5,000 weights
     (run,) = figure4c.figure4c_runs(config, [{"head": head, "seed": 1}], way=way)
     found = {}

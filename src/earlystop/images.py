@@ -26,10 +26,7 @@ DIGITS_TEST = 397  # of scikit-learn's 1,797 digits
 HUB = {
     "mnist": (
         "ylecun/mnist",
-        {
-            "train": "mnist/train-00000-of-00001.parquet",
-            "test": "mnist/test-00000-of-00001.parquet",
-        },
+        {"train": "mnist/train-00000-of-00001.parquet", "test": "mnist/test-00000-of-00001.parquet"},
         "image",
         {
             "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
@@ -38,10 +35,7 @@ HUB = {
     ),
     "cifar10": (
         "uoft-cs/cifar10",
-        {
-            "train": "plain_text/train-00000-of-00001.parquet",
-            "test": "plain_text/test-00000-of-00001.parquet",
-        },
+        {"train": "plain_text/train-00000-of-00001.parquet", "test": "plain_text/test-00000-of-00001.parquet"},
         "img",
         {
             "train": "1e91790dbaf241617ca1f29a9aba08eb9a62df84cc90676b47edd05ad2ab3c94",
@@ -50,10 +44,7 @@ HUB = {
     ),
 }
 # What is downloaded; a copy of any other revision will do if it holds the same images.
-REVISIONS = {
-    "mnist": "77f3279092a1c1579b2250db8eafed0ad422088c",
-    "cifar10": "0b2714987fa478483af9968de7c934580d0bb9a2",
-}
+REVISIONS = {"mnist": "77f3279092a1c1579b2250db8eafed0ad422088c", "cifar10": "0b2714987fa478483af9968de7c934580d0bb9a2"}
 TITLES = {
     "digits": "scikit-learn's handwritten digits, 8 × 8 pixels",
     "mnist": "MNIST, 28 × 28 pixels",
@@ -109,9 +100,7 @@ def load_images(name: str, split: str = "train") -> Images:
     return Images(pixels, labels.long(), TITLES[name])
 
 
-def sample_split(
-    images: Images, *sizes: int, seed: int = 0, stream: str = "split"
-) -> tuple[Images, ...]:
+def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "split") -> tuple[Images, ...]:
     """Disjoint random subsets of the given sizes, another draw by another `stream`. Raises `ValueError` if there are too few images."""
     if sum(sizes) > len(images):
         raise ValueError(f"{sum(sizes):,} images asked for, but {images.title} has {len(images):,}")
@@ -214,9 +203,7 @@ def _download(name: str, repository: str, file: str, other: Path | None = None) 
 
     try:
         with _hushed():
-            return Path(
-                hf_hub_download(repository, file, repo_type="dataset", revision=REVISIONS[name])
-            )
+            return Path(hf_hub_download(repository, file, repo_type="dataset", revision=REVISIONS[name]))
     except Exception as error:  # the Hub's own errors depend on its version and the network
         copy = f" (the copy {other} holds other images)" if other else ""
         raise DataError(
@@ -267,10 +254,7 @@ def _reason(error: BaseException, name: str, file: str) -> str:
         why = "HF_HUB_OFFLINE forbids to download it. Without it"
     else:
         why = f"{hub} could not be reached ({type(first).__name__}). With a network"
-    return (
-        f"{why}, run once: "
-        f"python -c \"from earlystop.images import load_images; load_images('{name}')\""
-    )
+    return f"{why}, run once: python -c \"from earlystop.images import load_images; load_images('{name}')\""
 
 
 def _decode(source: Path, column: str) -> tuple[Tensor, Tensor]:
@@ -280,8 +264,7 @@ def _decode(source: Path, column: str) -> tuple[Tensor, Tensor]:
 
     rows = pyarrow.parquet.read_table(source)
     pictures = [
-        np.asarray(Image.open(io.BytesIO(row["bytes"])))
-        for row in progress(rows[column].to_pylist(), "decoding")
+        np.asarray(Image.open(io.BytesIO(row["bytes"]))) for row in progress(rows[column].to_pylist(), "decoding")
     ]
     stack = torch.from_numpy(np.stack(pictures))
     pixels = stack[:, None] if stack.ndim == 3 else stack.permute(0, 3, 1, 2).contiguous()

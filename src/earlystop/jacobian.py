@@ -70,9 +70,7 @@ def _tiles(first: int, n: int, size: int, rows: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], n]))
 
 
-def _exact_product(
-    left: Float[Tensor, "m p"], right: Float[Tensor, "n p"]
-) -> Float[Tensor, "m n"]:
+def _exact_product(left: Float[Tensor, "m p"], right: Float[Tensor, "n p"]) -> Float[Tensor, "m n"]:
     """left · rightᵀ in full float32: no TF32, which would drown the small singular values."""
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -186,9 +184,7 @@ def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n
     return torch.linalg.eigh(gram.double()).eigenvectors[:, -rank:].flip(1)
 
 
-def energy_share(
-    values: Float[Tensor, "... n"], basis: Float[Tensor, "n r"]
-) -> Float[Tensor, "..."]:
+def energy_share(values: Float[Tensor, "... n"], basis: Float[Tensor, "n r"]) -> Float[Tensor, "..."]:
     """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`."""
     values = values.to(basis)
     return (values @ basis).square().sum(-1) / values.square().sum(-1)

@@ -38,9 +38,7 @@ def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int 
     bottom = min(clean.min().item(), flipped.min().item())
     if top == bottom:
         return 1.0
-    shares = [
-        torch.histc(values.float(), bins, bottom, top) / len(values) for values in (clean, flipped)
-    ]
+    shares = [torch.histc(values.float(), bins, bottom, top) / len(values) for values in (clean, flipped)]
     return torch.minimum(*shares).sum().item()
 
 

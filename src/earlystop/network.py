@@ -77,8 +77,7 @@ def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tenso
     """
     if hidden_units < 2 or hidden_units % 2:
         raise ValueError(
-            f"hidden_units is {hidden_units}, should be even and at least 2: "
-            "half of the output weights are negative"
+            f"hidden_units is {hidden_units}, should be even and at least 2: half of the output weights are negative"
         )
     dtype = torch.float32 if like is None else like.dtype
     v = torch.full((hidden_units,), 1 / math.sqrt(hidden_units), dtype=dtype)
@@ -87,12 +86,7 @@ def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tenso
 
 
 def initial_weights(
-    hidden_units: int,
-    dim: int,
-    *,
-    seed: int = 0,
-    paired: bool = False,
-    dtype: torch.dtype = torch.float32,
+    hidden_units: int, dim: int, *, seed: int = 0, paired: bool = False, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "k d"]:
     """W₀ with independent standard normal entries (Theorem 2.2).
 

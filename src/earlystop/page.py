@@ -21,9 +21,7 @@ def progress(items: Iterable, description: str, total: int | None = None) -> Ite
     """
     if file := os.environ.get("EARLYSTOP_PROGRESS"):
         return _told(items, description, len(items) if total is None else total, Path(file))
-    return tqdm(
-        items, desc=description, total=total, delay=2, leave=False, disable=_nobody_watches()
-    )
+    return tqdm(items, desc=description, total=total, delay=2, leave=False, disable=_nobody_watches())
 
 
 def _told(items: Iterable, description: str, total: int, file: Path) -> Iterable:
@@ -72,9 +70,7 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def finding(
-    name: str, holds: Any, text: str, otherwise: str, value: Any = None, form: str = ".3g"
-) -> None:
+def finding(name: str, holds: Any, text: str, otherwise: str, value: Any = None, form: str = ".3g") -> None:
     """Say what a live run found: `text` if it `holds`, else `otherwise`; how it spread; where it differs.
 
     The spread over seeds, of the outcome and of `value`, is that of `findings.json` in the stored

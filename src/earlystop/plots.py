@@ -39,37 +39,24 @@ def level_color(index: int, count: int) -> tuple:
     return LEVEL_MAP(0.72 * index / max(1, count - 1))
 
 
-def band(
-    ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style
-) -> None:
+def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:
     """Mean over seeds as a line, and the range from lowest to highest as a band."""
     runs = torch.as_tensor(runs).cpu()
     (drawn,) = ax.plot(x, runs.mean(0), label=label, **style)
     if len(runs) > 1:
-        ax.fill_between(
-            x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0
-        )
+        ax.fill_between(x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0)
 
 
-def share_bars(
-    ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float
-) -> None:
+def share_bars(ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float) -> None:
     """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples."""
     edges = torch.linspace(0, top, len(clean) + 1)
-    for shares, label, color in (
-        (clean, "label is true", CLEAN_COLOR),
-        (flipped, "label is flipped", FLIPPED_COLOR),
-    ):
+    for shares, label, color in ((clean, "label is true", CLEAN_COLOR), (flipped, "label is flipped", FLIPPED_COLOR)):
         look = {"facecolor": color + "66", "edgecolor": color, "linewidth": 1}
         ax.stairs(shares, edges, fill=True, label=label, **look)
 
 
 def loss_histogram(
-    ax: Axes,
-    clean: Float[Tensor, " n"],
-    flipped: Float[Tensor, " m"],
-    title: str = "",
-    top: float | None = None,
+    ax: Axes, clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], title: str = "", top: float | None = None
 ) -> None:
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
     top = max(clean.max().item(), flipped.max().item()) if top is None else top

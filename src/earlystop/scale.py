@@ -22,15 +22,11 @@ def parse_scale(text: str) -> tuple[str, dict[str, str]]:
     """
     name, *changes = text.split() or [""]
     if name not in SCALES:
-        raise ValueError(
-            f"EARLYSTOP_SCALE={text!r}: the scale {name!r} is unknown, "
-            f"use one of {', '.join(SCALES)}"
-        )
+        raise ValueError(f"EARLYSTOP_SCALE={text!r}: the scale {name!r} is unknown, use one of {', '.join(SCALES)}")
     for change in changes:
         if "=" not in change:
             raise ValueError(
-                f"EARLYSTOP_SCALE={text!r}: {change!r} should read key=value, "
-                "as in 'colab train_size=2000'"
+                f"EARLYSTOP_SCALE={text!r}: {change!r} should read key=value, as in 'colab train_size=2000'"
             )
     return name, dict(change.split("=", 1) for change in changes)
 
@@ -55,11 +51,7 @@ def device() -> torch.device:
     name = os.environ.get("EARLYSTOP_DEVICE", "") or "auto"
     if name not in DEVICES:
         raise ValueError(f"device {name!r} is unknown, use one of {', '.join(DEVICES)}")
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
@@ -115,9 +107,7 @@ class Way:
 
 def autocast() -> torch.autocast:
     """Context in which operations that may be computed in bfloat16 are, if `precision` says so."""
-    return torch.autocast(
-        device().type, dtype=torch.bfloat16, enabled=precision() == "bfloat16"
-    )
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=precision() == "bfloat16")
 
 
 def sizes(quick: Any, colab: Any, paper: Any, doc: str, before: Any = None) -> Any:
@@ -162,16 +152,12 @@ class Sized:
         Raises `ValueError` for an unknown scale or size, or a text that does not convert.
         """
         name, from_switch = parse_scale(scale_text() if scale is None else scale)
-        values = {
-            field.name: field.metadata["scales"][name] for field in dataclasses.fields(cls)
-        }
+        values = {field.name: field.metadata["scales"][name] for field in dataclasses.fields(cls)}
         known = {field.name for one in Sized.__subclasses__() for field in dataclasses.fields(one)}
         if unknown := from_switch.keys() - known:
             raise ValueError(f"no experiment has a size {min(unknown)!r}")
         if unknown := changes.keys() - values.keys():
-            raise ValueError(
-                f"{cls.__name__} has no size {min(unknown)!r}; it has {', '.join(values)}"
-            )
+            raise ValueError(f"{cls.__name__} has no size {min(unknown)!r}; it has {', '.join(values)}")
         for key, value in {**from_switch, **changes}.items():
             if key in values:
                 values[key] = _convert(key, value, values[key])
@@ -186,10 +172,7 @@ class Sized:
     @classmethod
     def rows(cls) -> list[list[Any]]:
         """Every size as a row: what it is, and its value at each scale."""
-        return [
-            [field.metadata["doc"], *field.metadata["scales"].values()]
-            for field in dataclasses.fields(cls)
-        ]
+        return [[field.metadata["doc"], *field.metadata["scales"].values()] for field in dataclasses.fields(cls)]
 
 
 def _convert(key: str, text: Any, like: Any) -> Any:

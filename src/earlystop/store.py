@@ -65,9 +65,7 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, float):
         if not abs(value) < float("inf"):
-            raise ValueError(
-                f"{value} cannot be stored: the run diverged, or is too small to have this number"
-            )
+            raise ValueError(f"{value} cannot be stored: the run diverged, or is too small to have this number")
         return float(f"{value:.{DIGITS}g}")
     return value
 
@@ -91,9 +89,7 @@ def read_json(path: Path) -> dict:
     except FileNotFoundError:
         raise StoreError(f"there is no file {path}") from None
     except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
-        raise StoreError(
-            f"{path} is damaged ({type(error).__name__}): delete it and run again"
-        ) from error
+        raise StoreError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from error
     except OSError as error:
         raise StoreError(f"cannot read {path} ({error.strerror}): try again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

@@ -24,7 +24,16 @@ from earlystop.page import progress
 from earlystop.provenance import commit, hardware, now, source_hash, versions
 from earlystop.scale import Cell, Sized, Way, device, precision
 from earlystop.store import (
-    RUN, SCHEMA, Checkpoint, StoreError, digest, expect, plain, read_json, read_result, write_json,
+    RUN,
+    SCHEMA,
+    Checkpoint,
+    StoreError,
+    digest,
+    expect,
+    plain,
+    read_json,
+    read_result,
+    write_json,
 )  # fmt: skip
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
@@ -118,11 +127,7 @@ def watched(finished: Iterator, total: int, parts: Path, name: str) -> Iterator:
 
 
 def side_by_side(
-    name: str,
-    config: Sized,
-    jobs: int | None,
-    together: int | None = None,
-    memory: float = MEMORY,
+    name: str, config: Sized, jobs: int | None, together: int | None = None, memory: float = MEMORY
 ) -> tuple[int, int]:
     """How many processes, and how many cells in one batch.
 
@@ -264,9 +269,7 @@ def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
     """
     if not calls:
         return
-    parallel = joblib.Parallel(
-        min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs"
-    )
+    parallel = joblib.Parallel(min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs")
     try:
         yield from parallel(joblib.delayed(run_group)(*call) for call in calls)
     except BrokenProcessPool as error:
@@ -294,15 +297,11 @@ def on_cluster(calls: Sequence[tuple], address: str | None) -> Iterator[list]:
             try:
                 done = future.result()
             except (KilledWorker, CancelledError) as error:
-                raise StoreError(
-                    f"the cluster lost a group of cells ({error}): the same command goes on"
-                ) from error
+                raise StoreError(f"the cluster lost a group of cells ({error}): the same command goes on") from error
             yield done
 
 
-def assemble(
-    name: str, config: Sized, scale: str, out: Path, paths: Sequence[Path], common: dict
-) -> Path:
+def assemble(name: str, config: Sized, scale: str, out: Path, paths: Sequence[Path], common: dict) -> Path:
     """Write all cells into one file, with how each was computed."""
     parts = [read_json(path) for path in paths]
     for path, found, cell in zip(paths, parts, EXPERIMENTS[name].cells(config)):
@@ -313,8 +312,7 @@ def assemble(
     machines = [{key: part["run"].get(key) for key in SAME} for part in parts]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
     entries = [
-        part["cell"] | {"run": distinct.index(machine)} | part["values"]
-        for part, machine in zip(parts, machines)
+        part["cell"] | {"run": distinct.index(machine)} | part["values"] for part, machine in zip(parts, machines)
     ]
     content = {
         "schema": SCHEMA,
@@ -324,10 +322,7 @@ def assemble(
         "config": vars(config),
         "data": common["data"],
         "finished": now(),
-        "runs": [
-            machine | _cost([p["run"] for p, m in zip(parts, machines) if m == machine])
-            for machine in distinct
-        ],
+        "runs": [machine | _cost([p["run"] for p, m in zip(parts, machines) if m == machine]) for machine in distinct],
         "cells": entries,
         "fingerprint": record(name),
     }
@@ -355,11 +350,7 @@ def _cost(runs: list[dict]) -> dict[str, Any]:
 
 
 def estimate(
-    name: str,
-    config: Sized,
-    jobs: int | None = None,
-    together: int | None = None,
-    memory: float = MEMORY,
+    name: str, config: Sized, jobs: int | None = None, together: int | None = None, memory: float = MEMORY
 ) -> float:
     """Seconds that all cells will take, from two small runs of the first group of cells."""
     check(config)

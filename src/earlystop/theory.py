@@ -11,9 +11,7 @@ from earlystop.network import ERF, Activation, predict
 from earlystop.scale import random_stream
 
 
-def cluster_covariance(
-    centers: Float[Tensor, "K d"], activation: Activation = ERF
-) -> Float[Tensor, "K K"]:
+def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
     """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1).
 
     Raises `ValueError` if a center is not a unit vector.
@@ -22,8 +20,7 @@ def cluster_covariance(
     norms = centers.norm(dim=1)
     if ((norms - 1).abs() > 1e-5).any():
         raise ValueError(
-            f"a center has norm {norms[(norms - 1).abs().argmax()].item():.4g}: "
-            "the closed form needs unit vectors"
+            f"a center has norm {norms[(norms - 1).abs().argmax()].item():.4g}: the closed form needs unit vectors"
         )
     correlation = (centers @ centers.T).clamp(-1, 1)
     return correlation * activation.kappa(correlation)
@@ -114,9 +111,7 @@ def interpolation_distance_bound(
     return max(0.0, (abs(label_gap) - already) / (activation.smoothness * gap * spread))
 
 
-def cluster_means(
-    values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]
-) -> Float[Tensor, "... n"]:
+def cluster_means(values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]) -> Float[Tensor, "... n"]:
     """Replace every value by the mean of its cluster: the projection on the information space."""
     onehot = torch.nn.functional.one_hot(clusters).to(values)
     return (values @ onehot / onehot.sum(0).clamp(min=1)) @ onehot.T

@@ -22,16 +22,12 @@ FUSED_FROM = 50_000  # steps of single networks from which on compiling for a GP
 Loss = Callable[[Float[Tensor, "... classes"], Int[Tensor, "..."]], Float[Tensor, "..."]]
 
 
-def least_squares(
-    outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]
-) -> Float[Tensor, "..."]:
+def least_squares(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     """½‖f(x) - one-hot(y)‖² of every sample: the paper's loss for several classes."""
     return 0.5 * (outputs - F.one_hot(labels, outputs.shape[-1])).square().sum(dim=-1)
 
 
-def cross_entropy(
-    outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]
-) -> Float[Tensor, "..."]:
+def cross_entropy(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     """-log softmax(f(x))_y of every sample, for which the paper reports the same (footnote 3)."""
     return -outputs.log_softmax(dim=-1).gather(-1, labels[..., None])[..., 0]
 
@@ -65,9 +61,7 @@ class Stack:
         """Parameters of one network, in the memory of the stack's."""
         return {name: value[run] for name, value in self.parameters.items()}
 
-    def one(
-        self, run: int, weights: dict[str, Tensor], x: Float[Tensor, "n c h w"]
-    ) -> Float[Tensor, "n classes"]:
+    def one(self, run: int, weights: dict[str, Tensor], x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Outputs of one network with its own buffers."""
         buffers = {name: value[run] for name, value in self.buffers.items()}
         forward = self.fused.get(len(x), self.forward)
@@ -207,16 +201,13 @@ def train(
 def train_epoch(step, labels, epoch, batch_size, seeds) -> None:
     """One pass over all images, in an order that depends on seed and epoch alone."""
     orders = [
-        torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}"))
-        for seed in seeds
+        torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}")) for seed in seeds
     ]
     for batch in torch.stack(orders).to(labels.device).split(batch_size, dim=1):
         values = step(batch)
     for run, value in enumerate(values.tolist()):
         if not abs(value) < float("inf"):
-            raise ValueError(
-                f"the loss is {value} in epoch {epoch} of seed {seeds[run]}: lower the step size"
-            )
+            raise ValueError(f"the loss is {value} in epoch {epoch} of seed {seeds[run]}: lower the step size")
 
 
 class TrainingStep:
@@ -302,17 +293,13 @@ def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n class
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = 1000
-) -> Float[Tensor, "n classes"]:
+def evaluate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = 1000) -> Float[Tensor, "n classes"]:
     """One model's outputs in eval mode."""
     model.eval()
     return torch.cat([model(part) for part in inputs.split(batch_size)])
 
 
-def accuracy(
-    outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n"]
-) -> Float[Tensor, "..."]:
+def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n"]) -> Float[Tensor, "..."]:
     """Share of samples whose largest output is their label, in double precision.
 
     900 of 1,000 are then exactly the 0.9 that a page compares them with, or a file holds.

@@ -16,8 +16,19 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Float
 
 MOST_OUTPUT = 1_000_000  # characters a cell may show; the rest is forgotten
-COLUMNS = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email",
-           "raw_score", "late_submission_penalty", "score", "max_score")  # as nbgrader writes them
+COLUMNS = (
+    "assignment",
+    "duedate",
+    "timestamp",
+    "student_id",
+    "last_name",
+    "first_name",
+    "email",
+    "raw_score",
+    "late_submission_penalty",
+    "score",
+    "max_score",
+)  # as nbgrader writes them
 MARK = re.compile(r"^(?:# |<!-- )answer: ([\w-]+)")  # the first line of every answer
 
 
@@ -41,7 +52,9 @@ class RestoreAnswers(NbGraderPreprocessor):
         """Return the repaired notebook."""
         names = resources["nbgrader"]
         course = CourseDirectory(parent=self)
-        source = Path(course.format_path(course.source_directory, ".", names["assignment"])) / f"{names['notebook']}.ipynb"
+        source = (
+            Path(course.format_path(course.source_directory, ".", names["assignment"])) / f"{names['notebook']}.ipynb"
+        )
         fresh = nbformat.read(source, as_version=4)
         known = {cell.metadata.nbgrader.grade_id: cell for cell in fresh.cells if "nbgrader" in cell.metadata}
         answers = {name: [] for name, cell in known.items() if cell.metadata.nbgrader.solution}
@@ -58,7 +71,10 @@ class RestoreAnswers(NbGraderPreprocessor):
             elif name not in known and cell.cell_type == "code" and not cell.source.lstrip().startswith("# Exercise"):
                 waiting.append(new_code_cell(cell.source))
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
-            stored = {cell.name: cell.source for cell in gradebook.find_notebook(names["notebook"], names["assignment"]).source_cells}
+            stored = {
+                cell.name: cell.source
+                for cell in gradebook.find_notebook(names["notebook"], names["assignment"]).source_cells
+            }
         notes, cells = [], []
         for cell in fresh.cells:
             name = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -66,14 +82,18 @@ class RestoreAnswers(NbGraderPreprocessor):
             if name in answers:
                 given = [text for text in answers[name] if text.strip() != cell.source.strip()]
                 notes += [f"{name} was missing and counts as blank"] * (not answers[name])
-                notes += [f"{name} was there {len(answers[name])} times; the last changed one counts"] * (len(answers[name]) > 1)
+                notes += [f"{name} was there {len(answers[name])} times; the last changed one counts"] * (
+                    len(answers[name]) > 1
+                )
                 cell.source = given[-1] if given else cell.source
             elif name and name not in present:
                 notes.append(f"{name} was missing and was put back")
             cells += [*added.get(name, []), cell]
         if notes:
             self.log.warning("%s of %s: %s", names["notebook"], names["student"], "; ".join(notes))
-            cells.insert(0, new_markdown_cell("**Repaired before grading:**\n\n" + "\n".join(f"- {note}" for note in notes)))
+            cells.insert(
+                0, new_markdown_cell("**Repaired before grading:**\n\n" + "\n".join(f"- {note}" for note in notes))
+            )
         fresh.cells = cells
         for number, cell in enumerate(cells):
             cell.id = f"graded-{number}"
@@ -135,7 +155,11 @@ class LimitedExecute(Execute):
 
     def start_new_kernel(self, **options):
         """Start a kernel that sees only harmless variables."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
+            if name in os.environ
+        }
         return super().start_new_kernel(env=kept | {"COURSE_MEMORY_GB": str(self.memory)}, **options)
 
     def process_message(self, msg, cell, cell_index):
@@ -202,7 +226,8 @@ class ExportTable(ExportPlugin):
             for assignment in gradebook.assignments:
                 for student in gradebook.students:
                     chosen = (not self.assignment or assignment.name in self.assignment) and (
-                        not self.student or student.id in map(str, self.student))
+                        not self.student or student.id in map(str, self.student)
+                    )
                     if chosen:
                         table.writerow(self.row(gradebook, course, assignment, student))
         self.log.info("Exporting grades to %s", to)
@@ -210,8 +235,10 @@ class ExportTable(ExportPlugin):
     def row(self, gradebook, course, assignment, student) -> list:
         """What is known of one student's assignment; no points where it was not graded, and why."""
         person = [student.id, student.last_name, student.first_name, student.email]
-        folders = [course.format_path(step, student.id, assignment.name)
-                   for step in (course.submitted_directory, course.autograded_directory)]
+        folders = [
+            course.format_path(step, student.id, assignment.name)
+            for step in (course.submitted_directory, course.autograded_directory)
+        ]
         handed_in, graded = ({path.stem for path in Path(folder).glob("*.ipynb")} for folder in folders)
         names = [notebook.name for notebook in assignment.notebooks]
         remarks = [f"not graded: {name}" for name in names if name in handed_in - graded]
@@ -229,5 +256,12 @@ class ExportTable(ExportPlugin):
             waiting = sum(grade.needs_manual_grade for notebook in submission.notebooks for grade in notebook.grades)
             remarks += [f"waiting for points for words: {waiting}"] * bool(waiting)
         when = "" if submission is None else submission.timestamp or ""
-        return [assignment.name, assignment.duedate or "", when, *(value or "" for value in person), *points,
-                assignment.max_score, "; ".join(remarks)]
+        return [
+            assignment.name,
+            assignment.duedate or "",
+            when,
+            *(value or "" for value in person),
+            *points,
+            assignment.max_score,
+            "; ".join(remarks),
+        ]

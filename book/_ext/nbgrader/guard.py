@@ -19,8 +19,18 @@ def _guard() -> None:
             resource.setrlimit(limit, (most, most))
     except (ImportError, AttributeError):  # no such limit on this system
         pass
-    refused = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostby", "subprocess.Popen",
-               "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.kill")
+    refused = (
+        "socket.connect",
+        "socket.sendto",
+        "socket.getaddrinfo",
+        "socket.gethostby",
+        "subprocess.Popen",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.fork",
+        "os.kill",
+    )
 
     def hook(event: str, arguments: tuple, refused=refused) -> None:
         if event.startswith(refused):

@@ -14,15 +14,26 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 from grading import ExportTable, LimitedExecute, RestoreAnswers
 from nbgrader.preprocessors import (
-    AssignLatePenalties, CheckCellMetadata, ClearOutput, IgnorePattern, LimitOutput, OverwriteCells, SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    IgnorePattern,
+    LimitOutput,
+    OverwriteCells,
+    SaveAutoGrades,
 )
 
-c = get_config()  # noqa: F821
+c = get_config()
 c.CourseDirectory.course_id = "stopping-early"
 c.CourseDirectory.root = str(HERE)
 c.Autograde.sanitize_preprocessors = [RestoreAnswers, ClearOutput, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
-    LimitedExecute, IgnorePattern, LimitOutput, CheckCellMetadata, SaveAutoGrades, AssignLatePenalties,
+    LimitedExecute,
+    IgnorePattern,
+    LimitOutput,
+    CheckCellMetadata,
+    SaveAutoGrades,
+    AssignLatePenalties,
 ]
 c.LimitedExecute.timeout = 30  # seconds a cell; then its kernel is killed, and the next cell gets a new one
 c.LimitedExecute.memory = 4.0  # GB of data a kernel may hold (Linux; elsewhere there is no limit)
