@@ -28,10 +28,7 @@ def gram(
 
 
 def model_gram(
-    model: nn.Module,
-    inputs: Float[Tensor, "n ..."],
-    output: Callable[[Tensor], Tensor],
-    machine: Machine = Machine(),
+    model: nn.Module, inputs: Float[Tensor, "n ..."], output: Callable[[Tensor], Tensor], machine: Machine = Machine()
 ) -> Float[Tensor, "n n"]:
     """J Jᵀ of any model in eval mode, all of its parameters together, as float64.
 

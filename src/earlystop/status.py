@@ -62,15 +62,20 @@ def steadiness() -> None:
 
 
 def growth() -> None:
-    """Draw how the cost grows, and say where that was measured."""
+    """Draw how the cost grows, where that was measured."""
     path = folder() / "growth.json"
-    measured = read_json(path) if path.exists() else None
-    pictures.growth(measured["series"] if measured else [])
-    if measured is None:
-        say("It has not been measured for this copy of the book:\n\n"
-            "```text\npython benchmarks/growth.py --save book/results/growth.json\n```")  # fmt: skip
-        return
-    say(
-        f"Measured on {measured['device']}, with {measured['threads of torch']} threads, torch "
-        f"{measured['versions']['torch']}, on {measured['date']}:\n\n```text\n{measured['command']}\n```"
-    )
+    pictures.growth(read_json(path)["series"] if path.exists() else [])
+
+
+def growth_credit() -> None:
+    """Say where that was measured, and by which command."""
+    path, command = folder() / "growth.json", "python benchmarks/growth.py --save book/results/growth.json"
+    text = "It has not been measured for this copy of the book:"
+    if path.exists():
+        measured = read_json(path)
+        command, torch = measured["command"], measured["versions"]["torch"]
+        text = (
+            f"Measured on {measured['device']}, with {measured['threads of torch']} threads, torch "
+            f"{torch}, on {measured['date']}:"
+        )
+    say(f"{text}\n\n```text\n{command}\n```")

@@ -84,9 +84,7 @@ def runs(config: Figure1, cells: Sequence[Cell], checkpoint: Any, machine: Machi
     return [run_curves(history, run) for run in range(len(cells))]
 
 
-def run(
-    config: Figure1, corruption_rate: float, seed: int = 0, loss: str = "least_squares"
-) -> dict[str, list[float]]:
+def run(config: Figure1, corruption_rate: float, seed: int = 0, loss: str = "least_squares") -> dict[str, list[float]]:
     """One training, as `runs` has it, kept where `EARLYSTOP_RESULTS` says."""
     return EXPERIMENT.run(config, loss=loss, corruption_rate=corruption_rate, seed=seed)
 
@@ -178,7 +176,9 @@ def verdict_losses(result: Result) -> str:
     rates, parts, helped = [rate for rate in sorted(result.levels("corruption_rate")) if 0 < rate < 1], [], []
     for loss in result.levels("loss"):
         gain = [
-            (at_stop(result, "true", rate, "validation", loss) - at_stop(result, "true", rate, None, loss)).mean().item()
+            (at_stop(result, "true", rate, "validation", loss) - at_stop(result, "true", rate, None, loss))
+            .mean()
+            .item()
             for rate in rates
         ]
         fits = [at_stop(result, "noisy", rate, None, loss).mean().item() for rate in rates]

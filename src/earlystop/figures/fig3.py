@@ -110,7 +110,10 @@ def verdict(result: Result) -> str:
     level, ways = level_and_ways(result)
     words = {
         (True, True): "**Yes**, in both readings of the distance",
-        (True, False): "**Yes for all weights together**, at every rate; **no** for the mean over weight and bias tensors",
+        (
+            True,
+            False,
+        ): "**Yes for all weights together**, at every rate; **no** for the mean over weight and bias tensors",
         (False, True): "**Only** for the mean over weight and bias tensors",
         (False, False): "**No**",
     }

@@ -99,9 +99,7 @@ def runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any, machine: Mac
     history = data.train(stack, measure, checkpoint, optimizer=config.optimizer, step_size=config.step_size)
     losses = torch.stack(history.pop("losses"), dim=1)
     flipped = [split.flipped.cpu() for split in data.splits]
-    return [
-        {"losses": losses[i], "flipped": flipped[i], "curves": run_curves(history, i)} for i in range(len(cells))
-    ]
+    return [{"losses": losses[i], "flipped": flipped[i], "curves": run_curves(history, i)} for i in range(len(cells))]
 
 
 def run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> LossHistory:
@@ -182,7 +180,7 @@ def verdict(result: Result) -> str:
     word = {3: "**Yes**", 0: "**No**"}.get(apart + grows + rises, "**In part**")
     return (
         f"{word}. At {least:.0%} the two groups share {low[0]:.0%} of their area (AUROC {low[1]:.3f}), "
-        f"{'within' if apart else '**more than**'} the 15% that we allow for \"approximately separable\"; "
+        f'{"within" if apart else "**more than**"} the 15% that we allow for "approximately separable"; '
         f"at {most:.0%}, {high[0]:.0%} ({high[1]:.3f}), so the overlap {'grows' if grows else 'does **not** grow'}. "
         f"The mean loss of true labels {'rises' if rises else 'does **not** rise'} from {low[2]:.2f} to {high[2]:.2f}. "
         f"The gap of the means is {low[3] - low[2]:.2f} and {high[3] - high[2]:.2f}, where a network "

@@ -39,9 +39,7 @@ class Figure4c(Sized):
     samples: int = number(250, 1000, 10_000, "samples, n")
     depth: int = sizes(8, 20, 20, "depth of the ResNet", least=8)
     width: int = number(16, 16, 16, "width of its first stage")
-    heads: tuple = sizes(
-        ("single",), ("single",), ("single", "difference"), "outputs looked at", of=HEADS, once=True
-    )
+    heads: tuple = sizes(("single",), ("single",), ("single", "difference"), "outputs looked at", of=HEADS, once=True)
     epochs: int = sizes(20, 20, 50, "epochs", ours=True)
     batch_size: int = number(32, 128, 128, "batch size", ours=True)
     step_size: float = always(0.005, "step size, with momentum 0.9", ours=True)
@@ -182,7 +180,10 @@ def verdict(result: Result) -> str:
     word = "Few are large, but not the paper's 10 to 20" if max(counts) < total / 10 else "More than few are large"
     word = "The count is the paper's" if all(10 <= count <= 20 for count in counts) else word
     gap = ", no gap between two modes** (our bar: a drop by a factor of 3 after the first value)"
-    each = [f"{c['above_tenth_before']} before and {c['above_tenth_after']} after training ({c['head']} output)" for c in cells]
+    each = [
+        f"{c['above_tenth_before']} before and {c['above_tenth_after']} after training ({c['head']} output)"
+        for c in cells
+    ]
     held = [
         ", ".join(
             f"{cell[f'labels_within_{time}'][9]:.0%} of the labels and {cell[f'flips_within_{time}'][9]:.0%} of the flips "

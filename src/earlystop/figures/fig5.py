@@ -81,9 +81,7 @@ def load_data(config: Figure5, seed: int, noise: str = "offset", device: str | N
     return corrupt_uniformly(clean, config.corruption_rate, seed=seed).to(device or here().device)
 
 
-def run(
-    config: Figure5, seed: int, noise: str = "offset", activation: Activation = ERF
-) -> tuple[Dataset, Trajectory]:
+def run(config: Figure5, seed: int, noise: str = "offset", activation: Activation = ERF) -> tuple[Dataset, Trajectory]:
     """One seed, in seconds: its data, and all iterations of gradient descent on it."""
     dataset = load_data(config, seed, noise)
     weights = initial_weights(config.hidden_units, config.dim, seed=seed).to(dataset.inputs.device)
@@ -91,9 +89,7 @@ def run(
     return dataset, gradient_descent(weights, dataset.inputs, dataset.labels, activation=activation, **sizes)
 
 
-def descend(
-    config: Figure5, cells: Sequence[Cell], machine: Machine
-) -> tuple[list[Dataset], Trajectory, Trajectory]:
+def descend(config: Figure5, cells: Sequence[Cell], machine: Machine) -> tuple[list[Dataset], Trajectory, Trajectory]:
     """Data of several cells of one size, and their descent together until each of two iterations."""
     settings = [replace(config, **{key: cell[key] for key in SWEEPS}) for cell in cells]
     data = [load_data(s, c["seed"], c["noise"], machine.device) for s, c in zip(settings, cells)]

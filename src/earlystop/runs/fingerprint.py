@@ -20,8 +20,9 @@ from earlystop.runs.store import plain
 Numbers = dict[str, list[float]]  # a quantity and its numbers, whatever their shape was
 Paths = dict[str, tuple[str, Machine, Callable[[Machine], Numbers]]]  # name: precision, machine, tiny run
 STACKED, SIDE_BY_SIDE = (
-    Machine(path=path, threads=1, tells=os.devnull,
-            every_epoch_until=1, then_every=3, evaluated=10, calibrated=32, tile=32)
+    Machine(
+        path=path, threads=1, tells=os.devnull, every_epoch_until=1, then_every=3, evaluated=10, calibrated=32, tile=32
+    )
     for path in ("stacked", "side by side")
 )  # fmt: skip; one thread of a CPU, no bar, and limits that a tiny run reaches
 

@@ -115,5 +115,3 @@ def bfloat16_is_emulated() -> bool:
         return False
     units = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
     return bool(flags & {"flags", "Features"}) and not flags & units
-
-

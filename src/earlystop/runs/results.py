@@ -29,7 +29,9 @@ def read_result(path: Path) -> dict:
     for cell, kind in zip(content["cells"] or [{}], kinds):
         if expect(path, cell, run=int)["run"] not in range(len(content["runs"])):
             raise StoreError(f"{path} has a cell of an unknown run: delete it and run again")
-        if wrong := [key for key in kind if kind[key] not in (str, float, list) or kind[key] != kinds[0].get(key, kind[key])]:
+        if wrong := [
+            key for key in kind if kind[key] not in (str, float, list) or kind[key] != kinds[0].get(key, kind[key])
+        ]:
             raise StoreError(f"{path} has damaged numbers in {wrong[0]!r}: delete it and run again")
     return content
 

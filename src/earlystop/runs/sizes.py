@@ -64,7 +64,9 @@ class Size:
             if known is not None and one not in known:
                 raise ValueError(f"{key} has {one!r}, should be of {', '.join(map(str, known))}")
             if isinstance(one, (int, float)) and not self.least <= one <= self.most:
-                wanted = f"{self.least} or more" if self.most == float("inf") else f"between {self.least} and {self.most}"
+                wanted = (
+                    f"{self.least} or more" if self.most == float("inf") else f"between {self.least} and {self.most}"
+                )
                 raise ValueError(f"{key} is {one}, should be {wanted}")
             if one == float("inf"):
                 raise ValueError(f"{key} is {one}, should be finite")

@@ -136,7 +136,9 @@ def sound(path: Path) -> Iterator[None]:
     except StoreError:
         raise
     except BROKEN as error:
-        raise StoreError(f"{path} does not hold what it should ({type(error).__name__}): delete it, run again") from error
+        raise StoreError(
+            f"{path} does not hold what it should ({type(error).__name__}): delete it, run again"
+        ) from error
 
 
 @contextmanager

@@ -67,7 +67,10 @@ def run(
         + (f"{len(missing)} to go" if missing else "nothing is left to compute"))  # fmt: skip
     parent = None if address or jobs == 1 else os.getpid()
     groups = experiment.groups(missing, size)
-    calls = [(experiment.source, config, group, machine, out, save_every, parent, bool(address or parent)) for group in groups]
+    calls = [
+        (experiment.source, config, group, machine, out, save_every, parent, bool(address or parent))
+        for group in groups
+    ]
     finished = on_cluster(calls, address, say) if address and calls else on_this_machine(calls, jobs)
     for done in watched(finished, len(calls), kept):
         for one in done:
@@ -84,7 +87,9 @@ def run_group(
     if parent:
         end_with(parent)
     experiment = find(name)
-    return compute(experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every, tell)
+    return compute(
+        experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every, tell
+    )
 
 
 def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
@@ -94,9 +99,7 @@ def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]
         return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
 
 
-def adopt(
-    experiment: Experiment, config: Sized, out: Path, machine: Machine, cells: Sequence[Cell]
-) -> dict[str, dict]:
+def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, cells: Sequence[Cell]) -> dict[str, dict]:
     """The finished cells that result files in `out` hold, by the digest of the cell.
 
     Only those of the same sizes, data and precision, from code that gives today's numbers.
