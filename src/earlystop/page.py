@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from earlystop.runs.machine import here
-from earlystop.runs.provenance import environment
 from earlystop.runs.progress import nobody_watches, progress
+from earlystop.runs.provenance import environment
 from earlystop.runs.results import Result, counted, credit, folder, load
 from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
 from earlystop.runs.store import StoreError, read_json

@@ -14,8 +14,22 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
-    ROUNDED, SMALL, TENTHS, TINY_SIZES, WIDTHS, SplitStack, data_hashes, data_set, fit, load_split, number, rates,
-    run_curves, streams, tiny_cells, training_work,
+    ROUNDED,
+    SMALL,
+    TENTHS,
+    TINY_SIZES,
+    WIDTHS,
+    SplitStack,
+    data_hashes,
+    data_set,
+    fit,
+    load_split,
+    number,
+    rates,
+    run_curves,
+    streams,
+    tiny_cells,
+    training_work,
 )  # fmt: skip
 from earlystop.runs.experiment import Cell, Claim, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed

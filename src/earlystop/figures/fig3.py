@@ -12,7 +12,17 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
-    ROUNDED, TENTHS, TINY_SIZES, WIDTHS, SplitStack, data_hashes, data_set, number, rates, run_curves, tiny_cells,
+    ROUNDED,
+    TENTHS,
+    TINY_SIZES,
+    WIDTHS,
+    SplitStack,
+    data_hashes,
+    data_set,
+    number,
+    rates,
+    run_curves,
+    tiny_cells,
     training_work,
 )  # fmt: skip
 from earlystop.runs.experiment import Cell, Claim, Experiment, register

@@ -14,8 +14,20 @@ from torch import Tensor
 from earlystop import plots, theory
 from earlystop.architectures import resnet
 from earlystop.figures.splits import (
-    ROUNDED, SMALL, TINY_SIZES, SplitStack, data_hashes, data_set, fit, load_split, number, rates, run_curves, streams,
-    tiny_cells, training_work,
+    ROUNDED,
+    SMALL,
+    TINY_SIZES,
+    SplitStack,
+    data_hashes,
+    data_set,
+    fit,
+    load_split,
+    number,
+    rates,
+    run_curves,
+    streams,
+    tiny_cells,
+    training_work,
 )  # fmt: skip
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
 from earlystop.runs.experiment import Cell, Claim, Experiment, Run, grid, register

@@ -17,7 +17,15 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, li
 from earlystop.runs.machine import Machine, here
 from earlystop.runs.sizes import Sized, always, sizes
 from earlystop.training import (
-    OPTIMIZERS, ImageStack, Loss, Stack, TrainingStep, accuracy, evaluate_stack, least_squares, train,
+    OPTIMIZERS,
+    ImageStack,
+    Loss,
+    Stack,
+    TrainingStep,
+    accuracy,
+    evaluate_stack,
+    least_squares,
+    train,
 )  # fmt: skip
 
 STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
