@@ -8,7 +8,7 @@ from torch import Tensor
 
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, output_weights, predict
-from earlystop.page import progress
+from earlystop.runs.progress import progress
 
 
 def loss(

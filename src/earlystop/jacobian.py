@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from earlystop.network import ERF, Activation, output_weights
-from earlystop.page import progress
+from earlystop.runs.progress import progress
 from earlystop.scale import Way
 
 

@@ -1,0 +1,1 @@
+"""The machinery: nothing here is an idea of the paper."""
