@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earlystop.data import refuse
+
 
 def conv_net(
     image_shape: tuple[int, int, int] = (1, 28, 28),
@@ -17,12 +19,11 @@ def conv_net(
 ) -> nn.Sequential:
     """The network of Figures 1 and 3: two convolutions, one pool, two linear layers.
 
-    At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is
-    (channels, height, width), at least 6 × 6 pixels.
+    At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is (channels, height, width).
+    Raises `ValueError` below 6 × 6 pixels.
     """
     channels, height, width = image_shape
-    if min(height, width) < 6:
-        raise ValueError(f"image_shape is {image_shape}, need at least 6 × 6 pixels")
+    refuse({f"image_shape is {image_shape}, need at least 6 × 6 pixels": min(height, width) < 6})
     first, second, hidden = widths
     with _seeded(seed):
         return nn.Sequential(
@@ -63,17 +64,13 @@ def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int =
     `depth` is 6m + 2. Raises `ValueError` otherwise.
     """
     blocks, rest = divmod(depth - 2, 6)
-    if rest or blocks < 1:
-        raise ValueError(f"depth is {depth}, should be 6m + 2, as 8, 14 or 20")
+    refuse({f"depth is {depth}, should be 6m + 2, as 8, 14 or 20": rest > 0 or blocks < 1})
     with _seeded(seed):
         layers = [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-        current = width
-        for stage, stage_width in enumerate((width, 2 * width, 4 * width)):
-            for block in range(blocks):
-                stride = 2 if stage and not block else 1
-                layers.append(ResidualBlock(current, stage_width, stride))
-                current = stage_width
-        model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, n_classes))
+        layers += [ResidualBlock(width, width, 1) for _ in range(blocks)]
+        for wide in (2 * width, 4 * width):
+            layers += [ResidualBlock(wide // 2, wide, 2), *(ResidualBlock(wide, wide, 1) for _ in range(blocks - 1))]
+        model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, n_classes))
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

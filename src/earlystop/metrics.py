@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from earlystop.data import nearest_label
+from earlystop.data import nearest_label, refuse
 
 
 def error_rate(
@@ -19,8 +19,7 @@ def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
 
     1 separates the two perfectly, ½ not at all. Raises `ValueError` if one of them is empty.
     """
-    if not len(clean) or not len(flipped):
-        raise ValueError("auroc needs at least one clean and one flipped loss")
+    refuse({"auroc needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
     clean = clean.sort().values
     below = torch.searchsorted(clean, flipped, right=False)
     up_to = torch.searchsorted(clean, flipped, right=True)
@@ -28,14 +27,10 @@ def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
 
 
 def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int = 50) -> float:
-    """Shared area of the two normalized histograms: 0 apart, 1 equal.
-
-    Raises `ValueError` if one of them is empty.
-    """
-    if not len(clean) or not len(flipped):
-        raise ValueError("overlap needs at least one clean and one flipped loss")
-    top = max(clean.max().item(), flipped.max().item())
-    bottom = min(clean.min().item(), flipped.min().item())
+    """Shared area of the two normalized histograms: 0 apart, 1 equal. `ValueError` if one of them is empty."""
+    refuse({"overlap needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
+    both = torch.cat([clean, flipped])
+    top, bottom = both.max().item(), both.min().item()
     if top == bottom:
         return 1.0
     shares = [torch.histc(values.float(), bins, bottom, top) / len(values) for values in (clean, flipped)]
