@@ -82,6 +82,66 @@ def test_an_unknown_name_or_split_is_refused(name, split):
         load_images(name, split)
 
 
+# ------------------------------------------------------------------------ a data set of one's own
+
+OWN = """
+import torch
+from earlystop.images import Images
+
+def load(split):
+    labels = torch.arange(40 if split == "train" else 20) % 10
+    pixels = (20 * labels).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
+    return Images(pixels, labels.to(torch.uint8), "squares", given=(labels + 1) % 10 if split == "train" else None)
+
+def nothing(split):
+    return None
+
+def floats(split):
+    return Images(load(split).pixels / 255, load(split).labels, "squares")
+
+def ten(split):
+    return Images(load(split).pixels, load(split).labels + 1, "squares")
+
+def fewer(split):
+    return Images(load(split).pixels, load(split).labels, "squares", given=load(split).labels[1:])
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    name = f"own_{tmp_path.name}"  # a module is imported only once
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_a_data_set_of_ones_own_is_a_function_that_its_name_tells(own):
+    training, test = (load_images(f"{own}:load", split) for split in ("train", "test"))
+    assert (len(training), len(test), test.given, training.title) == (40, 20, None, "squares")
+    assert training.labels.dtype == training.given.dtype == torch.int64
+    for part in (*sample_split(training, 25, 15), training.to("cpu")):  # labels as given stay with their images
+        assert torch.equal(part.given, (part.labels + 1) % 10)
+        assert torch.equal(part.pixels[:, 0, 0, 0], 20 * part.labels)
+    assert load_images("digits").given is None
+
+
+WRONG = {
+    "nothing": "returned NoneType, should return Images",
+    "floats": r"pixels are torch.float32 of shape \(40, 3, 8, 8\), should be uint8",
+    "ten": "labels should be 40 whole numbers from 0 to 9",
+    "fewer": "given should be 40 whole numbers from 0 to 9",
+    "absent": "is unknown .*no attribute 'absent'",
+}
+
+
+@pytest.mark.parametrize("function", WRONG)
+def test_a_data_set_unlike_the_books_is_refused_by_name(own, function):
+    with pytest.raises(ValueError, match=f"{own}:{function}.* {WRONG[function]}"):
+        load_images(f"{own}:{function}")
+    with pytest.raises(ValueError, match="'nowhere:load' is unknown .No module named 'nowhere'., use one of digits"):
+        load_images("nowhere:load")
+
+
 # ------------------------------------------------------------------------ a Hub of our own
 
 
@@ -148,7 +208,6 @@ def hub(tmp_path, monkeypatch):
     for key, value in values.items():
         monkeypatch.setattr(constants, key, value)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
-    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
     for name, pixels in PIXELS.items():
         hub.serve(name)
         planes = pixels if pixels.ndim == 4 else pixels[..., None]
@@ -156,7 +215,9 @@ def hub(tmp_path, monkeypatch):
         repository, files, column, _ = images.HUB[name]
         hashes = dict.fromkeys(files, hashlib.sha256(content).hexdigest())
         monkeypatch.setitem(images.HUB, name, (repository, files, column, hashes))
+    images._from_hub.cache_clear()
     yield hub
+    images._from_hub.cache_clear()
     server.shutdown()
     server.server_close()
 
@@ -174,10 +235,6 @@ def in_cache(tmp_path, revision, **content):
     return path
 
 
-def cached(tmp_path):
-    return sorted((tmp_path / "cache").glob("*"))
-
-
 def assert_whole(loaded, name):
     expected = PIXELS[name] if name == "cifar10" else PIXELS[name][..., None]
     np.testing.assert_array_equal(loaded.pixels.permute(0, 2, 3, 1).numpy(), expected)
@@ -186,35 +243,21 @@ def assert_whole(loaded, name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_a_download_is_decoded_verified_and_kept(hub, tmp_path, name):
-    assert_whole(load_images(name), name)
-    assert [path.suffix for path in cached(tmp_path)] == [".npz"]  # nothing half-written
-    assert_whole(load_images(name), name)
+def test_a_download_is_decoded_verified_and_not_repeated(hub, tmp_path, name):
+    for _ in range(2):
+        assert_whole(load_images(name), name)
+        assert load_images(name) is load_images(name)  # one copy a process
+        images._from_hub.cache_clear()
     assert hub.downloads == 1
     load_images(name, "test")
-    assert len(copies(tmp_path, name)) == 2 and len(cached(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "other numbers"])
-def test_a_damaged_cache_is_made_again(hub, tmp_path, damage):
-    load_images("mnist")
-    (path,) = cached(tmp_path)
-    whole = path.read_bytes()
-    if damage == "other numbers":
-        np.savez(path, pixels=PIXELS["mnist"][:, None] // 2, labels=np.array(LABELS, np.uint8))
-    else:
-        path.write_bytes({"empty": b"", "garbage": b"x" * 999, "truncated": whole[:-900]}[damage])
-    for _ in range(2):
-        assert_whole(load_images("mnist"), "mnist")
-        assert hub.downloads == 1  # the file in the Hugging Face cache is whole
-        assert content_hash(*map(torch.from_numpy, np.load(path).values())) == images.HUB["mnist"][3]["train"]
+    assert len(copies(tmp_path, name)) == 2
 
 
 def test_a_download_that_cannot_be_read_is_refused_and_deleted(hub, tmp_path):
     (hub.folder / "mnist.parquet").write_bytes(b"not a parquet file")
     with pytest.raises(DataError, match="MNIST.*deleted.*download it again"):
         load_images("mnist")
-    assert not copies(tmp_path) and not list((tmp_path / "hf").glob("*/blobs/*")) and not cached(tmp_path)
+    assert not copies(tmp_path) and not list((tmp_path / "hf").glob("*/blobs/*"))
     hub.serve("mnist")
     assert_whole(load_images("mnist"), "mnist")
 
@@ -236,7 +279,7 @@ def test_other_data_are_named_and_asked_for_once(hub, tmp_path, change):
         ) as error:
             load_images("mnist")
     (copy,) = copies(tmp_path)
-    assert hub.downloads == 1 and str(copy) in str(error.value) and not cached(tmp_path)
+    assert hub.downloads == 1 and str(copy) in str(error.value)
     copy.unlink()
     for blob in (tmp_path / "hf").glob("*/blobs/*"):
         blob.unlink()
@@ -262,16 +305,44 @@ def test_a_copy_that_is_no_use_is_named_where_no_other_can_be_had(hub, tmp_path)
     assert other.exists() and hub.downloads == 1
 
 
-def test_a_damaged_copy_is_downloaded_again_at_once(hub, tmp_path):
-    in_cache(tmp_path, images.REVISIONS["mnist"]).write_bytes(b"garbage")
+@pytest.mark.parametrize("revision", [images.REVISIONS["mnist"], "0" * 40])
+def test_a_damaged_copy_is_deleted_and_downloaded_again_at_once(hub, tmp_path, revision):
+    damaged = in_cache(tmp_path, revision)
+    damaged.write_bytes(damaged.read_bytes()[:-100])
     assert_whole(load_images("mnist"), "mnist")
-    assert hub.downloads == 1
+    assert hub.downloads == 1 and damaged not in copies(tmp_path)[: revision == "0" * 40]
+
+
+def test_a_damaged_copy_that_cannot_be_deleted_is_left_out(hub, tmp_path, monkeypatch):
+    in_cache(tmp_path, "0" * 40).write_bytes(b"garbage")
+    unlink = Path.unlink
+    monkeypatch.setattr(
+        Path, "unlink", lambda path, **how: (refuse if path.suffix == ".parquet" else unlink)(path, **how)
+    )
+    assert_whole(load_images("mnist"), "mnist")
+    (hub.folder / "cifar10.parquet").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="was left out .it could not be deleted: .*parquet"):
+        load_images("cifar10")
+
+
+def test_the_pinned_copy_is_read_first(hub, tmp_path, monkeypatch):
+    for revision in ("0" * 40, images.REVISIONS["mnist"], "f" * 40):
+        in_cache(tmp_path, revision)
+    read = []
+    decoded = images._decoded
+    monkeypatch.setattr(images, "_decoded", lambda path, column: read.append(path) or decoded(path, column))
+    load_images("mnist")
+    assert [path.parts[-3] for path in read] == [images.REVISIONS["mnist"]]
+
+
+def refuse(*_, **__):
+    raise PermissionError(13, "Permission denied")
 
 
 FAILURES = {
     401: "refused it (401): look for a token that is no longer valid",
     403: "refused it (403)",
-    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1c1579b2250db8eafed0ad422088c (404)",
+    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1",
     503: "answered with error 503: try again later",
 }
 
@@ -318,35 +389,10 @@ def test_a_download_is_silent(hub, capfd, monkeypatch, recwarn):
     assert hub.downloads == 1 and capfd.readouterr().err == "" and not recwarn.list
 
 
-def refuse(*_, **__):
-    raise PermissionError(13, "Permission denied")
-
-
-@pytest.mark.parametrize("step", ["no folder", "mkdir", "NamedTemporaryFile", "replace"])
-def test_a_cache_that_cannot_be_written_is_no_harm(hub, tmp_path, monkeypatch, step):
-    in_cache(tmp_path, images.REVISIONS["mnist"])
-    if step == "no folder":
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "file" / "cache"))
-    owner = {"mkdir": Path, "NamedTemporaryFile": images.tempfile, "replace": os}
-    if step in owner:
-        monkeypatch.setattr(owner[step], step, refuse)
-    assert_whole(load_images("mnist"), "mnist")
-    assert not cached(tmp_path)
-
-
-def test_a_damaged_cache_that_cannot_be_deleted_is_no_harm(hub, tmp_path, monkeypatch):
-    load_images("mnist")
-    cached(tmp_path)[0].write_bytes(b"garbage")
-    monkeypatch.setattr(Path, "unlink", refuse)
-    monkeypatch.setattr(images.tempfile, "NamedTemporaryFile", refuse)
-    assert_whole(load_images("mnist"), "mnist")
-
-
 def test_without_network_and_cache_the_error_says_how_to_get_the_data(tmp_path, monkeypatch):
     assert huggingface_hub.constants.HF_HUB_OFFLINE
+    images._from_hub.cache_clear()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
     for name, repository in (("mnist", "ylecun/mnist"), ("cifar10", "uoft-cs/cifar10")):
         with pytest.raises(DataError) as error:
             load_images(name)
