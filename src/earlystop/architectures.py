@@ -27,16 +27,11 @@ def conv_net(
     first, second, hidden = widths
     with _seeded(seed):
         return nn.Sequential(
-            nn.Conv2d(channels, first, 3),
-            nn.ReLU(),
-            nn.Conv2d(first, second, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden),
-            nn.ReLU(),
+            nn.Conv2d(channels, first, 3), nn.ReLU(),
+            nn.Conv2d(first, second, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden), nn.ReLU(),
             nn.Linear(hidden, n_classes),
-        )
+        )  # fmt: skip
 
 
 class ResidualBlock(nn.Module):
@@ -59,10 +54,7 @@ class ResidualBlock(nn.Module):
 
 
 def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0) -> nn.Sequential:
-    """The ResNet for small images of He et al.; depth 20 and width 16 give 269,722 parameters.
-
-    `depth` is 6m + 2. Raises `ValueError` otherwise.
-    """
+    """The ResNet for small images of He et al., 269,722 parameters by default. `ValueError` unless depth is 6m + 2."""
     blocks, rest = divmod(depth - 2, 6)
     refuse({f"depth is {depth}, should be 6m + 2, as 8, 14 or 20": rest > 0 or blocks < 1})
     with _seeded(seed):

@@ -16,10 +16,7 @@ CENTER_RESTARTS = 20
 
 @dataclass(frozen=True)
 class Dataset:
-    """A clusterable dataset, clean (Definition 1.1) or with corrupted labels (Definition 1.2).
-
-    n samples in R^d from K clusters, whose labels take K̄ values.
-    """
+    """n samples in R^d from K clusters with K̄ labels, clean (Definition 1.1) or corrupted (Definition 1.2)."""
 
     inputs: Float[Tensor, "n d"]  # x_i
     labels: Float[Tensor, " n"]  # y_i, as given to the learner
@@ -54,10 +51,7 @@ def refuse(reasons: dict[str, bool]) -> None:
 
 
 def class_labels(n_classes: int, label_separation: float | None = None) -> Float[Tensor, " K_bar"]:
-    """K̄ labels in [-1, 1], evenly spaced, at least `label_separation` (δ) apart.
-
-    Raises `ValueError` if δ leaves no room: K̄ ≤ 2/δ + 1 (Definition 1.1).
-    """
+    """K̄ even labels in [-1, 1], at least `label_separation` (δ) apart: `ValueError` unless 2 ≤ K̄ ≤ 2/δ + 1."""
     refuse({f"n_classes is {n_classes}, need at least 2 classes to tell apart": n_classes < 2})
     widest = f"{n_classes} labels in [-1, 1] can be between 0 and {2 / (n_classes - 1):.4g} apart (n_classes ≤ 2/δ + 1)"
     _check_separation(label_separation, 2 / (n_classes - 1), widest)
@@ -128,9 +122,9 @@ def check_clusterable(dataset: Dataset, size_range: tuple[float, float] = (0, ma
 
 
 def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) -> Dataset:
-    """Give ⌊ρ·n_ℓ⌋ labels of every cluster another class label: Definition 1.2 with equality.
+    """Give ⌊ρ·n_ℓ⌋ labels of every cluster another, uniform over the other classes: Definition 1.2 with equality.
 
-    `corruption_rate` (ρ) is in [0, 1], else `ValueError`; the new label is uniform over the other classes.
+    Raises `ValueError` if `corruption_rate` (ρ) is outside [0, 1].
     """
     check_rate(corruption_rate)
     generator, data = random_stream(seed, "corruption"), dataset.to("cpu")
@@ -186,10 +180,7 @@ def nearest_label(outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"
 
 
 def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap") -> Dataset:
-    """Fresh inputs within ε₀ of the same centers, with their ground truth labels.
-
-    What Theorem 2.2 promises to classify beyond the training set. `noise` as in `clusterable_dataset`.
-    """
+    """Fresh inputs (`noise` as before) within ε₀ of the same centers, with true labels: the promise of Theorem 2.2."""
     generator, data = random_stream(seed, "inputs"), dataset.to("cpu")
     clusters = torch.randint(len(data.centers), (n_samples,), generator=generator)
     inputs = _around(data.centers.double()[clusters], data.input_noise, noise, generator).to(data.inputs)

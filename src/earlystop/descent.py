@@ -8,35 +8,25 @@ from torch import Tensor
 
 from earlystop.data import refuse
 from earlystop.jacobian import gram
-from earlystop.network import ERF, Activation, output_weights, predict
+from earlystop.network import ERF, Activation, Inputs, Weights, output_weights, predict
 from earlystop.runs.progress import progress
 
 
 def loss(
-    weights: Float[Tensor, "k d"],
-    inputs: Float[Tensor, "n d"],
-    labels: Float[Tensor, " n"],
-    activation: Activation = ERF,
+    weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF
 ) -> Float[Tensor, ""]:
     """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3)."""
     return 0.5 * (labels - predict(weights, inputs, activation)).square().sum()
 
 
-def gradient(
-    weights: Float[Tensor, "k d"],
-    inputs: Float[Tensor, "n d"],
-    labels: Float[Tensor, " n"],
-    activation: Activation = ERF,
-) -> Float[Tensor, "k d"]:
+def gradient(weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF) -> Weights:
     """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand."""
     v = output_weights(len(weights), weights)
     residual = predict(weights, inputs, activation) - labels
     return (residual[:, None] * activation.derivative(inputs @ weights.T) * v).T @ inputs
 
 
-def largest_stable_step(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> float:
+def largest_stable_step(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> float:
     """2/σ₁(J)², above which gradient descent on the linearized loss diverges."""
     return 2 / torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
 
@@ -68,8 +58,7 @@ def gradient_descent(
 
     `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is L(W) + λ‖W - W₀‖²_F, the objective of
     W_ridge in section 2. Equal to a loop over `gradient`, with the work arrays kept: about three times faster. With a
-    leading axis, several runs of one size descend together. Raises `ValueError` on a bad argument or NaN,
-    `DivergenceError` when the loss explodes.
+    leading axis, several runs descend together. `ValueError` on bad arguments, `DivergenceError` if the loss explodes.
     """
     _check_arguments(weights, inputs, labels, step_size, iterations, ridge)
     v = output_weights(weights.shape[-2], weights)

@@ -20,25 +20,20 @@ from earlystop.data import refuse
 from earlystop.runs.progress import nobody_watches, progress
 from earlystop.scale import random_stream
 
+SPLITS = ("train", "test")
 DIGITS_TEST = 397  # of scikit-learn's 1,797 digits
 
 # Repository on the Hugging Face Hub, file of each split, image column, and the SHA-256 of the
 # decoded pixels (n × channels × height × width bytes) followed by the labels (n bytes).
 HUB = {
-    "mnist": (
-        "ylecun/mnist",
-        {split: f"mnist/{split}-00000-of-00001.parquet" for split in ("train", "test")},
-        "image",
-        {"train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
-         "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"},
-    ),
-    "cifar10": (
-        "uoft-cs/cifar10",
-        {split: f"plain_text/{split}-00000-of-00001.parquet" for split in ("train", "test")},
-        "img",
-        {"train": "1e91790dbaf241617ca1f29a9aba08eb9a62df84cc90676b47edd05ad2ab3c94",
-         "test": "9a4c74f5c8b6f2c4e13d3a1dfb43a5a8cda8a9da515e99fd620d2013a1a6287a"},
-    ),
+    "mnist": ("ylecun/mnist", {split: f"mnist/{split}-00000-of-00001.parquet" for split in SPLITS}, "image", {
+        "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
+        "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
+    }),
+    "cifar10": ("uoft-cs/cifar10", {split: f"plain_text/{split}-00000-of-00001.parquet" for split in SPLITS}, "img", {
+        "train": "1e91790dbaf241617ca1f29a9aba08eb9a62df84cc90676b47edd05ad2ab3c94",
+        "test": "9a4c74f5c8b6f2c4e13d3a1dfb43a5a8cda8a9da515e99fd620d2013a1a6287a",
+    }),
 }  # fmt: skip
 # What is downloaded; a copy of any other revision will do if it holds the same images.
 REVISIONS = {"mnist": "77f3279092a1c1579b2250db8eafed0ad422088c", "cifar10": "0b2714987fa478483af9968de7c934580d0bb9a2"}
@@ -94,7 +89,7 @@ def load_images(name: str, split: str = "train") -> Images:
     name or split and for images unlike the book's, `DataError` if the data cannot be had or is damaged.
     """
     load = _loader(name)
-    refuse({f"split is {split!r}, should be 'train' or 'test'": split not in ("train", "test")})
+    refuse({f"split is {split!r}, should be 'train' or 'test'": split not in SPLITS})
     images = load(split)
     return _checked(name, images) if ":" in name else images
 

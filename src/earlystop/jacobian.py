@@ -9,22 +9,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from earlystop.data import refuse
-from earlystop.network import ERF, Activation, output_weights
+from earlystop.network import ERF, Activation, Inputs, Weights, output_weights
 from earlystop.runs.progress import progress
 from earlystop.scale import Way
 
 
-def jacobian(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> Float[Tensor, "n k*d"]:
+def jacobian(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n k*d"]:
     """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ."""
     slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
     return torch.einsum("nk,nd->nkd", slopes, inputs).flatten(1)
 
 
-def gram(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> Float[Tensor, "n n"]:
+def gram(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n n"]:
     """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ))."""
     slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
     return (inputs @ inputs.T) * (slopes @ slopes.T)
@@ -175,10 +171,7 @@ def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
 
 
 def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n rank"]:
-    """Orthonormal left singular vectors of J for its `rank` largest singular values.
-
-    Raises `ValueError` unless 1 ≤ rank ≤ n.
-    """
+    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n."""
     refuse({f"rank is {rank}, should be between 1 and {len(gram)}": not 1 <= rank <= len(gram)})
     return torch.linalg.eigh(gram.double()).eigenvectors[:, -rank:].flip(1)
 

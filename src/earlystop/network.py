@@ -11,14 +11,17 @@ from torch import Tensor
 from earlystop.data import refuse
 from earlystop.scale import random_stream
 
+Weights = Float[Tensor, "k d"]  # W, a row for every hidden unit
+Inputs = Float[Tensor, "n d"]  # a row xᵢ for every sample
+
 
 @dataclass(frozen=True)
 class Activation:
     """An activation φ with its derivative, and what the theory asks of it.
 
-    `value` and `derivative` take an optional tensor to write into, as torch functions do.
-    `kappa` is κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors
-    it gives the expectation in Definition 2.1. `smoothness` is Γ, the bound on |φ'| and |φ''|.
+    `value` and `derivative` take an optional tensor to write into, as torch functions do. `kappa` is
+    κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors it gives the expectation in
+    Definition 2.1. `smoothness` is Γ, the bound on |φ'| and |φ''|.
     """
 
     name: str
@@ -66,10 +69,7 @@ RELU = Activation("ReLU", _relu, _relu_derivative, _relu_kappa, math.inf)
 
 
 def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tensor, " k"]:
-    """The fixed output weights v: half are 1/√k, half are -1/√k, so that ‖v‖ = 1.
-
-    Raises `ValueError` if `hidden_units` (k) is not an even number of at least 2.
-    """
+    """The fixed output weights v: half are 1/√k, half -1/√k, so that ‖v‖ = 1. `ValueError` unless k is even, k ≥ 2."""
     message = f"hidden_units is {hidden_units}, should be even and at least 2: half of the output weights are negative"
     refuse({message: hidden_units < 2 or hidden_units % 2 == 1})
     v = torch.full((hidden_units,), 1 / math.sqrt(hidden_units), dtype=torch.float32 if like is None else like.dtype)
@@ -79,7 +79,7 @@ def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tenso
 
 def initial_weights(
     hidden_units: int, dim: int, *, seed: int = 0, paired: bool = False, dtype: torch.dtype = torch.float32
-) -> Float[Tensor, "k d"]:
+) -> Weights:
     """W₀ with independent standard normal entries (Theorem 2.2); `ValueError` for an odd `hidden_units` (k).
 
     `paired` repeats the first half of the rows in the second, where v has the other sign: then f(W₀, x) = 0 for
@@ -91,8 +91,6 @@ def initial_weights(
     return (torch.cat([weights, weights]) if paired else weights).to(dtype)
 
 
-def predict(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> Float[Tensor, " n"]:
+def predict(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, " n"]:
     """f(W, x) = vᵀφ(Wx) for every row x of `inputs` (Eq. 2)."""
     return activation.value(inputs @ weights.T) @ output_weights(len(weights), weights)
