@@ -205,54 +205,33 @@ def test_whole_data_pass_the_check(whole):
     check_clusterable(whole, size_range=(1, 1))
 
 
-def stretched(data):
-    return replace(data, inputs=data.inputs * (1 + 0.01 * (torch.arange(40) == 7))[:, None])
-
-
-def long_center(data):
-    return replace(data, centers=data.centers * 1.01)
-
-
-def strayed(data):
-    far = data.inputs.clone()
-    far[5] = -far[5]
-    return replace(data, inputs=far)
-
-
-def wide_labels(data):
-    return replace(data, classes=torch.tensor([-1.0, 1.5]))
-
-
-def equal_labels(data):
-    return replace(data, classes=torch.tensor([0.5, 0.5]))
-
-
 def crowded(data):
-    centers = data.centers.clone()
-    apart = (centers[:1] - centers[2:]).norm(dim=1).min()
-    return replace(data, input_noise=apart.item() * 0.51)
+    apart = (data.centers[:1] - data.centers[2:]).norm(dim=1).min()
+    return {"input_noise": apart.item() * 0.51}
 
 
 def lopsided(data):
     clusters = torch.zeros_like(data.clusters)
-    return replace(data, clusters=clusters, inputs=data.centers[clusters])
+    return {"clusters": clusters, "inputs": data.centers[clusters]}
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (stretched, "norm 1.01"),
-        (long_center, "center is not a unit vector"),
-        (strayed, "from its center, more than ε₀ = 0.2"),
-        (wide_labels, "labels .*1.5"),
-        (equal_labels, "distinct"),
-        (crowded, "centers of different classes"),
-        (lopsided, "cluster sizes"),
-    ],
-)
-def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, damage, message):
+DAMAGE = {  # what is changed, and what the check says of it
+    "norm 1.01": lambda data: {"inputs": data.inputs * (1 + 0.01 * (torch.arange(40) == 7))[:, None]},
+    "norm nan": lambda data: {"inputs": data.inputs.masked_fill((torch.arange(40) == 7)[:, None], math.nan)},
+    "center is not a unit vector": lambda data: {"centers": data.centers * 1.01},
+    "from its center, more than ε₀ = 0.2":
+        lambda data: {"inputs": data.inputs * (1 - 2.0 * (torch.arange(40) == 5))[:, None]},
+    "labels .*1.5": lambda data: {"classes": torch.tensor([-1.0, 1.5])},
+    "distinct": lambda data: {"classes": torch.tensor([0.5, 0.5])},
+    "centers of different classes": crowded,
+    "cluster sizes": lopsided,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", DAMAGE)
+def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, message):
     with pytest.raises(ValueError, match=message):
-        check_clusterable(damage(whole), size_range=(0.5, 2))
+        check_clusterable(replace(whole, **DAMAGE[message](whole)), size_range=(0.5, 2))
 
 
 # ------------------------------------------------------------------------ bad requests
@@ -260,14 +239,9 @@ def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, damage
 
 @pytest.mark.parametrize("rate", [-0.1, 1.5, math.nan])
 def test_a_corruption_rate_outside_0_to_1_is_refused(whole, rate):
-    calls = [
-        lambda: corrupt_clusters(whole, rate),
-        lambda: corrupt_uniformly(whole, rate),
-        lambda: redraw_labels(torch.zeros(3), torch.tensor([0.0, 1.0]), rate),
-    ]
-    for call in calls:
+    for corrupt in (corrupt_clusters, corrupt_uniformly):
         with pytest.raises(ValueError, match=f"corruption_rate is {rate}"):
-            call()
+            corrupt(whole, rate)
 
 
 @pytest.mark.parametrize("label", [2.0, -1.0, math.nan])

@@ -1,19 +1,23 @@
 """Image data: the digits, and the road from the Hub to a verified cache, without a network."""
 
 import hashlib
+import importlib
 import io
 import os
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
-import huggingface_hub.constants
+import huggingface_hub
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -30,17 +34,10 @@ LABELS = [3, 0, 9, 9, 1, 7]
 def test_the_digits_are_all_of_scikit_learn_in_two_disjoint_parts():
     parts = [load_images("digits", split) for split in ("train", "test")]
     assert [part.pixels.shape for part in parts] == [(1400, 1, 8, 8), (397, 1, 8, 8)]
-    original = load_digits()
-    expected = sorted(
-        (int(label), tuple(np.round(image.ravel() * 255 / 16).astype(int)))
-        for label, image in zip(original.target, original.images)
-    )
-    found = sorted(
-        (int(label), tuple(pixels.flatten().tolist()))
-        for part in parts
-        for label, pixels in zip(part.labels, part.pixels)
-    )
-    assert found == expected
+    values, labels = load_digits(return_X_y=True)
+    rows = torch.cat([torch.cat([part.labels[:, None], part.pixels.flatten(1)], dim=1) for part in parts])
+    expected = np.column_stack([labels, np.round(values * 255 / 16)]).astype(int)
+    assert sorted(rows.tolist()) == sorted(expected.tolist())
     for part in parts:
         assert part.pixels.dtype == torch.uint8 and part.labels.dtype == torch.int64
         assert part.pixels.max() == 255 and part.pixels.min() == 0
@@ -69,9 +66,6 @@ def test_samples_are_disjoint_random_and_keep_their_labels():
     assert all(torch.equal(part.pixels.flatten(), part.labels.to(torch.uint8)) for part in parts)
     again, other = (sample_split(numbered(100), 50, seed=seed)[0].labels for seed in (1, 2))
     assert torch.equal(again, parts[0].labels) and not torch.equal(other, again)
-
-
-def test_more_samples_than_images_are_refused():
     with pytest.raises(ValueError, match="101 images asked for, but numbers has 100"):
         sample_split(numbered(100), 60, 41)
 
@@ -93,17 +87,6 @@ def load(split):
     pixels = (20 * labels).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
     return Images(pixels, labels.to(torch.uint8), "squares", given=(labels + 1) % 10 if split == "train" else None)
 
-def nothing(split):
-    return None
-
-def floats(split):
-    return Images(load(split).pixels / 255, load(split).labels, "squares")
-
-def ten(split):
-    return Images(load(split).pixels, load(split).labels + 1, "squares")
-
-def fewer(split):
-    return Images(load(split).pixels, load(split).labels, "squares", given=load(split).labels[1:])
 """
 
 
@@ -125,21 +108,26 @@ def test_a_data_set_of_ones_own_is_a_function_that_its_name_tells(own):
     assert load_images("digits").given is None
 
 
-WRONG = {
-    "nothing": "returned NoneType, should return Images",
-    "floats": r"pixels are torch.float32 of shape \(40, 3, 8, 8\), should be uint8",
-    "ten": "labels should be 40 whole numbers from 0 to 9",
-    "fewer": "given should be 40 whole numbers from 0 to 9",
-    "absent": "is unknown .*no attribute 'absent'",
+WRONG = {  # what is said of images that differ from good ones
+    "returned NoneType, should return Images": lambda good: None,
+    r"pixels are torch.float32 of shape \(40, 3, 8, 8\)": lambda good: replace(good, pixels=good.pixels / 255),
+    "labels should be 40 whole numbers from 0 to 9": lambda good: replace(good, labels=good.labels + 1),
+    "given should be 40 whole numbers from 0 to 9": lambda good: replace(good, given=good.labels[1:]),
 }
 
 
-@pytest.mark.parametrize("function", WRONG)
-def test_a_data_set_unlike_the_books_is_refused_by_name(own, function):
-    with pytest.raises(ValueError, match=f"{own}:{function}.* {WRONG[function]}"):
-        load_images(f"{own}:{function}")
-    with pytest.raises(ValueError, match="'nowhere:load' is unknown .No module named 'nowhere'., use one of digits"):
-        load_images("nowhere:load")
+@pytest.mark.parametrize("message", WRONG)
+def test_a_data_set_unlike_the_books_is_refused_by_name(own, message):
+    module = importlib.import_module(own)
+    module.wrong = lambda split: WRONG[message](module.load(split))
+    with pytest.raises(ValueError, match=f"{own}:wrong:? {message}"):
+        load_images(f"{own}:wrong")
+
+
+def test_a_data_set_that_is_not_there_is_unknown(own):
+    for name, why in ((f"{own}:absent", "no attribute 'absent'"), ("nowhere:load", "No module named 'nowhere'")):
+        with pytest.raises(ValueError, match=f"'{name}' is unknown .*{why}.*, use one of digits"):
+            load_images(name)
 
 
 # ------------------------------------------------------------------------ a Hub of our own
@@ -186,27 +174,25 @@ class Hub:
             request.wfile.write(content)
 
 
+def turn_to(monkeypatch, address):
+    """Let the client speak to a Hub at `address`."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
     hub = Hub(tmp_path / "hub")
     answer = lambda request: hub.answer(request)
-    handler = type(
-        "Handler", (BaseHTTPRequestHandler,), {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None}
-    )
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    methods = {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), methods))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
-    constants = huggingface_hub.constants
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.address)
-    values = dict(
-        HF_HUB_CACHE=str(tmp_path / "hf"),
-        HF_HUB_OFFLINE=False,
-        ENDPOINT=hub.address,
-        HUGGINGFACE_CO_URL_TEMPLATE=template,
-    )
-    for key, value in values.items():
-        monkeypatch.setattr(constants, key, value)
+    turn_to(monkeypatch, hub.address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
     for name, pixels in PIXELS.items():
         hub.serve(name)
@@ -274,9 +260,7 @@ CHANGED = {
 def test_other_data_are_named_and_asked_for_once(hub, tmp_path, change):
     parquet(hub.folder / "mnist.parquet", "mnist", **CHANGED[change])
     for _ in range(3):
-        with pytest.raises(
-            DataError, match="MNIST.*does not hold the expected train images.*unless you delete it"
-        ) as error:
+        with pytest.raises(DataError, match="MNIST.*not hold the expected train images.*unless you delete it") as error:
             load_images("mnist")
     (copy,) = copies(tmp_path)
     assert hub.downloads == 1 and str(copy) in str(error.value)
@@ -310,15 +294,15 @@ def test_a_damaged_copy_is_deleted_and_downloaded_again_at_once(hub, tmp_path, r
     damaged = in_cache(tmp_path, revision)
     damaged.write_bytes(damaged.read_bytes()[:-100])
     assert_whole(load_images("mnist"), "mnist")
-    assert hub.downloads == 1 and damaged not in copies(tmp_path)[: revision == "0" * 40]
+    (whole,) = copies(tmp_path)
+    assert hub.downloads == 1 and images.REVISIONS["mnist"] in whole.parts
 
 
 def test_a_damaged_copy_that_cannot_be_deleted_is_left_out(hub, tmp_path, monkeypatch):
     in_cache(tmp_path, "0" * 40).write_bytes(b"garbage")
-    unlink = Path.unlink
-    monkeypatch.setattr(
-        Path, "unlink", lambda path, **how: (refuse if path.suffix == ".parquet" else unlink)(path, **how)
-    )
+    unlink, held = Path.unlink, PermissionError(13, "Permission denied")
+    for_all = lambda path, **how: Mock(side_effect=held)() if path.suffix == ".parquet" else unlink(path, **how)
+    monkeypatch.setattr(Path, "unlink", for_all)
     assert_whole(load_images("mnist"), "mnist")
     (hub.folder / "cifar10.parquet").write_bytes(b"garbage")
     with pytest.raises(DataError, match="was left out .it could not be deleted: .*parquet"):
@@ -328,15 +312,10 @@ def test_a_damaged_copy_that_cannot_be_deleted_is_left_out(hub, tmp_path, monkey
 def test_the_pinned_copy_is_read_first(hub, tmp_path, monkeypatch):
     for revision in ("0" * 40, images.REVISIONS["mnist"], "f" * 40):
         in_cache(tmp_path, revision)
-    read = []
-    decoded = images._decoded
-    monkeypatch.setattr(images, "_decoded", lambda path, column: read.append(path) or decoded(path, column))
+    monkeypatch.setattr(images, "_decoded", Mock(side_effect=images._decoded))
     load_images("mnist")
-    assert [path.parts[-3] for path in read] == [images.REVISIONS["mnist"]]
-
-
-def refuse(*_, **__):
-    raise PermissionError(13, "Permission denied")
+    ((path, _),) = (call.args for call in images._decoded.call_args_list)
+    assert images.REVISIONS["mnist"] in path.parts
 
 
 FAILURES = {
@@ -364,20 +343,14 @@ def test_a_revision_that_is_gone_is_no_missing_network(hub, monkeypatch):
 
 
 def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
-    constants, nowhere = huggingface_hub.constants, "http://127.0.0.1:9"
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(hub.address, nowhere)
-    )
-    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    turn_to(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(DataError, match=r"http://127.0.0.1:9 could not be reached .*\. With a network, run once"):
         load_images("mnist")
 
 
 def test_a_cache_without_room_is_no_missing_network(hub, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", Mock(side_effect=full))
     with pytest.raises(DataError, match="cannot be written there: .*No space left"):
         load_images("mnist")
 
@@ -390,9 +363,9 @@ def test_a_download_is_silent(hub, capfd, monkeypatch, recwarn):
 
 
 def test_without_network_and_cache_the_error_says_how_to_get_the_data(tmp_path, monkeypatch):
-    assert huggingface_hub.constants.HF_HUB_OFFLINE
+    assert constants.HF_HUB_OFFLINE
     images._from_hub.cache_clear()
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     for name, repository in (("mnist", "ylecun/mnist"), ("cifar10", "uoft-cs/cifar10")):
         with pytest.raises(DataError) as error:
             load_images(name)
@@ -405,7 +378,7 @@ def test_the_content_hash_is_that_of_pixels_and_labels_in_order():
     labels = torch.tensor([1, 2, 3])
     expected = hashlib.sha256(bytes([*range(12), 1, 2, 3])).hexdigest()
     assert content_hash(pixels, labels) == expected
-    turned = pixels.flip(0).flip(0).transpose(2, 3).contiguous().transpose(2, 3)
+    turned = pixels.transpose(2, 3).contiguous().transpose(2, 3)
     assert content_hash(turned, labels) == expected  # whatever the memory layout
 
 

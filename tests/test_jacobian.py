@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from reference import named, network, problem, smooth
@@ -10,7 +9,6 @@ from torch import nn
 from torch.func import jacrev
 
 from earlystop.architectures import resnet
-from earlystop.data import clusterable_dataset
 from earlystop.jacobian import (
     energy_share,
     gram,
@@ -20,7 +18,6 @@ from earlystop.jacobian import (
     singular_values,
     top_singular_values,
 )
-from earlystop.network import initial_weights
 
 
 def norm(matrix):
@@ -199,24 +196,6 @@ def test_the_energy_share_is_the_squared_cosine_to_the_space():
 # ------------------------------------------------------------------------ what the proofs use
 
 
-@named
-def test_at_the_centers_the_spectrum_is_that_of_the_weighted_centers(phi):
-    data = clusterable_dataset(60, 4, 8, input_noise=0.1, size_range=(0.4, 2), seed=3, dtype=torch.float64)
-    weights = initial_weights(50, 8, dtype=torch.float64)
-    rows = jacobian(weights, data.centers[data.clusters], phi).double().numpy()
-    actual = np.linalg.svd(rows, compute_uv=False) ** 2
-    at_centers = jacobian(weights, data.centers, phi).double().numpy()
-    sizes = np.bincount(data.clusters)
-    assert len(set(sizes)) > 1
-    root = np.sqrt(sizes)[:, None] * at_centers
-    expected = np.linalg.eigvalsh(root @ root.T)[::-1]
-    np.testing.assert_allclose(actual[:4], expected, atol=1e-10)
-    np.testing.assert_allclose(actual[4:], 0, atol=1e-10)
-    noise = np.random.default_rng(0).normal(size=60)  # minus its cluster means: in the kernel
-    means = np.array([noise[data.clusters == c].mean() for c in range(4)])[data.clusters]
-    assert np.abs(rows.T @ (noise - means)).max() < 1e-12 < np.abs(rows.T @ means).max()
-
-
 @smooth
 @pytest.mark.parametrize("seed", range(3))
 def test_the_jacobian_is_bounded_and_lipschitz(phi, seed):
@@ -228,16 +207,3 @@ def test_the_jacobian_is_bounded_and_lipschitz(phi, seed):
         difference = norm(jacobian(weights + change, x, phi) - jacobian(weights, x, phi))
         bound = phi.smoothness / math.sqrt(40) * norm(x) * norm(change)
         assert 0 < difference <= bound
-
-
-@smooth
-@pytest.mark.parametrize("radius", [0.02, 0.2, 0.6])
-def test_noise_directions_move_the_weights_little(phi, radius):
-    data = clusterable_dataset(60, 3, 8, input_noise=radius, dtype=torch.float64)
-    weights = initial_weights(200, 8, dtype=torch.float64)
-    rows = jacobian(weights, data.inputs, phi)
-    onehot = torch.eye(3, dtype=torch.float64)[data.clusters]
-    clusters = onehot / onehot.sum(0).sqrt()
-    nuisance = rows - clusters @ (clusters.T @ rows)  # Π₋ J
-    bound = phi.smoothness * radius * math.sqrt(60) * (1 + norm(weights) / math.sqrt(200))
-    assert 0 < norm(nuisance) <= bound
