@@ -300,9 +300,13 @@ def test_a_damaged_copy_is_deleted_and_downloaded_again_at_once(hub, tmp_path, r
 
 def test_a_damaged_copy_that_cannot_be_deleted_is_left_out(hub, tmp_path, monkeypatch):
     in_cache(tmp_path, "0" * 40).write_bytes(b"garbage")
-    unlink, held = Path.unlink, PermissionError(13, "Permission denied")
-    for_all = lambda path, **how: Mock(side_effect=held)() if path.suffix == ".parquet" else unlink(path, **how)
-    monkeypatch.setattr(Path, "unlink", for_all)
+
+    def unlink(path, missing_ok=False, original=Path.unlink):
+        if path.suffix == ".parquet":
+            raise PermissionError(13, "Permission denied")
+        original(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
     assert_whole(load_images("mnist"), "mnist")
     (hub.folder / "cifar10.parquet").write_bytes(b"garbage")
     with pytest.raises(DataError, match="was left out .it could not be deleted: .*parquet"):
@@ -378,6 +382,8 @@ def test_the_content_hash_is_that_of_pixels_and_labels_in_order():
     labels = torch.tensor([1, 2, 3])
     expected = hashlib.sha256(bytes([*range(12), 1, 2, 3])).hexdigest()
     assert content_hash(pixels, labels) == expected
+    with_given = hashlib.sha256(bytes([*range(12), 1, 2, 3, 3, 2, 1])).hexdigest()
+    assert content_hash(pixels, labels, labels.flip(0)) == with_given
     turned = pixels.transpose(2, 3).contiguous().transpose(2, 3)
     assert content_hash(turned, labels) == expected  # whatever the memory layout
 

@@ -105,10 +105,11 @@ def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "spli
     return tuple(images.subset(part) for part in order[:asked].split(list(sizes)))
 
 
-def content_hash(pixels: UInt8[Tensor, "..."], labels: Tensor) -> str:
-    """SHA-256 of pixels and labels, as listed in `HUB`."""
+def content_hash(pixels: UInt8[Tensor, "..."], *labels: Tensor) -> str:
+    """SHA-256 of pixels and labels, as listed in `HUB`; of labels as given too, where there are some."""
     digest = hashlib.sha256(pixels.contiguous().numpy().tobytes())
-    digest.update(labels.to(torch.uint8).numpy().tobytes())
+    for part in labels:
+        digest.update(part.to(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
