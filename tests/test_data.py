@@ -134,6 +134,12 @@ def test_the_same_seed_gives_the_same_data_and_another_seed_does_not():
         assert not torch.equal(getattr(first, name), getattr(other, name)), name
 
 
+def test_a_given_label_changed_in_place_leaves_the_truth_alone():
+    data = clusterable_dataset(4, 2, 3, input_noise=0.1)
+    data.labels[:] = 7
+    assert data.flipped.all()
+
+
 def test_drawing_data_leaves_the_global_random_generator_alone():
     before = torch.random.get_rng_state()
     corrupt_clusters(clusterable_dataset(40, 4, 6, input_noise=0.2), 0.5)
@@ -169,6 +175,8 @@ def test_exactly_the_asked_share_of_labels_is_redrawn_and_no_other_changes(rate)
     noisy, redrawn = redraw_labels(labels, torch.arange(7), rate)
     assert redrawn.sum() == round(rate * 1000)
     assert torch.equal(labels, before) and torch.equal(noisy[~redrawn], labels[~redrawn])
+    other = redraw_labels(labels, torch.arange(7), rate, stream="another")[1]
+    assert torch.equal(other, redrawn) == (rate in (0, 1))
 
 
 def test_redrawing_30_percent_of_two_classes_flips_about_15_percent():
@@ -203,6 +211,9 @@ def whole():
 def test_whole_data_pass_the_check(whole):
     check_clusterable(whole)
     check_clusterable(whole, size_range=(1, 1))
+    for bounds in ((1.1, 2), (0, 0.9)):  # too small, and too large
+        with pytest.raises(ValueError, match="cluster sizes are between 1 and 1 times n/K"):
+            check_clusterable(whole, size_range=bounds)
 
 
 def crowded(data):

@@ -16,7 +16,7 @@ from earlystop.data import around_centers, clusterable_dataset
 from earlystop.descent import DivergenceError, gradient, gradient_descent, largest_stable_step, loss
 from earlystop.figure5 import Figure5, figure5_cells, figure5_data, figure5_run, figure5_runs
 from earlystop.metrics import auroc, split_losses
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, initial_weights
 
 K, D, N = 16, 5, 12
 small = partial(problem, K, D, N)
@@ -140,14 +140,14 @@ def test_the_largest_stable_step_separates_decay_from_growth_of_the_linear_model
 
 
 @pytest.mark.parametrize("ridge", [0.0, 1.0, 1000.0])
-@pytest.mark.parametrize("phi", [GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)  # unbounded
+@named  # with erf the loss stays finite
 def test_a_diverging_run_names_an_iteration_and_the_largest_stable_step(phi, ridge):
     start, x, y = problem(400, D, 40)
     stable = 2 / (largest_curvature(start, x, phi) + 2 * ridge)  # λ‖W - W₀‖² adds 2λ everywhere
     with pytest.raises(DivergenceError) as error:
         gradient_descent(start, x, y, step_size=1e4 * stable, iterations=400, activation=phi, ridge=ridge)
     message = str(error.value)
-    assert 0 < int(re.search(r"iteration (\d+)", message)[1]) <= 400
+    assert 0 < int(re.search(r"iteration (\d+)", message)[1]) <= 20  # of 400: it does not go on for long
     assert f"step_size {1e4 * stable:.4g}" in message
     named_step = float(re.search(r"stable step .* ([\d.e+-]+)$", message)[1])
     assert named_step == pytest.approx(stable, rel=1e-3)
