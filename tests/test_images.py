@@ -66,6 +66,7 @@ def test_samples_are_disjoint_random_and_keep_their_labels():
     assert all(torch.equal(part.pixels.flatten(), part.labels.to(torch.uint8)) for part in parts)
     again, other = (sample_split(numbered(100), 50, seed=seed)[0].labels for seed in (1, 2))
     assert torch.equal(again, parts[0].labels) and not torch.equal(other, again)
+    assert not torch.equal(sample_split(numbered(100), 50, seed=1, stream="another")[0].labels, again)
     with pytest.raises(ValueError, match="101 images asked for, but numbers has 100"):
         sample_split(numbered(100), 60, 41)
 
