@@ -18,6 +18,7 @@ from earlystop.jacobian import (
     singular_values,
     top_singular_values,
 )
+from earlystop.runs.machine import Machine
 
 
 def norm(matrix):
