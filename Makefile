@@ -39,9 +39,9 @@ check-site: with-tests ## test the built book in a browser
 colab-check: with-tests ## run every notebook in a fresh environment like Colab's
 	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py
 
-real-data: with-book notebooks ## run notebooks 04 to 06 on the real data into _build/real
+real-data: with-book notebooks ## run the notebooks that ask for a GPU on the real data into _build/real
 	@mkdir -p _build/real
-	for name in 04_mnist 05_cifar10 06_jacobian; do \
+	for page in $$(grep -l '^accelerator: GPU' book/[0-9]*.md); do name=$$(basename $$page .md); \
 	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
 	done

@@ -336,19 +336,23 @@ assert twice(2) == 4, "hidden"
 """
 
 
-def test_readers_see_a_solution_without_marks_and_a_table_of_points(small_book):
+def test_readers_see_a_solution_without_marks_and_tables_of_points_and_chapters(small_book):
     write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/01_one\n")
-    write(small_book, "book/index.md", "# Guide\n\n```{course-table}\n```\n")
-    write(small_book, "book/01_one.md", HEAD + "# One\n\n" + EXERCISE)
+    tables = "```{course-table}\n```\n\n```{chapter-table} chapter, a question\n```\n"
+    write(small_book, "book/index.md", f"# Guide\n\n{tables}")
+    asked = HEAD.replace("\n---\n\n", "\nchapter:\n  a question: Why, *oh why*?\n---\n\n")
+    write(small_book, "book/01_one.md", asked + "# One\n\n" + EXERCISE)
     code, printed = build(small_book)
     assert code == 0, printed
     page = (small_book / "_build" / "html" / "book" / "01_one.html").read_text()
     text = re.sub(r"<[^>]+>", "", page)
     assert "return 2 * x" in text and "a hint" in text
     assert not re.search("SOLUTION|hidden\\b.*twice|3 points|5 minutes", text) and "twice(2)" not in text
-    row = re.sub(r"<[^>]+>", " ", (small_book / "_build" / "html" / "book" / "index.html").read_text()).split()
+    guide = (small_book / "_build" / "html" / "book" / "index.html").read_text()
+    row = re.sub(r"<[^>]+>", " ", guide).split()
     at = row.index("implement")
     assert row[at - 1 : at + 4] == ["Twice", "implement", "5", "2", "3"]
+    assert re.search(r'1\. <a [^>]*href="01_one.html".*?<p>Why, <em>oh why</em>\?</p>', guide, flags=re.S)
 
 
 def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):

@@ -38,7 +38,9 @@ def exercises(chapters):
 
 
 def test_there_are_enough_exercises_of_every_kind(chapters):
-    assert all(3 <= len(chapter.exercises) <= 6 for chapter in chapters)
+    for chapter in chapters:
+        count = len(chapter.exercises)
+        assert 3 <= count <= 6, f"book/{chapter.name}.md: {count} exercise(s), should be 3 to 6"
     every = exercises(chapters).values()
     assert len(every) >= 30
     assert {exercise.kind for exercise in every} == set(course.KINDS)
@@ -155,7 +157,9 @@ def failed_checks(chapter, exercise, sources):
 
 
 def test_every_exercise_has_a_typical_mistake(chapters):
-    assert exercises(chapters).keys() == WRONG.keys()
+    without, gone = exercises(chapters).keys() - WRONG.keys(), WRONG.keys() - exercises(chapters).keys()
+    assert not without, f"add a typical mistake of {', '.join(sorted(without))} to WRONG in {__file__}"
+    assert not gone, f"no exercise has this id: {', '.join(sorted(gone))} in WRONG in {__file__}"
 
 
 @pytest.mark.parametrize("label", WRONG)
@@ -197,8 +201,10 @@ def small_book(tmp_path):
         shutil.copy(ROOT / name, tmp_path / name)
 
     def read(*texts, **options):
-        for number, text in enumerate(texts, start=1):
-            (tmp_path / "book" / f"0{number}_page.md").write_text(HEAD + text)
+        names = [f"0{number}_page" for number in range(1, len(texts) + 1)]
+        for name, text in zip(names, texts):
+            (tmp_path / "book" / f"{name}.md").write_text(HEAD + text)
+        (tmp_path / "_toc.yml").write_text("".join(f"- file: book/{name}\n" for name in names))
         found = course.read_course(root=tmp_path, **options)
         course.check_course(found)
         return found
