@@ -17,7 +17,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
-HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+HEAD = (
+    "---\njupytext:\n  text_representation:\n    format_name: myst\n"
+    "kernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+)
 FIGURE = "---\nmystnb:\n  figure:\n    caption: A caption\n    name: fig-x\n  image:\n    alt: {alt}\n---\n"
 
 
@@ -94,7 +97,8 @@ import os
 import matplotlib.pyplot as plt
 import torch
 names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")
-print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(), plt.rcParams["lines.linewidth"],
+print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(),
+      plt.rcParams["lines.linewidth"],
       plt.rcParams["figure.dpi"], __debug__, "EARLYSTOP_PROGRESS" in os.environ)
 ```
 
@@ -174,7 +178,7 @@ def test_a_package_from_elsewhere_is_refused_in_one_line(small_book):
     code, printed = build(small_book, PYTHONPATH=str(ROOT / "src"))
     assert code == 1 and "Traceback" not in printed and "executed" not in printed
     assert (
-        f"The package earlystop comes from {ROOT / 'src' / 'earlystop'}, and not from {small_book / 'src' / 'earlystop'}"
+        f"The package earlystop comes from {ROOT / 'src/earlystop'}, and not from {small_book / 'src/earlystop'}"
         in printed
     )
 
@@ -266,7 +270,8 @@ COLAB = {"colab_url": "https://colab.research.google.com"}
 
 
 @pytest.mark.parametrize(("url", "provider", "buttons"), [
-    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}), ("git@gitlab.com:o/r.git", "gitlab", {}),
+    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}),
+    ("git@gitlab.com:o/r.git", "gitlab", {}),
     ("https://codeberg.org/o/r", "", {}), ("", "", {}),
 ])  # fmt: skip
 def test_buttons_are_those_that_a_host_has(tmp_path, url, provider, buttons):
@@ -438,7 +443,10 @@ def test_conversion_to_plain_markdown(book, myst, plain):
     assert pairs.Book(book).convert(myst, "sample") == plain
 
 
-SOLUTION = "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
+SOLUTION = (
+    "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n"
+    "```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
+)
 
 
 def test_a_solution_in_words_folds(book):

@@ -21,8 +21,15 @@ from nbgrader.api import Gradebook
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
 
-HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
-ASKED = "```{{exercise-start}} Twice\n:label: {label}\n```\n% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"
+HEAD = (
+    "---\njupytext:\n  text_representation:\n    format_name: myst\n"
+    "kernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
+)
+ASKED = (
+    "```{{exercise-start}} Twice\n:label: {label}\n```\n"
+    "% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n"
+    "```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +67,8 @@ def test_individual_data_do_not_change_what_is_right(seed):
             course.check_grades(chapter, exercise)
 
 
-# What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks that must notice.
+# What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks
+# that must notice.
 WRONG = {
     "ex-dataset-radius": (
         ["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"],
@@ -105,7 +113,7 @@ WRONG = {
         [
             "first, second, hidden = widths",
             "pixels = ((side - 4) / 2) ** 2",
-            "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))",
+            "return first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1)",
         ],
         {3},
     ),
@@ -394,10 +402,12 @@ HARM = {  # in place of the answer to ex-dataset-walk
     "loop": LOOP,
     "exit": "import sys\nsys.exit(0)",
     "quit": "import os\nos._exit(0)",
-    "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\ndef walked_angle(r):\n    return 0.0",
+    "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\n"
+    "def walked_angle(r):\n    return 0.0",
     "reader": READER,
     "chatter": "while True:\n    print('x' * 10**6)",
-    "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\npublish_display_data({'text/plain': 3})\n"
+    "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\n"
+    "publish_display_data({'text/plain': 3})\n"
     "display({'application/json': chr(0xdc00)}, raw=True)\ndef walked_angle(r):\n    return 0.0",
     "message": "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'comm_open', {'data': None},\n"
     "    parent=get_ipython().kernel.get_parent())\ndef walked_angle(r):\n    return 0.0",
@@ -426,7 +436,7 @@ def small_course(small_chapter, tmp_path_factory):
 
 
 def test_an_endless_loop_costs_only_its_own_points(small_course, small_chapter):
-    folder, table, log = small_course
+    folder, _, log = small_course
     full = expected(small_chapter)
     points = {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}
     assert automatic(scores(folder, "loop", NAME)) == points, log
@@ -435,7 +445,7 @@ def test_an_endless_loop_costs_only_its_own_points(small_course, small_chapter):
 
 
 def test_the_table_shows_no_grade_that_was_not_given(small_course, small_chapter):
-    folder, table, log = small_course
+    _folder, table, log = small_course
     given = sum(points for name, points in expected(small_chapter).items() if not name.startswith("ex-dataset-walk"))
     assert {name: line["score"] for name, line in table.items()} == {"loop": str(float(given)), "garbage": ""}
     words = sum(bool(exercise.rubric) for exercise in small_chapter.exercises)
@@ -527,7 +537,8 @@ def hostile(small_chapter, tmp_path_factory, listener):
 
     def loud(cell, name):
         if name.startswith("ex-dataset-walk-answer"):
-            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
+            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n"
+            cell.source += "    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
         return [cell]
 
     def helped(cell, name):  # a cell of their own, with what the answer needs
@@ -575,7 +586,7 @@ def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, stude
 
 @pytest.mark.leg
 def test_repairs_are_said(hostile):
-    folder, _, log = hostile
+    folder, _, _ = hostile
     text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
     assert "ex-dataset-walk-answer was missing and counts as blank" in text
     assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()

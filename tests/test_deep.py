@@ -392,8 +392,8 @@ def test_runs_on_the_same_images_share_them_and_others_do_not():
     assert apart.pixels.untyped_storage().nbytes() == 2 * first.pixels.numel()
     columns = torch.tensor([[5, 0, 3], [2, 2, 69]])
     for stack, sets in ((shared, (first, first)), (apart, (second, first))):
-        for run, (images, training) in enumerate(zip(sets, (second, first))):
-            scale = training.pixels.numpy() / 255
+        for run, (images, trained) in enumerate(zip(sets, (second, first))):
+            scale = trained.pixels.numpy() / 255
             expected = (images.pixels.numpy() / 255 - scale.mean()) / scale.std(ddof=1)
             actual = stack.inputs(slice(None))[run].numpy()
             np.testing.assert_allclose(actual, expected, atol=1e-5)

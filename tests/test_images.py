@@ -271,7 +271,8 @@ def test_a_damaged_copy_is_downloaded_again_at_once(hub, tmp_path):
 FAILURES = {
     401: "refused it (401): look for a token that is no longer valid",
     403: "refused it (403)",
-    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1c1579b2250db8eafed0ad422088c (404)",
+    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision "
+    "77f3279092a1c1579b2250db8eafed0ad422088c (404)",
     503: "answered with error 503: try again later",
 }
 

@@ -235,7 +235,7 @@ def locked():
 
 def test_the_lock_has_what_was_chosen_and_nothing_of_the_machine_that_wrote_it():
     versions = locked()
-    for path in LISTS:
+    for path in [*LISTS, ROOT / "requirements/lint.txt"]:
         for one in pins(path):
             assert one.specifier.contains(versions[canonicalize_name(one.name)]), f"{one}: call make lock"
     assert all(
@@ -293,7 +293,7 @@ def test_a_part_brings_what_its_programs_import(part):
 
 
 def test_all_places_name_the_same_pythons():
-    oldest, newest = ("%d.%d" % one for one in (environment.OLDEST, environment.NEWEST))
+    oldest, newest = ("{}.{}".format(*one) for one in (environment.OLDEST, environment.NEWEST))
     assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
     assert f"--python-version {oldest}" in (ROOT / "Makefile").read_text()
     for name in ("README.md", "requirements.txt", "Makefile"):
