@@ -22,7 +22,7 @@ The module behind the book. One file an idea of the paper, lowest floor first:
 
 import os
 
-__version__ = "0.2.0+hb3cc402b"
+__version__ = "0.2.0+hb8249893"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.
