@@ -33,7 +33,6 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import earlystop
-from earlystop.provenance import hardware
 from earlystop.start import MINUTES, header
 
 logger = logging.getLogger(__name__)
@@ -171,9 +170,11 @@ def execute_stale(app, env, docnames) -> None:
 
 def check_switches() -> None:
     """Stop with one line if the scale, device or precision that is asked for is none."""
-    from earlystop import scale  # imports torch, which is not needed where nothing is executed
+    from earlystop.runs.machine import here  # imports torch, which is not needed where nothing is executed
+    from earlystop.runs.sizes import current_scale
 
-    for name, check in (("SCALE", scale.current_scale), ("DEVICE", scale.device), ("PRECISION", scale.precision)):
+    checks = (("SCALE", current_scale), ("DEVICE", lambda: here(precision="float32")), ("PRECISION", here))
+    for name, check in checks:
         try:
             check()
         except ValueError as problem:
@@ -182,6 +183,8 @@ def check_switches() -> None:
 
 def execute(app, env, cache, stale: dict) -> None:
     """Execute notebooks in as many processes as cores and memory allow."""
+    from earlystop.runs.machine import here
+
     check_switches()
     workers = how_many(len(stale))
     timings = Path(env.mystnb_config.execution_cache_path).parent / "seconds.json"
@@ -189,7 +192,7 @@ def execute(app, env, cache, stale: dict) -> None:
         seconds = json.loads(timings.read_text())
     except (OSError, ValueError):  # none yet, or half of it
         seconds = {}
-    facts = {"machine": hardware(), "scale": os.environ["EARLYSTOP_SCALE"]}
+    facts = {"machine": here().words, "scale": os.environ["EARLYSTOP_SCALE"]}
     patience, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
     logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_the_build) as pool:

@@ -336,7 +336,7 @@ LINE = r'__version__ = ".+"\n'
 MERGED = re.compile(
     rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M
 )  # both sides of a merge
-PACKAGE = ("src/earlystop/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
+PACKAGE = ("src/earlystop/**/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
 
 
 def read_version(root: Path = ROOT) -> str:

@@ -1,28 +1,25 @@
 """Stopping Early: gradient descent with early stopping is robust to label noise.
 
-The module behind the book. One file an idea of the paper, lowest floor first:
+The module behind the book. What a chapter imports and a reader opens is here, an idea of the paper a file:
 
-- `scale`: how large an experiment is (quick, colab, paper) and where it runs.
 - `data`: the dataset model, Definitions 1.1 to 1.3, and the corruption of labels.
 - `network`: the one-hidden-layer network, Eq. 2.
+- `descent`: the loss and gradient descent, Eqs. 3 and 4.
 - `theory`: the covariance of the cluster centers and what the theorems promise.
 - `jacobian`: the Jacobian, its spectrum, information and nuisance space, section 4.
-- `descent`: the loss and gradient descent, Eqs. 3 and 4.
 - `metrics`: errors, and how far two loss distributions are apart.
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
-- `figure1` (and 3), `figure4ab`, `figure4c`, `figure5`: the sizes of the paper's figures, and their runs.
-- `experiments`: all of them by name.
-- `store`, `sweep`: files that survive anything; sweeps that go on where they were.
-- `figures`: the stored results and their pictures. `python -m earlystop` is the command line.
-- `start`: what the first cell of a notebook prints.
-- `plots`, `page`, `provenance`: how the book draws, speaks, and says where a result comes from.
+
+`figures` has a room for each figure of the paper: its sizes, runs, picture and verdict. `runs` is the
+machinery: machines, sizes, files that survive anything, sweeps, results and their fingerprints.
+`page`, `plots` and `start` are how the book speaks, draws and begins; `python -m earlystop` is the command line.
 """
 
 import os
 
-__version__ = "0.2.0+hb8249893"
+__version__ = "0.2.0+h7689ac32"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from earlystop.scale import random_stream
+from earlystop.streams import random_stream
 
 CENTER_TRIES = 2000  # candidates for one center before the whole draw starts again,
 CENTER_BATCH = 50  # looked at in batches

@@ -1,5 +1,6 @@
 """The loss of Eq. 3 and gradient descent on it, Eq. 4."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, output_weights, predict
-from earlystop.page import progress
+from earlystop.runs.progress import progress as bar
 
 
 def loss(
@@ -62,6 +63,7 @@ def gradient_descent(
     iterations: int,
     activation: Activation = ERF,
     ridge: float = 0.0,
+    progress: Callable = bar,
 ) -> Trajectory:
     """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
 

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from earlystop.page import _nobody_watches, progress
-from earlystop.scale import random_stream
+from earlystop.runs.progress import nobody_watches, progress
+from earlystop.streams import random_stream
 
 DIGITS_TEST = 397  # of scikit-learn's 1,797 digits
 
@@ -223,7 +223,7 @@ def _hushed() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if _nobody_watches():
+            if nobody_watches():
                 disable_progress_bars()
             yield
     finally:

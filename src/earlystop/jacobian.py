@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from earlystop.network import ERF, Activation, output_weights
-from earlystop.page import progress
-from earlystop.scale import Way
+from earlystop.runs.machine import Machine
 
 
 def jacobian(
@@ -29,17 +28,13 @@ def gram(
 
 
 def model_gram(
-    model: nn.Module,
-    inputs: Float[Tensor, "n ..."],
-    output: Callable[[Tensor], Tensor],
-    limit: float = Way.jacobian_bytes,
-    tile_rows: int = Way.tile,
+    model: nn.Module, inputs: Float[Tensor, "n ..."], output: Callable[[Tensor], Tensor], machine: Machine = Machine()
 ) -> Float[Tensor, "n n"]:
     """J Jᵀ of any model in eval mode, all of its parameters together, as float64.
 
     `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
     one sample at a time, several together, in the precision of the model. Only half of the
-    symmetric product is computed. At most `limit` bytes of J are held, no more than half of the
+    symmetric product is computed. At most `machine.jacobian_bytes` of J are held, no more than half of the
     free memory; the rows beyond are computed again for every further part. Raises `ValueError`
     for a model in training mode, or one that couples the samples of a batch.
     """
@@ -47,13 +42,14 @@ def model_gram(
     rows = _row_function(model, output)
     n, p = len(inputs), sum(p.numel() for p in model.parameters())
     row_bytes = p * inputs.element_size()
+    limit, tile_rows = machine.jacobian_bytes, machine.tile
     limit = min(limit, 0.5 * _free_bytes(inputs.device))
     size = max(1, min(n, int(limit / row_bytes)))  # rows held at a time
     gram = inputs.new_zeros(n, n)
     held = inputs.new_empty(size, p)
     spare = inputs.new_empty(min(tile_rows, n), p) if size < n else None
     tiles = [(part, row) for part in range(0, n, size) for row in _tiles(part, n, size, tile_rows)]
-    for first, (start, end) in progress(tiles, "Jacobian"):
+    for first, (start, end) in machine.progress(tiles, "Jacobian"):
         inside = end <= first + size
         tile = held[start - first : end - first] if inside else spare[: end - start]
         rows(inputs[start:end], tile)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.scale import random_stream
+from earlystop.streams import random_stream
 
 
 @dataclass(frozen=True)

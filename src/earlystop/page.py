@@ -1,55 +1,21 @@
-"""How a chapter speaks: computed sentences, tables, progress bars, sliders."""
+"""How a chapter speaks: computed sentences, tables, sliders; and what it needs of the machinery."""
 
-import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
-from earlystop.scale import SCALES, current_scale, scale_text
-from earlystop.store import StoreError, read_json
+from earlystop.runs.machine import here
+from earlystop.runs.progress import nobody_watches, progress
+from earlystop.runs.provenance import environment
+from earlystop.runs.results import Result, counted, credit, folder, load
+from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
+from earlystop.runs.store import StoreError, read_json
 
-
-def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
-    """`items`, with a bar after two seconds; set `TQDM_DISABLE=1` where nobody watches.
-
-    Where `EARLYSTOP_PROGRESS` names a file, how far it is is written there instead.
-    """
-    if file := os.environ.get("EARLYSTOP_PROGRESS"):
-        return _told(items, description, len(items) if total is None else total, Path(file))
-    return tqdm(items, desc=description, total=total, delay=2, leave=False, disable=_nobody_watches())
-
-
-def _told(items: Iterable, description: str, total: int, file: Path) -> Iterable:
-    def tell(text: str) -> None:
-        with suppress(OSError):  # it is only for the eye
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{description} {text}", "utf8")
-
-    start, due = time.monotonic(), 0.0
-    for done, item in enumerate(items):
-        if (now := time.monotonic()) >= due:
-            left = f", {duration((now - start) / done * (total - done))} left" if done else ""
-            tell(f"{done} of {total}{left}")
-            due = now + 1
-        yield item
-    tell("finished")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
-    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
-def _nobody_watches() -> bool:
-    return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+__all__ = [
+    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "load",
+    "progress", "read_json", "say", "show_sizes", "table",
+]  # fmt: skip
 
 
 def explore(draw: Callable[..., None], **sliders: Any) -> None:
@@ -57,7 +23,7 @@ def explore(draw: Callable[..., None], **sliders: Any) -> None:
 
     Shows nothing where `TQDM_DISABLE` is set: on a built page no kernel would answer.
     """
-    if not _nobody_watches():
+    if not nobody_watches():
         from ipywidgets import interact
 
         interact(draw, **sliders)
@@ -94,8 +60,6 @@ def finding(name: str, holds: Any, text: str, otherwise: str, value: Any = None,
 
 def _recorded(name: str) -> dict[str, Any] | None:
     """What `findings.json` has of a finding at this scale, with the device; None if it has nothing."""
-    from earlystop.figures import folder  # imports what imports this module
-
     try:
         content = read_json(folder() / "findings.json")
     except StoreError:  # a notebook away from the book
@@ -126,16 +90,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     say("\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines))
 
 
-def show_sizes(config: type) -> None:
+def show_sizes(config: type[Sized]) -> None:
     """Show every size of an experiment at each scale; in bold those in use, changes included."""
-    current, used = current_scale(), vars(config.at()).values()
-    header = ["", *(f"**{name}**" if name == current else name for name in SCALES)]
-    here = 1 + SCALES.index(current)
+    current, used = current_scale(), vars(config.at())
     rows = [
-        [f"**{_cell(now)}**" if column == here else value for column, value in enumerate(row)]
-        for row, now in zip(config.rows(), used)
+        [
+            size.doc + " (our choice)" * size.ours,
+            *(f"**{_cell(used[key])}**" if name == current else value for name, value in size.at.items()),
+        ]
+        for key, size in config.fields().items()
     ]
-    table(header, rows)
+    table(["", *(f"**{name}**" if name == current else name for name in SCALES)], rows)
 
 
 def _cell(value: Any) -> str:

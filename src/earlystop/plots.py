@@ -17,6 +17,17 @@ TRUE = {"color": "#D55E00", "linestyle": "--", "marker": "s"}  # against the tru
 TEST = {"color": "#009E73", "linestyle": "-.", "marker": "^"}  # on unseen inputs
 OTHER = {"color": "#CC79A7", "linestyle": ":", "marker": "D"}  # a second setting of the same
 REFERENCE = {"color": "#000000", "linestyle": ":", "linewidth": 1.4}  # theory, or a flip rate
+CURVES = (  # an accuracy of a training, its name and its look
+    ("noisy", "training, given labels", NOISY),
+    ("true", "training, true labels", TRUE),
+    ("test", "test", TEST),
+)
+RULES = (  # looks of rules that stop
+    TEST,
+    {"color": "#E69F00", "linestyle": "--", "marker": "D"},
+    {"color": "#56B4E9", "linestyle": ":", "marker": "v"},
+    {"color": "#666666", "linestyle": "-", "marker": "x"},
+)
 CLEAN_COLOR, FLIPPED_COLOR = "#0072B2", "#D55E00"
 LEVEL_MAP = plt.get_cmap("viridis")
 
@@ -60,5 +71,5 @@ def loss_histogram(
 ) -> None:
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
     top = max(clean.max().item(), flipped.max().item()) if top is None else top
-    share_bars(ax, *(loss_shares(group.cpu(), top) for group in (clean, flipped)), top)
+    share_bars(ax, loss_shares(clean.cpu(), top), loss_shares(flipped.cpu(), top), top)
     ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")

@@ -16,8 +16,9 @@ def chapter(name: str, version: str) -> None:
     `version` is that of the notebook: a package of another one is named. A mounted Google Drive
     becomes `EARLYSTOP_RESULTS` unless that is set. Raises `ValueError` for a bad scale or device.
     """
-    from earlystop import __version__, provenance
-    from earlystop.scale import device, parse_scale, precision, scale_text
+    from earlystop import __version__
+    from earlystop.runs.machine import here, results_folder
+    from earlystop.runs.sizes import parse_scale, scale_text
 
     if version != __version__:
         print(
@@ -26,17 +27,11 @@ def chapter(name: str, version: str) -> None:
         )
     if DRIVE.is_dir():
         os.environ.setdefault("EARLYSTOP_RESULTS", str(DRIVE / "stopping-early"))
-    hardware, text = provenance.hardware(), scale_text()
+    machine, text = here(), scale_text()
     scale, changes = parse_scale(text)
-    takes = expected(name, scale, hardware if device().type == "cuda" else "")
-    print(f"{hardware}, {precision()}, scale {text}: {takes}{', with other sizes' if changes else ''}.")
-    print(keeping())
-
-
-def results() -> Path | None:
-    """The folder in which finished runs are kept, `EARLYSTOP_RESULTS`; None if it is not set."""
-    folder = os.environ.get("EARLYSTOP_RESULTS", "").strip()
-    return Path(folder).expanduser().resolve() if folder else None
+    takes = expected(name, scale, machine.words if machine.device == "cuda" else "")
+    print(f"{machine.words}, {machine.precision}, scale {text}: {takes}{', with other sizes' if changes else ''}.")
+    print(keeping(results_folder()))
 
 
 def expected(name: str, scale: str, gpu: str = "") -> str:
@@ -61,10 +56,10 @@ def header(name: str) -> str:
     return f"Estimated {'; '.join(parts)}."
 
 
-def keeping() -> str:
-    """What becomes of finished runs, in one line."""
-    if results():
-        return f"Finished runs are kept in {results()}: run the notebook again, and it goes on from there."
+def keeping(folder: Path | None) -> str:
+    """What becomes of finished runs, which go into `folder`, in one line."""
+    if folder:
+        return f"Finished runs are kept in {folder}: run the notebook again, and it goes on from there."
     if DRIVE.parents[1].is_dir():
         return (
             "A disconnect loses what has run. To keep it, mount a drive and run this cell again: "

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from earlystop.network import ERF, Activation, predict
-from earlystop.scale import random_stream
+from earlystop.streams import random_stream
 
 
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:

@@ -13,8 +13,9 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from earlystop.images import Images
-from earlystop.page import progress
-from earlystop.scale import Way, autocast, random_stream
+from earlystop.runs.machine import Machine
+from earlystop.runs.store import sound
+from earlystop.streams import random_stream
 
 STREAMS = 8  # networks that a GPU works on at a time
 UNRECORDED = 3  # steps before a GPU records one
@@ -42,13 +43,13 @@ class Stack:
     trains each as if it were alone.
     """
 
-    def __init__(self, models: Sequence[nn.Module], way: Way = Way()):
-        self.model, self.size, self.way = models[0], len(models), way
+    def __init__(self, models: Sequence[nn.Module], machine: Machine = Machine()):
+        self.model, self.size, self.machine = models[0], len(models), machine
         self.parameters, self.buffers = stack_module_state(list(models))
         self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
 
     def __call__(self, inputs: Float[Tensor, "M n c h w"]) -> Float[Tensor, "M n classes"]:
-        if self.size > 1 and not self.way.side_by_side(inputs.is_cuda):
+        if self.size > 1 and not self.machine.side_by_side:
             return vmap(self.forward)(self.parameters, self.buffers, inputs)
         outputs = [self.one(run, self.weights(run), x) for run, x in enumerate(inputs)]
         return torch.stack(outputs)  # a GPU is full with one network: plain operators are faster
@@ -161,7 +162,7 @@ def train(
     """Train all networks of `stack` in place, each on its own images in its own random orders.
 
     `labels` is (M, n). `seeds` give the orders, new in each epoch. `measure()` is called before
-    training and after each `Way.measured` epoch, and returns tensors with a leading axis M; they
+    training and after each `Machine.measured` epoch, and returns tensors with a leading axis M; they
     come back in lists, with the `epoch` of each. `checkpoint` saves after epochs, and training
     goes on from what it holds. Raises `ValueError` on bad arguments, and when a loss stops
     being finite.
@@ -173,16 +174,17 @@ def train(
     history: dict[str, list[Tensor]] = {}
     done = -1
     if checkpoint and (saved := checkpoint.load()):
-        stack.load(saved["networks"])
-        optimizer.load_state_dict(saved["optimizer"])
-        history, done = saved["history"], saved["epoch"]
+        with sound(checkpoint.path()):
+            stack.load(saved["networks"])
+            optimizer.load_state_dict(saved["optimizer"])
+            history, done = saved["history"], int(saved["epoch"])
     if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
-        stack.fuse(batch_size, stack.way.evaluated)
+        stack.fuse(batch_size, stack.machine.evaluated)
     step = TrainingStep(stack, images, labels, optimizer, loss)
-    for epoch in progress(range(done + 1, epochs + 1), "epochs"):
+    for epoch in stack.machine.progress(range(done + 1, epochs + 1), "epochs"):
         if epoch:
             train_epoch(step, labels, epoch, batch_size, seeds)
-        if measure and stack.way.measured(epoch, epochs):
+        if measure and stack.machine.measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
                 history.setdefault(key, []).append(numbers.cpu())
         if checkpoint:
@@ -246,7 +248,7 @@ class TrainingStep:
     def work(self, batch: Int[Tensor, "M b"]) -> Float[Tensor, " M"]:
         """The step itself."""
         self.stack.model.train()
-        gradients = self.side_by_side if self.stack.way.side_by_side(batch.is_cuda) else self.stacked
+        gradients = self.side_by_side if self.stack.machine.side_by_side else self.stacked
         values = gradients(self.images.inputs(batch), self.labels.gather(1, batch))
         self.update()
         return values
@@ -254,7 +256,7 @@ class TrainingStep:
     def stacked(self, inputs, labels) -> Float[Tensor, " M"]:
         """Gradients of all networks by one backward pass through batched operators."""
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast():
+        with self.stack.machine.autocast():
             outputs = self.stack(inputs)
         values = self.loss(outputs.float(), labels).mean(dim=1)
         values.sum().backward()
@@ -269,7 +271,7 @@ class TrainingStep:
             with torch.cuda.stream(self.streams[run % len(self.streams)]):
                 weights = self.stack.weights(run)
                 weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
-                with autocast():
+                with self.stack.machine.autocast():
                     outputs = self.stack.one(run, weights, x)
                 value = self.loss(outputs.float(), y).mean()
                 found.append((value.detach(), *torch.autograd.grad(value, [*weights.values()])))
@@ -283,11 +285,11 @@ class TrainingStep:
 
 @torch.no_grad()
 def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n classes"]:
-    """All outputs of all networks in eval mode, `Way.evaluated` samples at a time."""
+    """All outputs of all networks in eval mode, `Machine.evaluated` samples at a time."""
     stack.model.eval()
-    outputs, size = [], stack.way.evaluated
+    outputs, size = [], stack.machine.evaluated
     for start in range(0, images.pixels.shape[1], size):
-        with autocast():
+        with stack.machine.autocast():
             outputs.append(stack(images.inputs(slice(start, start + size))).float())
     return torch.cat(outputs, dim=1)
 
@@ -320,3 +322,25 @@ def distances(
     size = torch.stack([start[k].flatten(1).norm(dim=1) for k in start])
     ratios = torch.where(size > 0, moved / size, float("nan"))
     return moved.norm(dim=0) / size.norm(dim=0), ratios.nanmean(dim=0)
+
+
+def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = Machine.calibrated) -> None:
+    """Set the running statistics of batch norm to those of `inputs`, weights unchanged.
+
+    With several batches the variance is the mean of the batches' own.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [m.momentum for m in norms]
+    for m in norms:
+        m.reset_running_stats()
+    model.train()
+    seen = 0
+    with torch.no_grad():
+        for part in inputs.split(batch_size):
+            seen += len(part)
+            for m in norms:
+                m.momentum = len(part) / seen  # every sample counts the same
+            model(part)
+    for m, value in zip(norms, before):
+        m.momentum = value
+    model.eval()

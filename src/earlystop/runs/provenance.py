@@ -8,14 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
+import torch
+
+from earlystop.runs.machine import here
+from earlystop.runs.sizes import scale_text
+
+FOLDER = Path(__file__).parents[1]
 
 
 def source_hash() -> str:
     """First 12 hexadecimal digits of a SHA-256 over the module's own source files."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in FOLDER.iterdir() if p.suffix in (".py", ".mplstyle")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(p for p in FOLDER.rglob("*") if p.suffix in (".py", ".mplstyle")):
+        digest.update(path.relative_to(FOLDER).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
@@ -23,10 +28,10 @@ def commit() -> dict[str, Any]:
     """The commit of the code, whether it was changed since (`dirty`), the hash of the source, and
     how this is known. Commit and `dirty` are None for an installed package.
     """
-    git = ["git", "-C", str(FOLDER)]
 
     def ask(*words: str) -> str:
-        return subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+        git = ["git", "-C", str(FOLDER), *words]
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
 
     found: dict[str, Any] = {"hash": None, "dirty": None, "source": source_hash()}
     try:
@@ -37,19 +42,6 @@ def commit() -> dict[str, Any]:
         return found | {"how": "an installed package, without its history"}
 
 
-def hardware() -> str:
-    """The device in words."""
-    import torch
-    from joblib import cpu_count  # those that this process may use
-
-    from earlystop.scale import device
-
-    kind = device().type
-    if kind == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{kind} ({platform.machine()}, {cpu_count()} cores)"
-
-
 def now() -> str:
     """Date and time, UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -57,22 +49,17 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers depend on."""
-    names = ("torch", "numpy", "scikit-learn")
-    return {"Python": platform.python_version(), **{name: version(name) for name in names}}
+    return {"Python": platform.python_version()} | {n: version(n) for n in ("torch", "numpy", "scikit-learn")}
 
 
-def environment() -> dict[str, str]:
+def environment() -> list[tuple[str, str]]:
     """Scale, device, versions, date and source hash of this very process."""
-    import torch
-
-    from earlystop.scale import scale_text
-
-    return {
-        "scale": scale_text(),
-        "device": hardware(),
-        "threads of torch": str(torch.get_num_threads()),
-        "date": now(),
-        "source hash": source_hash(),
-        **versions(),
-        "matplotlib": version("matplotlib"),
-    }
+    return [
+        ("scale", scale_text()),
+        ("device", here().words),
+        ("threads of torch", str(torch.get_num_threads())),
+        ("date", now()),
+        ("source hash", source_hash()),
+        *versions().items(),
+        ("matplotlib", version("matplotlib")),
+    ]

@@ -6,19 +6,19 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import torch
+from filelock import FileLock, Timeout
 
 SCHEMA = "earlystop result, version 1"
 DIGITS = 6  # significant digits of stored numbers
-RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "data": dict,
-          "finished": str, "runs": list, "cells": list}  # fmt: skip
-RUN = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict,
-       "started": str, "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip
+LEFT_OVER = 86_400  # seconds after which a half-written file is of a process that was killed
+BROKEN = (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError)  # what a wrong state raises
 
 
 class StoreError(RuntimeError):
@@ -31,14 +31,14 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
     Large content may be a function that writes it into an open file.
     Raises `StoreError` where the folder cannot be written or the disk is full.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    half = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")  # its own for every writer
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with half.open("xb") as file:
             content(file) if callable(content) else file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(half, path)
     except (OSError, RuntimeError) as error:
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
@@ -49,30 +49,38 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
         ) from error
     finally:
         with suppress(OSError):  # the folder may not be one
-            part.unlink(missing_ok=True)
+            half.unlink(missing_ok=True)
 
 
-def plain(value: Any) -> Any:
-    """Tensors and nested lists as JSON can hold them, floats rounded to `DIGITS` digits.
+def remove_left_overs(folder: Path) -> None:
+    """Delete what writers of another day began and did not end; those at work are left alone."""
+    for half in folder.glob(".*.part"):
+        with suppress(OSError):  # somebody else was faster
+            if time.time() - half.stat().st_mtime > LEFT_OVER:
+                half.unlink()
+
+
+def plain(value: Any, digits: int | None = DIGITS) -> Any:
+    """Tensors and nested lists as JSON can hold them, floats rounded to significant `digits`.
 
     Raises `ValueError` for NaN and infinity.
     """
     if isinstance(value, torch.Tensor):
         value = value.tolist()
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: plain(one, digits) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(one, digits) for one in value]
     if isinstance(value, float):
         if not abs(value) < float("inf"):
             raise ValueError(f"{value} cannot be stored: the run diverged, or is too small to have this number")
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{digits}g}") if digits else value
     return value
 
 
 def digest(value: Any) -> str:
-    """12 hexadecimal digits that identify a JSON value."""
-    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:12]
+    """12 hexadecimal digits that identify a JSON value, to the last digit of its numbers."""
+    return hashlib.sha256(json.dumps(plain(value, None), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -88,7 +96,7 @@ def read_json(path: Path) -> dict:
         content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     except FileNotFoundError:
         raise StoreError(f"there is no file {path}") from None
-    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from error
     except OSError as error:
         raise StoreError(f"cannot read {path} ({error.strerror}): try again") from error
@@ -98,17 +106,6 @@ def read_json(path: Path) -> dict:
             f"{path} has the schema {found!r}, this program reads {SCHEMA!r}: "
             "delete it and run again, or use the version that wrote it"
         )
-    return content
-
-
-def read_result(path: Path) -> dict:
-    """Read a result of an experiment. Raises `StoreError` as `read_json`, and if a part is missing."""
-    content = expect(path, read_json(path), **RESULT)
-    for run in content["runs"]:
-        expect(path, run, **RUN, cells=int)
-    for cell in content["cells"] or [{}]:
-        if expect(path, cell, run=int)["run"] not in range(len(content["runs"])):
-            raise StoreError(f"{path} has a cell of an unknown run: delete it and run again")
     return content
 
 
@@ -131,6 +128,35 @@ def _text(value: Any, indent: str = "") -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Context that uses the content of a file: what a wrong content raises becomes one line that names it."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except BROKEN as error:
+        raise StoreError(
+            f"{path} does not hold what it should ({type(error).__name__}): delete it, run again"
+        ) from error
+
+
+@contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Context that one process at a time may enter, with the lock file `path`; the others say what they wait for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        print(f"another command computes {what}: waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Checkpoint:
     """Where an unfinished run goes on: a folder with the state of its training and its stages.
 
@@ -146,31 +172,25 @@ class Checkpoint:
         """Time spent on this run so far, with that of the runs that it goes on from."""
         return self.before + time.monotonic() - self.started
 
+    def path(self, name: str = "training") -> Path:
+        """The file of a stage."""
+        return self.folder / f"{name}.pt"
+
     def load(self, name: str = "training") -> dict | None:
         """The saved state, or None. Raises `StoreError` if the file is damaged or foreign."""
-        path = self._path(name)
+        path = self.path(name)
         if not path.exists():
             return None
-        try:
-            saved = torch.load(path, weights_only=True, map_location="cpu")
-            identity, state, before = saved["identity"], saved["state"], float(saved["seconds"])
-        except MemoryError as error:
-            raise StoreError(f"no memory is left to read {path}: try again") from error
-        except Exception as error:  # whatever a damaged or foreign file raises
-            raise StoreError(
-                f"{path} is not a whole checkpoint ({type(error).__name__}): "
-                f"delete {self.folder} to start this run again"
-            ) from error
-        if identity != self.identity:
+        saved = read_state(path, identity=str, state=dict, seconds=float)
+        if saved["identity"] != self.identity:
             raise StoreError(f"{path} belongs to another run: delete {self.folder} to start again")
-        self.before = max(self.before, before)
-        return state
+        self.before = max(self.before, saved["seconds"])
+        return saved["state"]
 
     def save(self, state: dict, name: str = "training") -> None:
         """Write the state, replacing the one before; at most 5 % of the time is spent on it."""
         start = time.monotonic()
-        content = {"identity": self.identity, "state": state, "seconds": self.seconds()}
-        write_atomically(self._path(name), lambda file: torch.save(content, file))
+        write_state(self.path(name), {"identity": self.identity, "state": state, "seconds": self.seconds()})
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))
 
@@ -187,9 +207,21 @@ class Checkpoint:
             self.save(state, name)
         return state
 
-    def drop(self, name: str) -> None:
-        """Delete what was saved under `name`, if anything was."""
-        self._path(name).unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.pt"
+def write_state(path: Path, content: dict) -> None:
+    """Write nested dictionaries and lists of tensors, numbers and words, in full precision."""
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def read_state(path: Path, **kinds: type | tuple[type, ...]) -> dict:
+    """Read what `write_state` wrote. Raises `StoreError` if it is damaged, or has no keys of these types."""
+    try:
+        return expect(path, torch.load(path, weights_only=True, map_location="cpu"), **kinds)
+    except MemoryError as error:
+        raise StoreError(f"no memory is left to read {path}: try again") from error
+    except StoreError:
+        raise
+    except Exception as error:  # whatever a damaged or foreign file raises
+        raise StoreError(
+            f"{path} is no whole checkpoint ({type(error).__name__}): delete it to start this run again"
+        ) from error

@@ -1,0 +1,265 @@
+"""Figures 4a and 4b: losses of a residual network on corrupted labels, stopped early."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from earlystop import plots, theory
+from earlystop.architectures import resnet
+from earlystop.figures.splits import (
+    ROUNDED,
+    SMALL,
+    TINY_SIZES,
+    SplitStack,
+    data_hashes,
+    data_set,
+    fit,
+    load_split,
+    number,
+    rates,
+    run_curves,
+    streams,
+    tiny_cells,
+    training_work,
+)  # fmt: skip
+from earlystop.metrics import auroc, loss_shares, overlap, split_losses
+from earlystop.runs.experiment import Cell, Claim, Experiment, Run, grid, register
+from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
+from earlystop.runs.machine import Machine
+from earlystop.runs.results import Result
+from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import OPTIMIZERS, accuracy, evaluate_stack, least_squares
+
+__all__ = ["Figure4ab", "load_split", "run"]
+
+SWEEP = {"corruption_rate": "corruption_rates", "seed": "seeds"}
+TOP_LOSS = 1.0  # where the histograms of losses end
+
+
+@dataclass(frozen=True)
+class Figure4ab(Sized):
+    """Losses of clean and of flipped samples, stopped early."""
+
+    data: str = data_set("digits", "cifar10")
+    train_size: int = number(1000, 20_000, 50_000, "training images")
+    validation_size: int = number(150, 2_000, 2_000, "validation images, taken from the test set")
+    test_size: int = number(247, 8_000, 8_000, "test images, the rest of it")
+    depth: int = sizes(8, 20, 20, "depth of the ResNet", least=8)
+    width: int = number(16, 16, 16, "width of its first stage")
+    corruption_rates: tuple = rates((0.3, 0.5), (0.3, 0.5), (0.3, 0.5))
+    epochs: int = sizes(30, 24, 40, "epochs", ours=True)
+    batch_size: int = number(64, 128, 128, "batch size", ours=True)
+    optimizer: str = always("adam", "optimizer", ours=True, before="adam", of=OPTIMIZERS)
+    step_size: float = always(0.001, "step size", ours=True)
+    streams: str = streams()
+    seeds: int = number(1, 1, 3, "seeds")
+
+
+@dataclass(frozen=True)
+class LossHistory:
+    """Every training sample's loss at every measured epoch, with what is needed to stop."""
+
+    losses: Float[Tensor, "times n"]  # ½‖f - one-hot(y)‖² against the given labels
+    flipped: Bool[Tensor, " n"]
+    curves: dict[str, list[float]] = field(repr=False)  # epoch, noisy, true, test, ... accuracy
+
+    def best_epoch(self, by: str = "validation") -> int:
+        """The first measurement at which the curve `by` is highest."""
+        return max(range(len(self.curves[by])), key=lambda time: self.curves[by][time])
+
+    def groups(self, time: int) -> tuple[Tensor, Tensor]:
+        """Losses of the samples with their true label, and of those with a flipped one."""
+        return split_losses(self.losses[time], self.flipped)
+
+
+def cells(config: Figure4ab) -> list[Cell]:
+    """Every corruption rate and seed. Raises `ValueError` where hardly any label would be wrong."""
+    least = min(config.corruption_rates)
+    if round(least * config.train_size) < 10:  # of ten drawn again, one keeps its label
+        raise ValueError(f"corruption_rates has {least:g}: with hardly any wrong labels there is nothing to separate")
+    return grid(config, SWEEP)
+
+
+def runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[Run]:
+    """Train the ResNet with least squares and no augmentation, all cells together: a `LossHistory` of each.
+
+    All training images are trained on, as in the paper, so the validation images come from the
+    test set; they choose the epoch, and the others measure the test accuracy.
+    """
+    data = SplitStack(config, cells, machine, 0, config.validation_size + config.test_size)
+    stack = data.stack(lambda seed: resnet(config.depth, data.image_shape[0], config.width, seed=seed))
+    images, test = data.images("train"), data.images("test")
+    parts = slice(None, config.validation_size), slice(config.validation_size, None)
+
+    def measure() -> dict[str, Tensor]:
+        outputs, unseen = evaluate_stack(stack, images), evaluate_stack(stack, test)
+        chosen, others = ((unseen[:, p], data.truth("test")[:, p]) for p in parts)
+        return {
+            "noisy": accuracy(outputs, data.given()),
+            "true": accuracy(outputs, data.truth("train")),
+            **fit(least_squares, validation=chosen, test=others),
+            "losses": least_squares(outputs, data.given()),
+        }
+
+    history = data.train(stack, measure, checkpoint, optimizer=config.optimizer, step_size=config.step_size)
+    losses = torch.stack(history.pop("losses"), dim=1)
+    flipped = [split.flipped.cpu() for split in data.splits]
+    return [{"losses": losses[i], "flipped": flipped[i], "curves": run_curves(history, i)} for i in range(len(cells))]
+
+
+def run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> LossHistory:
+    """One training with every sample's loss along it, kept where `EARLYSTOP_RESULTS` says."""
+    return LossHistory(**EXPERIMENT.run(config, corruption_rate=corruption_rate, seed=seed))
+
+
+def summary(run: Run, cell: Cell) -> dict[str, Any]:
+    """Curves of a run, separation of the losses along training, and histograms.
+
+    The histograms are those at the best epoch by validation accuracy, at the first epoch at
+    which 1 - 0.9ρ of the given labels are reproduced (`agreement`: no clean label needed, but
+    ρ), and at the last.
+    """
+    history = LossHistory(**run)
+    times, curves = range(len(history.losses)), history.curves
+    groups = [history.groups(time) for time in times]
+    stops = {
+        "best": history.best_epoch(),
+        "agreement": agreement(curves["noisy"], cell["corruption_rate"]),
+        "last": times[-1],
+    }
+    found = {
+        **curves,
+        "clean_loss": [clean.mean() for clean, _ in groups],
+        "flipped_loss": [wrong.mean() for _, wrong in groups],
+        "auroc": [auroc(*pair) for pair in groups],
+        "overlap": [overlap(*pair) for pair in groups],
+    }
+    for name, time in stops.items():
+        found[f"stop_{name}"] = curves["epoch"][time]
+        found[f"clean_{name}"], found[f"flipped_{name}"] = (loss_shares(group, TOP_LOSS) for group in groups[time])
+    return found
+
+
+def agreement(noisy: Sequence[float], corruption_rate: float) -> int:
+    """The first measurement at which 1 - 0.9ρ of the given labels are reproduced; the last if there is none.
+
+    A stopping rule that needs no clean label, but the corruption rate ρ.
+    """
+    share = 1 - 0.9 * corruption_rate
+    return next((time for time, one in enumerate(noisy) if one >= share - 1e-9), len(noisy) - 1)
+
+
+def draw(result: Result) -> Figure:
+    """Losses of true and flipped labels, stopped early, and how well they part along training."""
+    levels = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
+    fig, axes = plt.subplots(2, len(levels), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row")
+    extra = (("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", {"color": "#777777"}))
+    for (top, bottom), rate in zip(axes.T, levels):
+        clean, flipped = (result.numbers(f"{one}_best", corruption_rate=rate).mean(0) for one in ("clean", "flipped"))
+        plots.share_bars(top, clean, flipped, TOP_LOSS)
+        for predicted in theory.conditional_mean_losses(rate, 10):
+            top.axvline(predicted, **plots.REFERENCE)
+        top.lines[-1].set_label("expected")
+        top.set(title=f"{rate:.0%} corrupted, stopped early", xlabel="loss of a sample")
+        epochs = result.numbers("epoch", corruption_rate=rate)[0]
+        for key, label, style in (*extra, *plots.CURVES):
+            values = result.numbers(key, corruption_rate=rate)
+            plots.band(bottom, epochs, values, label, **plots.line(style))
+        bottom.set(xlabel="epoch", ylim=(0, 1.03))
+    axes[0, 0].set(ylabel="share of its group")
+    axes[1, 0].set(ylabel="share, or AUROC")
+    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
+    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
+    return fig
+
+
+def verdict(result: Result) -> str:
+    """Whether the losses of both groups lie apart, and less so with more corruption."""
+    keys, found = ("overlap", "auroc", "clean_loss", "flipped_loss", "test"), {}
+    for rate in sorted(rate for rate in result.levels("corruption_rate") if rate > 0):
+        cells = result.select(corruption_rate=rate)
+        at = [cell["epoch"].index(cell["stop_best"]) for cell in cells]
+        found[rate] = [sum(cell[key][i] for cell, i in zip(cells, at)) / len(cells) for key in keys]
+    (least, low), (most, high) = min(found.items()), max(found.items())
+    apart, grows, rises = low[0] <= 0.15, high[0] > low[0], high[2] > low[2]
+    word = {3: "**Yes**", 0: "**No**"}.get(apart + grows + rises, "**In part**")
+    return (
+        f"{word}. At {least:.0%} the two groups share {low[0]:.0%} of their area (AUROC {low[1]:.3f}), "
+        f'{"within" if apart else "**more than**"} the 15% that we allow for "approximately separable"; '
+        f"at {most:.0%}, {high[0]:.0%} ({high[1]:.3f}), so the overlap {'grows' if grows else 'does **not** grow'}. "
+        f"The mean loss of true labels {'rises' if rises else 'does **not** rise'} from {low[2]:.2f} to {high[2]:.2f}. "
+        f"The gap of the means is {low[3] - low[2]:.2f} and {high[3] - high[2]:.2f}, where a network "
+        f"that outputs the mean label has {1 - least:.2f} and {1 - most:.2f}. "
+        f"Test accuracy: {low[4]:.0%} and {high[4]:.0%}."
+    )
+
+
+def tiny(
+    count: int, depth: int, each: bool, machine: Machine, optimizer: str = "adam", streams: str = "shared"
+) -> Numbers:
+    """Losses along a small training, of every sample or their mean, and of others."""
+    config = Figure4ab.at(
+        "quick", data="patterns", validation_size=20, test_size=30, depth=depth, width=4,
+        optimizer=optimizer, streams=streams, **TINY_SIZES,
+    )  # fmt: skip
+    found = [LossHistory(**run) for run in runs(config, tiny_cells(count), None, machine)]
+    losses = [run.losses if each else run.losses.mean(dim=1) for run in found]
+    parts = ("validation", "test")
+    curves = {f"{part} loss": listed([run.curves[f"{part}_loss"] for run in found]) for part in parts}
+    return {"epoch": listed(found[0].curves["epoch"]), "losses": listed(losses), **curves}
+
+
+def tiny_summary(fitted: float, machine: Machine) -> Numbers:
+    """What is kept of losses that are given: means, separation, histograms, stopping times.
+
+    At the third time the share `fitted` of the given labels is reproduced.
+    """
+    samples, times = torch.arange(60), 5
+    flipped = samples % 3 == 0
+    steps = torch.arange(times)[:, None]
+    losses = 0.013 + 0.011 * samples + torch.where(flipped, 0.4 - 0.07 * steps, 0.1 - 0.02 * steps)
+    curves = {"epoch": [0, 1, 2, 3, 4], "noisy": [0.1, 0.4, fitted, 0.75, 0.9], "true": [0.1, 0.5, 0.8, 0.7, 0.6],
+              "validation": [0.1, 0.6, 0.5, 0.6, 0.2], "test": [0.1, 0.5, 0.6, 0.5, 0.4]}  # fmt: skip
+    kept = summary({"losses": losses, "flipped": flipped, "curves": curves}, {"corruption_rate": 0.4})
+    return {key: listed(value) for key, value in kept.items()}
+
+
+EXPERIMENT = register(Experiment(
+    name="fig4ab",
+    title="Figure 4a, b: losses of clean and of flipped samples",
+    config=Figure4ab,
+    runs=runs,
+    summary=summary,
+    cells=cells,
+    sweep=SWEEP,
+    work=training_work,
+    trials=({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
+    data=data_hashes,
+    draw={"": draw},
+    claims=(
+        Claim(
+            "the losses of clean and of flipped samples separate, less so with more corruption",
+            "cifar10",
+            verdict,
+        ),
+    ),
+    paths={
+        "stacked": ("float32", STACKED, partial(tiny, 3, 8, True)),
+        "separate streams": ("float32", STACKED, partial(tiny, 3, 8, True, streams="separate")),
+        "Adadelta": ("float32", STACKED, partial(tiny, 1, 8, True, optimizer="adadelta")),
+        "momentum": ("float32", STACKED, partial(tiny, 1, 8, True, optimizer="momentum")),
+        "side by side, depth 14": ("float32", SIDE_BY_SIDE, partial(tiny, 2, 14, True)),
+        "one alone": ("float32", STACKED, partial(tiny, 1, 8, True)),
+        "bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, partial(tiny, 3, 8, False)),
+        "summary": ("float32", STACKED, partial(tiny_summary, 0.64)),
+        "summary, not yet at 1 − 0.9ρ": ("float32", STACKED, partial(tiny_summary, 0.62)),
+        **ROUNDED,
+    },
+))  # fmt: skip

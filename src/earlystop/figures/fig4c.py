@@ -1,0 +1,248 @@
+"""Figure 4c: singular values of the Jacobian of a residual network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from earlystop import plots
+from earlystop.architectures import resnet
+from earlystop.data import redraw_labels
+from earlystop.figures.splits import ROUNDED, data_hashes, data_set, number
+from earlystop.images import load_images, sample_split
+from earlystop.jacobian import model_gram
+from earlystop.runs.experiment import Cell, Claim, Experiment, Run, register
+from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
+from earlystop.runs.machine import Machine, here
+from earlystop.runs.results import Result
+from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import ImageStack, Stack, calibrate, evaluate_stack, momentum, train
+
+HEADS = {  # outputs of the network, their target for label ±1, the number that J is taken of
+    "single": (1, lambda y: y[..., None], lambda out: out[0]),
+    "difference": (2, lambda y: torch.stack([-y, y], dim=-1) / 2 + 0.5, lambda out: out[1] - out[0]),
+}
+
+
+@dataclass(frozen=True)
+class Figure4c(Sized):
+    """Singular values of the Jacobian of a ResNet that tells two classes apart."""
+
+    data: str = data_set("digits", "cifar10")
+    classes: tuple = always((0, 1), "the two classes (airplane, automobile)", of=range(10), length=2, once=True)
+    samples: int = number(250, 1000, 10_000, "samples, n")
+    depth: int = sizes(8, 20, 20, "depth of the ResNet", least=8)
+    width: int = number(16, 16, 16, "width of its first stage")
+    heads: tuple = sizes(("single",), ("single",), ("single", "difference"), "outputs looked at", of=HEADS, once=True)
+    epochs: int = sizes(20, 20, 50, "epochs", ours=True)
+    batch_size: int = number(32, 128, 128, "batch size", ours=True)
+    step_size: float = always(0.005, "step size, with momentum 0.9", ours=True)
+    seeds: int = number(1, 1, 1, "seeds")
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values of J, largest first, and how labels and noise lie along its directions."""
+
+    values: Float[Tensor, " n"]  # σ_j
+    labels: Float[Tensor, " n"]  # share of ‖ỹ‖² along the left singular vector u_j
+    noise: Float[Tensor, " n"]  # share of ‖e‖² along u_j, for random flips e = y - ỹ
+
+    def above(self, share: float = 0.1) -> int:
+        """How many singular values are larger than `share` times the largest."""
+        return int((self.values > share * self.values[0]).sum())
+
+
+def two_classes(config: Figure4c, seed: int, device: str) -> tuple[ImageStack, Float[Tensor, "1 n"]]:
+    """Images of the two classes, and labels -1 and 1. Raises `ValueError` if there are too few."""
+    images = load_images(config.data)
+    members = torch.isin(images.labels, torch.tensor(config.classes))
+    images = images.subset(torch.nonzero(members).flatten())
+    images = sample_split(images, config.samples, seed=seed)[0].to(device)
+    labels = torch.where(images.labels == config.classes[1], 1.0, -1.0)
+    return ImageStack.of([images], [images]), labels[None]
+
+
+def load_data(config: Figure4c) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, " n"]]:
+    """The same as normalized inputs and labels of one run, on this machine's device."""
+    images, labels = two_classes(config, 0, here().device)
+    return images.inputs(slice(None))[0], labels[0]
+
+
+def spectrum(gram: Float[Tensor, "n n"], labels: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    """The parts of a `Spectrum`, from J Jᵀ."""
+    values, directions = torch.linalg.eigh(gram)
+    along = [(v.to(gram) @ directions).square() for v in (labels, noise)]
+    shares = [(energy / energy.sum()).flip(0).cpu() for energy in along]
+    roots = values.clamp(min=0).sqrt().flip(0).cpu()
+    return dict(zip(("values", "labels", "noise"), (roots, *shares)))
+
+
+def runs(config: Figure4c, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[Run]:
+    """Of a single cell the `Spectrum` of J `before` and `after` training on clean labels, `accuracy`, `flipped`.
+
+    For the noise e, which is not trained on, 30 % of the labels are drawn again; `flipped` is
+    the share that this flips.
+    """
+    ((head, seed),) = [(cell["head"], cell["seed"]) for cell in cells]
+    images, labels = two_classes(config, seed, machine.device)
+    n_outputs, target, number = HEADS[head]
+    net = resnet(config.depth, images.pixels.shape[2], config.width, n_outputs, seed)
+    stack = Stack([net.to(machine.device)], machine)
+    noisy, _ = redraw_labels(labels[0], labels[0].unique(), 0.3, seed)
+
+    def compute() -> dict[str, Tensor]:
+        model, inputs = stack.network(0), images.inputs(slice(None))[0]
+        calibrate(model, inputs, machine.calibrated)
+        return spectrum(model_gram(model, inputs, number, machine), labels[0], noisy - labels[0])
+
+    def kept(name: str) -> dict[str, Tensor]:
+        return checkpoint.keep(name, compute) if checkpoint else compute()
+
+    before = kept("before")
+    train(
+        stack,
+        images,
+        labels,
+        optimizer=momentum(stack, config.step_size),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seeds=[seed],
+        loss=lambda outputs, y: 0.5 * (outputs - target(y)).square().sum(dim=-1),
+        checkpoint=checkpoint,
+    )
+    outputs = evaluate_stack(stack, images)[0]
+    right = (torch.func.vmap(number)(outputs).sign() == labels[0]).float().mean().item()
+    flipped = (noisy != labels[0]).float().mean().item()
+    return [{"before": before, "after": kept("after"), "accuracy": right, "flipped": flipped}]
+
+
+def run(config: Figure4c, head: str = "single", seed: int = 0) -> dict[str, Any]:
+    """The spectra before and after one training, kept where `EARLYSTOP_RESULTS` says."""
+    found = EXPERIMENT.run(config, head=head, seed=seed)
+    return found | {name: Spectrum(**found[name]) for name in ("before", "after")}
+
+
+def summary(run: Run, cell: Cell) -> dict[str, Any]:
+    """The spectra as numbers: how many are large, and what the first directions hold."""
+    values: dict[str, Any] = {"accuracy": run["accuracy"], "flipped": run["flipped"]}
+    for name in ("before", "after"):
+        spectrum = Spectrum(**run[name])
+        values[f"above_tenth_{name}"] = spectrum.above(0.1)
+        values[f"singular_values_{name}"] = spectrum.values
+        values[f"labels_within_{name}"] = spectrum.labels.cumsum(0)
+        values[f"flips_within_{name}"] = spectrum.noise.cumsum(0)
+    return values
+
+
+def work(config: Figure4c) -> float:
+    """Operations for training, gradients, J Jᵀ and its eigenvectors, before and after."""
+    parameters, n = 270_000 * (config.depth / 20) * (config.width / 16) ** 2, config.samples
+    gradients = 6 * n * 41e6 * (config.depth / 20) * (config.width / 16) ** 2
+    return config.epochs * gradients + 2 * (3 * gradients + n**2 * parameters + 25 * n**3)
+
+
+def draw(result: Result) -> Figure:
+    """Singular values relative to the largest, before and after training, for each head."""
+    heads = result.levels("head")
+    fig, axes = plt.subplots(len(heads), 2, figsize=(7, 3.3 * len(heads)), squeeze=False)
+    styles = (("before", plots.level_color(0, 2), "--"), ("after", plots.level_color(1, 3), "-"))
+    for (left, right), head in zip(axes, heads):
+        for name, color, dash in styles:
+            for seed, values in enumerate(result.numbers(f"singular_values_{name}", head=head)):
+                relative = values / values[0]
+                label = f"{name} training" if seed == 0 else None
+                left.hist(relative.numpy(), bins=40, range=(0, 1), histtype="step", linestyle=dash,
+                          linewidth=1.6, edgecolor=color, label=label)  # fmt: skip
+                right.plot(range(1, len(relative) + 1), relative, dash, color=color, label=label)
+        left.axvline(0.1, **plots.REFERENCE)
+        right.axhline(0.1, **plots.REFERENCE)
+        kind = {"single": "a single output", "difference": "difference of two outputs"}[head]
+        left.set(yscale="log", xlabel="singular value / largest", ylabel="count", title=kind)
+        right.set(xscale="log", yscale="log", xlabel="index", ylabel="singular value / largest", ylim=(1e-4, 1.3))
+        left.legend()
+    return fig
+
+
+def verdict(result: Result) -> str:
+    """Whether few singular values are large, and whether there is a gap between two modes."""
+    total, cells, times = result["config"]["samples"], result.select(seed=0), ("before", "after")
+    counts = [cell[f"above_tenth_{time}"] for cell in cells for time in times]
+    values = [cell[f"singular_values_{time}"] for cell in cells for time in times]
+    largest = max(a / b for one in values for a, b in pairwise(one[1:101]))
+    alone = [one[0] / one[1] for one in values]
+    word = "Few are large, but not the paper's 10 to 20" if max(counts) < total / 10 else "More than few are large"
+    word = "The count is the paper's" if all(10 <= count <= 20 for count in counts) else word
+    gap = ", no gap between two modes** (our bar: a drop by a factor of 3 after the first value)"
+    each = [
+        f"{c['above_tenth_before']} before and {c['above_tenth_after']} after training ({c['head']} output)"
+        for c in cells
+    ]
+    held = [
+        ", ".join(
+            f"{cell[f'labels_within_{time}'][9]:.0%} of the labels and "
+            f"{cell[f'flips_within_{time}'][9]:.0%} of the flips {time} training" for time in times
+        ) + f" ({cell['head']} output)"
+        for cell in cells
+    ]  # fmt: skip
+    return (
+        f"**{word}{gap if largest < 3 else '; there is a gap**'}. "
+        f"Above a tenth of the largest of {total:,} singular values: {'; '.join(each)}. "
+        f"The largest is {min(alone):.1f} to {max(alone):.1f} times the second; after it, each of the first 100 is "
+        f"at most {largest:.1f} times the next. The first 10 directions hold {'; '.join(held)}."
+    )
+
+
+def tiny(head: str, held: int, machine: Machine) -> Numbers:
+    """The largest singular values before and after a small training, and the labels' energy.
+
+    About `held` of the 80 rows of the Jacobian are held at a time.
+    """
+    config = Figure4c.at("quick", data="patterns", samples=80, width=4, batch_size=32, epochs=2, depth=8)
+    machine = replace(machine, jacobian_bytes=held * 5_000 * 4.0)  # about 5,000 weights
+    cell = {"head": head, "seed": 1}
+    found = summary(runs(config, [cell], None, machine)[0], cell)
+    counts = {"singular_values": 8, "labels_within": 4, "flips_within": 4}
+    return {
+        f"{key} {name}": listed(found[f"{key}_{name}"][:count])
+        for name in ("before", "after")
+        for key, count in counts.items()
+    }
+
+
+EXPERIMENT = register(Experiment(
+    name="fig4c",
+    title="Figure 4c: singular values of the Jacobian",
+    config=Figure4c,
+    runs=runs,
+    summary=summary,
+    sweep={"head": "heads", "seed": "seeds"},
+    together=("head", "seed"),
+    work=work,
+    trials=({"samples": 128, "epochs": 1}, {"samples": 512, "epochs": 1}),
+    data=data_hashes,
+    words="trained in {}, Jacobian in float32",
+    memory=12.0,
+    float64=True,
+    draw={"": draw},
+    claims=(
+        Claim(
+            "few singular values of the Jacobian are large, before and after training, and the spectrum has two modes",
+            "jacobian",
+            verdict,
+        ),
+    ),
+    paths={
+        "single": ("float32", STACKED, partial(tiny, "single", 1000)),
+        "difference, in parts": ("float32", SIDE_BY_SIDE, partial(tiny, "difference", 50)),
+        "bfloat16": ("bfloat16", SIDE_BY_SIDE, partial(tiny, "single", 1000)),
+        **ROUNDED,
+    },
+))  # fmt: skip

@@ -1,0 +1,206 @@
+"""What Figures 1, 3 and 4 train on: random splits of images with corrupted labels, many side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from earlystop.architectures import conv_net
+from earlystop.data import redraw_labels
+from earlystop.images import HUB, TITLES, Images, load_images, sample_split
+from earlystop.runs.experiment import Cell
+from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, listed
+from earlystop.runs.machine import Machine, here
+from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import (
+    OPTIMIZERS,
+    ImageStack,
+    Loss,
+    Stack,
+    TrainingStep,
+    accuracy,
+    evaluate_stack,
+    least_squares,
+    train,
+)  # fmt: skip
+
+STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
+WIDTHS = (64, 128, 256)
+TENTHS = tuple(level / 10 for level in range(11))
+SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}  # from which costs are estimated
+
+
+def data_set(quick: str, other: str) -> Any:
+    """The size that names the data."""
+    return sizes(quick, other, other, "data", of=TITLES)
+
+
+def number(quick: int, colab: int, paper: int, doc: str, **more: Any) -> Any:
+    """A size that counts something: at least 1."""
+    return sizes(quick, colab, paper, doc, least=1, **more)
+
+
+def rates(quick: tuple, colab: tuple, paper: tuple) -> Any:
+    """The size that lists corruption rates."""
+    return sizes(quick, colab, paper, "corruption rates, ρ", most=1, once=True)
+
+
+def streams() -> Any:
+    """The size that says whether every draw of a run has a random stream of its own.
+
+    Results that are older than it shared two: labels for validation were corrupted by the stream
+    of the training labels of the next seed, and all seeds had one test split.
+    """
+    return always("separate", "random streams", ours=True, before="shared", of=STREAMS)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training, validation and test images with corrupted training labels, on the device."""
+
+    train: Images
+    validation: Images
+    test: Images
+    noisy: Tensor  # training labels as given
+    noisy_validation: Tensor  # validation labels corrupted in the same way
+
+    @property
+    def flipped(self) -> Bool[Tensor, " n"]:
+        """Training images whose given label is wrong."""
+        return self.noisy != self.train.labels
+
+    def inputs(self, part: str) -> Float[Tensor, "n c h w"]:
+        """Normalized inputs of `"train"`, `"validation"` or `"test"`, by the training set's scale."""
+        return ImageStack.of([getattr(self, part)], [self.train]).inputs(slice(None))[0]
+
+
+_images = lru_cache(maxsize=4)(load_images)  # one copy for all runs
+
+
+def load_split(
+    data: str, train_size: int, validation_size: int, corruption_rate: float, seed: int = 0,
+    test_size: int | None = None, streams: str = "separate", device: str | None = None,
+) -> Split:  # fmt: skip
+    """A random split of the training images, and labels of which a share ρ is drawn again.
+
+    `test_size` test images are drawn too, by default all of them. With `streams` "shared" the
+    draws are those of results from before they were separate.
+    """
+    own, device = streams == "separate", device or here().device
+    validation_draw = (seed, "corruption of validation labels") if own else (seed + 1, "corruption")
+    parts = sample_split(_images(data, "train"), train_size, validation_size, seed=seed)
+    training, validation = (part.to(device) for part in parts)
+    test = _images(data, "test")
+    size = len(test) if test_size is None else test_size
+    (test,) = sample_split(test, size, seed=seed if own else 0, stream="test images" if own else "split")
+    classes = torch.arange(10, device=device)
+    return Split(
+        train=training,
+        validation=validation,
+        test=test.to(device),
+        noisy=redraw_labels(training.labels, classes, corruption_rate, seed)[0],
+        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, *validation_draw)[0],
+    )
+
+
+class SplitStack:
+    """The splits of M runs: inputs and labels of each part with a leading axis M."""
+
+    def __init__(self, config: Any, cells: Sequence[Cell], machine: Machine, validation_size: int, test_size=None):
+        shared, self.seeds = getattr(config, "streams", "shared"), [cell["seed"] for cell in cells]
+        self.machine, self.config = machine, config
+        self.splits = [
+            load_split(
+                config.data, config.train_size, validation_size, cell["corruption_rate"], cell["seed"],
+                test_size, shared, machine.device,
+            )
+            for cell in cells
+        ]  # fmt: skip
+        _, *shape = self.splits[0].train.pixels.shape
+        self.image_shape = (shape[0], shape[1], shape[2])
+
+    def images(self, part: str) -> ImageStack:
+        """Images of `"train"`, `"validation"` or `"test"`."""
+        return ImageStack.of([getattr(s, part) for s in self.splits], [s.train for s in self.splits])
+
+    def given(self, name: str = "noisy") -> Tensor:
+        """Labels as given: `"noisy"` for training or `"noisy_validation"`."""
+        return torch.stack([getattr(s, name) for s in self.splits])
+
+    def truth(self, part: str) -> Tensor:
+        """True labels of a part."""
+        return torch.stack([getattr(s, part).labels for s in self.splits])
+
+    def stack(self, network: Callable[[int], nn.Module]) -> Stack:
+        """A network for every run, by its seed."""
+        return Stack([network(seed).to(self.machine.device) for seed in self.seeds], self.machine)
+
+    def train(self, stack: Stack, measure: Callable, checkpoint: Any, optimizer="adadelta", step_size=1.0, **more):
+        """Train all runs on the given labels, as `training.train` does."""
+        return train(
+            stack, self.images("train"), self.given(), optimizer=OPTIMIZERS[optimizer](stack, step_size),
+            epochs=self.config.epochs, batch_size=self.config.batch_size, seeds=self.seeds,
+            measure=measure, checkpoint=checkpoint, **more,
+        )  # fmt: skip
+
+
+def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """Accuracy, and as `<part>_loss` the mean loss, of each part's outputs against its labels."""
+    right = {name: accuracy(*pair) for name, pair in parts.items()}
+    return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
+
+
+def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[float]]:
+    """The curves of one run of a stack; `epoch` is common to all."""
+    epochs = [int(epoch) for epoch in history["epoch"]]
+    return {k: [row[run].item() for row in rows] for k, rows in history.items() if k != "epoch"} | {"epoch": epochs}
+
+
+def data_hashes(config: Any) -> dict[str, str]:
+    """Hashes of the pixels and labels that an experiment reads, if they are not made by code."""
+    return HUB[config.data][3] if config.data in HUB else {}
+
+
+def passes(config: Any) -> tuple[int, int]:
+    """Images that one training of a configuration trains on, and those that it evaluates."""
+    parts = ("train_size", "validation_size", "test_size")
+    times = sum(Machine().measured(epoch, config.epochs) for epoch in range(config.epochs + 1))
+    return config.epochs * config.train_size, times * sum(getattr(config, p, 0) for p in parts)
+
+
+def training_work(config: Sized) -> float:
+    """Images that pass forward and back in a training, those only evaluated counted a third."""
+    trained, evaluated = passes(config)
+    return trained + evaluated / 3
+
+
+def tiny_cells(count: int, **more: object) -> list[Cell]:
+    """Cells of different corruption rates and seeds, for fingerprints."""
+    levels = ((0.5, 0), (1.0, 1), (0.0, 2))
+    return [{"corruption_rate": rate, "seed": seed, **more} for rate, seed in levels[:count]]
+
+
+TINY_SIZES = {"train_size": 24, "batch_size": 16, "epochs": 4}  # eight steps, each second one shorter
+
+
+def rounded(machine: Machine) -> Numbers:
+    """Which share of outputs and gradients are numbers of bfloat16: rounding itself hides in losses."""
+    split = load_split("digits", 24, 0, 0.5, device=machine.device)
+    stack = Stack([conv_net((1, 8, 8), (8, 8, 16), seed=seed) for seed in (0, 1)], machine)
+    images = ImageStack.of([split.train] * 2, [split.train] * 2)
+    labels = torch.stack([split.noisy] * 2)
+    step = TrainingStep(stack, images, labels, OPTIMIZERS["adadelta"](stack, 1.0), least_squares)
+    step(torch.arange(16).expand(2, 16))
+    gradients = torch.cat([weight.grad.flatten() for weight in stack.parameters.values() if weight.grad is not None])
+    found = {"outputs": evaluate_stack(stack, images), "gradients": gradients}
+    return {key: listed((v.bfloat16() == v).double().mean()) for key, v in found.items()}
+
+
+ROUNDED: Paths = {
+    "rounded to bfloat16": ("bfloat16", STACKED, rounded),
+    "rounded to bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, rounded),
+}

@@ -1,0 +1,1 @@
+"""The machinery: sizes, machines, files that survive, sweeps, results and their fingerprints."""

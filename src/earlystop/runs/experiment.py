@@ -1,0 +1,232 @@
+"""An experiment: what a figure's room declares, and how its cells are computed and kept."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import psutil
+import torch
+
+from earlystop.runs.fingerprint import Paths
+from earlystop.runs.machine import Machine, here, results_folder
+from earlystop.runs.provenance import commit, now, source_hash, versions
+from earlystop.runs.sizes import Sized
+from earlystop.runs.store import Checkpoint, StoreError, alone, digest, expect, plain, read_state, write_state
+
+Cell = dict[str, Any]  # one run of a sweep: its corruption rate, its seed, ...
+Run = dict[str, Any]  # what a cell gives: curves, tensors, numbers
+FINISHED = {"cell": dict, "how": dict, "run": dict}  # a file of a finished cell
+HOW = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict, "started": str,
+       "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip
+TOLD = "progress.txt"  # in a checkpoint's folder: how far it is
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says about a figure, and what becomes of it."""
+
+    words: str
+    chapter: str  # that examines it, by its label
+    verdict: Callable[[Any], str]  # what a result says about it, as Markdown
+    levels: dict[str, str] = field(default_factory=dict)  # that the result must have
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One figure of the paper: its sizes, the cells of its sweep, and how they are computed and shown.
+
+    `runs(config, cells, checkpoint, machine)` computes cells that agree in the keys `together`, as
+    one batch. `sweep` names the sizes that list the cells, by the key that each gives a cell, and
+    they do not change what a cell is. `work` is what a cell costs at a configuration, in any unit:
+    from the times of `trials`, two smaller configurations, follows that of the whole.
+    """
+
+    name: str
+    title: str
+    config: type[Sized]
+    runs: Callable[..., list[Run]]
+    sweep: dict[str, str]
+    work: Callable[[Any], float]
+    trials: tuple[dict[str, int], dict[str, int]]
+    together: tuple[str, ...] = ()
+    cells: Callable[[Any], list[Cell]] | None = None  # default: all combinations of the sweep's values
+    summary: Callable[[Run, Cell], Run] = lambda run, cell: run  # what of a run is published
+    data: Callable[[Any], dict[str, str]] = lambda config: {}  # hashes of the data that are not made by code
+    deep: bool = True  # whether its networks can be trained in bfloat16
+    words: str = "{}"  # for the precision of its numbers
+    memory: float = 0.0  # GB that a process needs for itself
+    float64: bool = False  # whether the device must have it
+    draw: dict[str, Callable[[Any], Any]] = field(default_factory=dict)  # pictures by the end of their name
+    claims: tuple[Claim, ...] = ()  # of the paper, that its results speak about
+    paths: Paths = field(default_factory=dict)  # the tiny runs of its fingerprint
+
+    @property
+    def source(self) -> str:
+        """By what another process can `find` it: its name, or its file if that is not part of the package."""
+        room = sys.modules[self.runs.__module__]
+        return self.name if room.__name__.startswith("earlystop.") else str(room.__file__)
+
+    def all_cells(self, config: Any) -> list[Cell]:
+        """Every cell of the sweep of a configuration."""
+        return self.cells(config) if self.cells else grid(config, self.sweep)
+
+    def groups(self, cells: Sequence[Cell], size: int) -> list[list[Cell]]:
+        """Cells that can be computed as one batch, at most `size` in each group."""
+        kinds: dict[tuple, list[Cell]] = {}
+        for cell in cells:
+            kinds.setdefault(tuple(cell[key] for key in self.together), []).append(cell)
+        return [kind[i : i + size] for kind in kinds.values() for i in range(0, len(kind), size)]
+
+    def identity(self, config: Sized, precision: str) -> dict[str, Any]:
+        """What finished work depends on, besides the cell: sizes, all of the source, data, precision."""
+        return {
+            "experiment": self.name,
+            "config": {k: v for k, v in vars(config).items() if k not in self.sweep.values()},
+            "source": source_hash(),
+            "data": self.data(config),
+            "precision": self.precision(precision),
+        }
+
+    def precision(self, chosen: str) -> str:
+        """The precision of its numbers where this one was chosen."""
+        return chosen if self.deep else "float32"
+
+    def run(self, config: Sized, **cell: Any) -> Run:
+        """One cell on this machine, `kept` in the folder `EARLYSTOP_RESULTS`; without one, nothing is kept."""
+        machine, folder = here(), results_folder()
+        kept = Kept(folder, self, config, machine.precision) if folder else None
+        return compute(self, config, [cell], machine, kept)[0]["run"]
+
+
+def grid(config: Sized, sweep: dict[str, str]) -> list[Cell]:
+    """All combinations of the values of a sweep's sizes; a number counts from 0."""
+    levels = [getattr(config, size) for size in sweep.values()]
+    values = product(*(range(level) if isinstance(level, int) else level for level in levels))
+    return [dict(zip(sweep, one)) for one in values]
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+
+
+def register(experiment: Experiment) -> Experiment:
+    """Make an experiment known by its name; a name serves one experiment."""
+    EXPERIMENTS[experiment.name] = experiment
+    return experiment
+
+
+def find(name: str) -> Experiment:
+    """An experiment of the book by name, or of one's own by the file that registers it, `my_figure.py`.
+
+    Raises `ValueError` if there is none.
+    """
+    known, path = importlib.import_module("earlystop.figures").EXPERIMENTS, Path(name)
+    if path.suffix == ".py" and path.is_file():
+        sys.path.insert(0, str(path.resolve().parent))
+        return importlib.import_module(path.stem).EXPERIMENT
+    if name not in known:
+        raise ValueError(f"there is no experiment {name!r}: use {', '.join(known)}, or a file that has an EXPERIMENT")
+    return known[name]
+
+
+class Kept:
+    """The cells of an experiment at one configuration, finished and unfinished, in a folder's `parts`."""
+
+    def __init__(self, folder: Path, experiment: Experiment, config: Sized, precision: str):
+        self.folder, self.name = folder.resolve() / "parts", experiment.name
+        self.identity = experiment.identity(config, precision)
+
+    def path(self, cell: Cell) -> Path:
+        """Where a finished cell is kept: its name holds all that its numbers depend on."""
+        return self.folder / f"{self.name}-{digest([self.identity, cell])}.pt"
+
+    def finished(self, cell: Cell) -> dict | None:
+        """A cell with its run and how it was computed, if it is finished; raises `StoreError` as `read_state`."""
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        found = read_state(path, **FINISHED)
+        expect(path, found["how"], **HOW)
+        if plain(found["cell"], None) != plain(cell, None):
+            raise StoreError(f"{path} is of the cell {found['cell']}, not {cell}: delete it and run again")
+        return found
+
+    def keep(self, finished: dict) -> None:
+        """Store a finished cell, unless it is stored."""
+        if not (path := self.path(finished["cell"])).exists():
+            write_state(path, finished)
+
+    @contextmanager
+    def unfinished(self, cells: list[Cell], machine: Machine, every: float) -> Iterator[Checkpoint]:
+        """The checkpoint of a batch, for one process at a time; deleted when the batch is finished."""
+        own = digest([self.identity, cells, torch.__version__, machine.device, machine.threads])
+        lock, folder = self.folder / f"{own}.lock", self.folder / f"{self.name}-{own}.checkpoint"
+        with alone(lock, f"the same cells of {self.name}"):
+            yield Checkpoint(folder, own, every)
+            rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # Windows, where somebody waits for it
+                lock.unlink()
+
+
+def compute(
+    experiment: Experiment, config: Sized, cells: list[Cell], machine: Machine,
+    kept: Kept | None = None, save_every: float = 60.0, tell: bool = False,
+) -> list[dict]:  # fmt: skip
+    """Cells of one batch, each with its run and how it was computed: those that are `kept`, or computed and kept.
+
+    An unfinished batch is saved every so many seconds, and goes on where it was. To `tell` how far
+    it is, a file beside its checkpoint is written instead of a bar.
+    """
+    if kept is None:
+        with machine.at_work():
+            return [{"cell": c, "run": r} for c, r in zip(cells, experiment.runs(config, cells, None, machine))]
+    missing = [cell for cell in cells if not kept.finished(cell)]
+    if missing:
+        with kept.unfinished(missing, machine, save_every) as checkpoint:
+            if not all(map(kept.finished, missing)):  # somebody else may have been at work
+                machine = replace(machine, tells=str(checkpoint.folder / TOLD)) if tell else machine
+                for finished in _computed(experiment, config, missing, machine, checkpoint):
+                    kept.keep(finished)
+    return [kept.finished(cell) or {} for cell in cells]
+
+
+def _computed(
+    experiment: Experiment, config: Sized, cells: list[Cell], machine: Machine, checkpoint: Checkpoint
+) -> list[dict]:
+    """Cells of one batch, each with its run and how it was computed."""
+    started = now()
+    if machine.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with machine.at_work():
+        runs = experiment.runs(config, cells, checkpoint, machine)
+        how = {
+            "device": machine.words,
+            "precision": experiment.precision(machine.precision),
+            "threads": torch.get_num_threads(),
+            "together": len(cells),
+            "started": started,
+            "seconds": checkpoint.seconds(),
+            "peak memory in GB": peak_memory(machine.device),
+            "versions": versions(),
+            "commit": commit(),
+        }
+    return [{"cell": cell, "how": how, "run": run} for cell, run in zip(cells, runs)]
+
+
+def peak_memory(device: str = "cpu") -> float:
+    """Largest memory of this process so far, of the GPU where there is one, in GB."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 1e9
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -1,0 +1,235 @@
+"""Result files: the best one there is, its numbers, and where they come from."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from earlystop.runs.experiment import HOW, Experiment, find
+from earlystop.runs.fingerprint import changed
+from earlystop.runs.sizes import SCALES
+from earlystop.runs.store import StoreError, expect, plain, read_json
+
+FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
+RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "data": dict,
+          "finished": str, "runs": list, "cells": list}  # fmt: skip
+
+
+def read_result(path: Path) -> dict:
+    """Read a result of an experiment. Raises `StoreError` as `read_json`, and unless its parts fit together."""
+    content = expect(path, read_json(path), **RESULT)
+    for run in content["runs"]:
+        expect(path, run, **HOW, cells=int)
+    kinds = [{key: _kind(value) for key, value in cell.items()} for cell in content["cells"] or [{}]]
+    for cell, kind in zip(content["cells"] or [{}], kinds):
+        if expect(path, cell, run=int)["run"] not in range(len(content["runs"])):
+            raise StoreError(f"{path} has a cell of an unknown run: delete it and run again")
+        if wrong := [
+            key for key in kind if kind[key] not in (str, float, list) or kind[key] != kinds[0].get(key, kind[key])
+        ]:
+            raise StoreError(f"{path} has damaged numbers in {wrong[0]!r}: delete it and run again")
+    return content
+
+
+def _kind(value: Any) -> type | None:
+    """Whether a value is a word, a number, or a list of numbers; None if it is neither."""
+    if isinstance(value, list):
+        return list if all(_kind(one) in (float, list) for one in value) else None
+    return str if isinstance(value, str) else float if isinstance(value, (int, float)) else None
+
+
+def result_files(folder: Path, name: str) -> Iterator[tuple[Path, dict]]:
+    """The results of an experiment in a folder; files of such names that are none are passed over with a warning."""
+    for path in sorted(folder.glob(f"{name}-*.json*")):
+        try:
+            content = read_result(path)
+        except StoreError as error:
+            warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
+            continue
+        if content["experiment"] == name:
+            yield path, content
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result file: one figure's numbers, with all that they depend on."""
+
+    path: Path
+    content: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment whose numbers these are."""
+        return find(self["experiment"])
+
+    def select(self, **where: Any) -> list[dict[str, Any]]:
+        """The cells with these values. Raises `StoreError` if there is none."""
+        found = [c for c in self["cells"] if all(c[key] == value for key, value in where.items())]
+        if not found:
+            raise StoreError(f"{self.path.name} has no cell with {where}")
+        return found
+
+    def numbers(self, key: str, **where: Any) -> Float[Tensor, "cells ..."]:
+        """The numbers `key` of all cells with these values, stacked."""
+        return torch.tensor([cell[key] for cell in self.select(**where)], dtype=torch.float64)
+
+    def levels(self, key: str) -> list[Any]:
+        """The values that `key` takes in the sweep, in order of appearance."""
+        return list(dict.fromkeys(cell[key] for cell in self["cells"]))
+
+    def until(self, epoch: int) -> "Result":
+        """The same runs up to what was measured last by this epoch: of curves, the rest is cut."""
+        cells = []
+        for cell in self["cells"]:
+            length, kept = len(cell["epoch"]), sum(one <= epoch for one in cell["epoch"])
+            curves = {k: v for k, v in cell.items() if isinstance(v, list) and len(v) == length}
+            cells.append(cell | {k: v[:kept] for k, v in curves.items()})
+        return Result(self.path, self.content | {"cells": cells})
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds there are, in words."""
+        return counted(len({cell["seed"] for cell in self["cells"]}), "seed")
+
+    def unlike_paper(self, ours: bool = False) -> dict[str, tuple[Any, Any]]:
+        """Sizes that are not those of the scale `paper`: here, and there; those that the paper leaves open if `ours`."""
+        kind = self.experiment.config
+        paper, now = plain(vars(kind.at("paper"))), kind.completed(self["config"])
+        asked = [key for key, size in kind.fields().items() if key not in FREE and size.ours == ours]
+        return {key: (now.get(key), paper[key]) for key in asked if now.get(key) != paper[key]}
+
+    @property
+    def scale_name(self) -> str:
+        """The scale, and whether a size that the paper states was changed."""
+        scale, *changes = self["scale"].split()
+        other = any(change.split("=")[0] not in FREE for change in changes)
+        return f"{scale} with changed sizes" if other else scale
+
+    @property
+    def stale(self) -> list[str]:
+        """What today's code gives otherwise than the code that computed this; empty if nothing."""
+        return changed(self.experiment, self.content)
+
+    @property
+    def devices(self) -> str:
+        """What its runs computed on, and how precisely."""
+        words = self.experiment.words
+        return "; ".join(sorted({f"{run['device']}, {words.format(run['precision'])}" for run in self["runs"]}))
+
+    @property
+    def minutes(self) -> float:
+        """What it cost, all processes added up."""
+        return sum(run["seconds"] for run in self["runs"]) / 60
+
+    @property
+    def command(self) -> str:
+        """The command that computes it again."""
+        scale, *changes = self["scale"].split()
+        before = self.experiment.config.completed({})
+        changes += [f"{key}={before[key]}" for key in sorted(before.keys() - self["config"].keys())]  # newer sizes
+        options = "".join(f" --set {change}" for change in changes)
+        kinds = {run["precision"] for run in self["runs"]}
+        if len(kinds) == 1 and self.experiment.deep:
+            options += f" --precision {kinds.pop()}"  # its default depends on the device
+        return f"python -m earlystop run {self['experiment']} --scale {scale}{options}"
+
+    @property
+    def rank(self) -> tuple:
+        """What makes a result better than another: the largest scale, then the fewest changed sizes."""
+        scale, *changes = self["scale"].split()
+        return SCALES.index(scale), -len(self.unlike_paper()), -len(changes), self["finished"]
+
+
+def folder(start: Path | None = None) -> Path:
+    """`book/results` of the book around the current folder, or the copy in the installed package.
+
+    Raises `StoreError` if there is neither.
+    """
+    here = (start or Path.cwd()).resolve()
+    for place in (here, *here.parents):
+        if (place / "book" / "results").is_dir():
+            return place / "book" / "results"
+    if (installed := Path(__file__).parents[1] / "results").is_dir():
+        return installed
+    raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
+
+
+def load(name: str, where: Path | None = None, **levels: Any) -> Result:
+    """The best result of an experiment: the largest scale, then the fewest changed sizes.
+
+    Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
+    `StoreError` if there is none.
+    """
+    results = [Result(*one) for one in result_files(where or folder(), name)]
+    results = [r for r in results if all(v in r["config"][k] for k, v in levels.items())]
+    if not results:
+        sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
+        raise StoreError(
+            f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} --out book/results"
+        )
+    return max(results, key=lambda result: result.rank)
+
+
+def credit(result: Result) -> str:
+    """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
+    runs, sizes = result["runs"], result.experiment.config.fields()
+    memory = max(run["peak memory in GB"] for run in runs)
+    versions = sorted({run["versions"]["torch"] for run in runs})
+
+    def told(changes: dict[str, tuple[Any, Any]]) -> str:
+        return "; ".join(
+            f"{_doc(sizes[key])}: {_words(now)} instead of {_words(there)}" for key, (now, there) in changes.items()
+        )
+
+    texts = ["**These are the paper's sizes.**"]
+    if other := told(result.unlike_paper()):
+        texts = [f"**These are not the paper's sizes.** {other[0].upper()}{other[1:]}."]
+    if chosen := told(result.unlike_paper(ours=True)):
+        texts.append(f"What the paper leaves open is not as in our scale `paper`: {chosen}.")
+    if missing := _missing(result):
+        texts.append(f"The whole scale `{result['scale'].split()[0]}` has more: {', '.join(missing)}.")
+    if result.stale:
+        texts.append(f"**Its code gives other numbers now** ({'; '.join(result.stale)}).")
+    texts.append(
+        f"Scale {result.scale_name}, {result.seeds}, {counted(len(result['cells']), 'run')} on {result.devices}: "
+        f"{result.minutes:,.1f} minutes, all processes added up, at most {memory:.1f} GB, "
+        f"torch {', '.join(versions)}, finished {result['finished']}. "
+        "The same again (in a copy of the book, `python` is `.venv/bin/python`):"
+    )
+    return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
+
+
+def _missing(result: Result) -> list[str]:
+    """What the whole scale of a result has more of."""
+    scale, missing = result["scale"].split()[0], []
+    for key, size in result.experiment.config.fields().items():
+        now, there = result["config"].get(key), plain(size.at[scale])
+        if key == "seeds":
+            missing += [counted(there, "seed")] * (now < there)
+        elif key in FREE:
+            missing += [_words(one) for one in there if one not in now]
+    return missing
+
+
+def _doc(size: Any) -> str:
+    return size.doc + " (our choice)" * size.ours
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
+
+
+def _words(value: Any) -> str:
+    """A size as a reader would write it."""
+    if isinstance(value, (tuple, list)):
+        return "(" + ", ".join(map(_words, value)) + ")"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")

@@ -1,0 +1,310 @@
+"""Run an experiment: its cells side by side, resumable, and all of it in one result file."""
+
+import os
+import threading
+import time
+from _thread import interrupt_main
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import psutil
+
+from earlystop.runs.experiment import TOLD, Cell, Experiment, Kept, compute, find
+from earlystop.runs.fingerprint import changed, record
+from earlystop.runs.machine import Machine, cores, threads
+from earlystop.runs.progress import progress
+from earlystop.runs.provenance import now, source_hash
+from earlystop.runs.results import result_files
+from earlystop.runs.sizes import Sized
+from earlystop.runs.store import (
+    SCHEMA,
+    StoreError,
+    digest,
+    expect,
+    plain,
+    read_json,
+    remove_left_overs,
+    sound,
+    write_json,
+)  # fmt: skip
+
+LARGE = 200_000  # bytes of numbers from which on a result is compressed
+TOGETHER_ON_GPU = 40  # cells in one batch
+MEMORY = 12.0  # GB, unless told otherwise
+BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
+LOOK_EVERY = 10.0  # seconds between two looks at how far the processes are
+SAME = ("device", "precision", "threads", "together", "versions", "commit")  # in which runs differ
+
+
+def run(
+    experiment: Experiment, config: Sized, scale: str, out: Path, machine: Machine, *,
+    jobs: int | None = None, together: int | None = None, address: str | None = None,
+    save_every: float = 60.0, memory: float = MEMORY, say: Callable[[str], None] = print,
+) -> Path:  # fmt: skip
+    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
+
+    Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
+    way goes on where it was, and one with more seeds or levels computes only those; the cells of
+    result files in `out` count as finished, too, on whichever machine they were computed.
+
+    - `together`: cells in a batch; default one on a CPU, all on a GPU.
+    - `jobs`: processes that work side by side; default one a core, one for a GPU.
+    - `address`: of a dask cluster whose workers do the work instead.
+    - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
+    - `memory`: GB that spectra of a Jacobian may take, all processes together.
+
+    Returns the file's path. Raises `StoreError` on files that cannot be written or read.
+    """
+    cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
+    write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
+    remove_left_overs(kept.folder)
+    adopted = adopt(experiment, config, out, machine, cells)
+    missing = [cell for cell in cells if digest(cell) not in adopted and not kept.finished(cell)]
+    jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
+    machine = replace(
+        machine,
+        threads=None if address else threads(jobs),
+        jacobian_bytes=max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN) * 1e9,
+    )
+    say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, "
+        + (f"{len(missing)} to go" if missing else "nothing is left to compute"))  # fmt: skip
+    parent = None if address or jobs == 1 else os.getpid()
+    groups = experiment.groups(missing, size)
+    calls = [
+        (experiment.source, config, group, machine, out, save_every, parent, bool(address or parent))
+        for group in groups
+    ]
+    finished = on_cluster(calls, address, say) if address and calls else on_this_machine(calls, jobs)
+    for done in watched(finished, len(calls), kept):
+        for one in done:
+            kept.keep(one)  # a cluster's worker may have another disk
+    found = [adopted.get(digest(cell)) or summarized(experiment, kept, cell) for cell in cells]
+    return assemble(experiment, config, scale, out, found, say)
+
+
+def run_group(
+    name: str, config: Sized, cells: list[Cell], machine: Machine, out: Path, save_every: float,
+    parent: int | None, tell: bool,
+) -> list[dict]:  # fmt: skip
+    """Compute some cells in this process, which ends with its `parent`."""
+    if parent:
+        end_with(parent)
+    experiment = find(name)
+    return compute(
+        experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every, tell
+    )
+
+
+def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
+    """A finished cell as a result file has it: its levels, what of its run is published, and how it was computed."""
+    found = kept.finished(cell) or {}
+    with sound(kept.path(cell)):
+        return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
+
+
+def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, cells: Sequence[Cell]) -> dict[str, dict]:
+    """The finished cells that result files in `out` hold, by the digest of the cell.
+
+    Only those of the same sizes, data and precision, from code that gives today's numbers.
+    """
+    wanted, adopted = {digest(plain(cell)): cell for cell in cells}, {}
+    identity = experiment.identity(config, machine.precision)
+    for _, content in result_files(out, experiment.name):
+        known = experiment.config.completed(content["config"])
+        found = {"config": {key: known[key] for key in identity["config"]}, "data": content["data"]}
+        if plain(found) != plain({key: identity[key] for key in found}):
+            continue
+        for entry in content["cells"]:
+            how = content["runs"][entry["run"]]
+            cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
+            if cell is None or how["precision"] != identity["precision"] or not of_today(experiment, content, how):
+                continue
+            seconds = how["seconds"] / how["cells"] * how["together"]
+            values = {key: value for key, value in entry.items() if key != "run"}
+            adopted[digest(cell)] = {"how": how | {"seconds": seconds}, "entry": values}
+    return adopted
+
+
+def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
+    """Whether today's code would compute the cells of a stored run."""
+    return how.get("commit", {}).get("source") == source_hash() or not changed(experiment, content)
+
+
+def watched(finished: Iterator, total: int, kept: Kept) -> Iterator:
+    """`finished` with a bar that also shows, from their files, how far the processes are."""
+    started, done = time.time() - 2, threading.Event()  # file systems may round times
+    bar = progress(finished, "groups of cells", total=total)
+
+    def look() -> None:
+        while not done.wait(LOOK_EVERY):
+            told = []
+            for file in kept.folder.glob(f"{kept.name}-*.checkpoint/{TOLD}"):
+                with suppress(OSError):  # it may be gone
+                    told += [file.read_text("utf8")] * (file.stat().st_mtime >= started)
+            bar.set_postfix_str("; ".join(told))
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield from bar
+    finally:
+        done.set()
+
+
+def side_by_side(
+    experiment: Experiment, config: Sized, machine: Machine, jobs: int | None, together: int | None, memory: float
+) -> tuple[int, int]:
+    """How many processes, and how many cells in one batch.
+
+    It depends on the whole sweep and not on what is still missing: the threads of a process,
+    and so its rounding, stay the same when a sweep goes on. Spectra of a Jacobian are found one
+    at a time for every `MEMORY` GB.
+    """
+    on_cpu = machine.device == "cpu"
+    size = together or (1 if on_cpu else TOGETHER_ON_GPU)
+    most = len(experiment.groups(experiment.all_cells(config), size))
+    if experiment.memory:
+        most = min(most, max(1, int(memory // experiment.memory)))
+    return min(jobs or (cores() if on_cpu else 1), most), size
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended: nobody would store what it computes."""
+
+    def watch() -> None:
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(1)
+        time.sleep(1)  # after Ctrl-C it may be ending already
+        interrupt_main()  # a file that is being written is put away
+        time.sleep(5)
+        os._exit(1)
+
+    name = f"end with {parent}"
+    if name not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=watch, name=name, daemon=True).start()
+
+
+def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
+    """The results of `run_group` as they come, from `jobs` processes; from this one if that is 1.
+
+    Raises `StoreError` if the system ends one of them.
+    """
+    if not calls:
+        return
+    parallel = joblib.Parallel(min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs")
+    try:
+        yield from parallel(joblib.delayed(run_group)(*call) for call in calls)
+    except BrokenProcessPool as error:
+        raise StoreError(
+            "the system ended a process, as it does when memory runs out: what is finished is kept "
+            "and the same command goes on from there, with fewer processes by --jobs 1"
+        ) from error
+
+
+def on_cluster(calls: Sequence[tuple], address: str, say: Callable[[str], None]) -> Iterator[list]:
+    """The same from the workers of a dask cluster; a group whose worker is lost is done again."""
+    try:
+        from concurrent.futures import CancelledError
+
+        from distributed import Client, KilledWorker, wait
+    except ImportError:
+        raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    try:
+        client = Client(address, timeout=20)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
+    with client:
+        pending = {client.submit(run_group, *call, pure=False) for call in calls}
+        alone = False  # whether the cluster has no worker, and that was said
+        while pending:
+            with suppress(TimeoutError):
+                done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                try:
+                    yield from (future.result() for future in done)
+                except (KilledWorker, CancelledError) as error:
+                    raise StoreError(
+                        f"the cluster lost a group of cells ({error}): the same command goes on"
+                    ) from error
+            if pending and not client.scheduler_info()["workers"] and not alone:
+                say(f"the cluster at {address} has no workers now: waiting for some")
+            alone = not client.scheduler_info()["workers"]
+
+
+def assemble(
+    experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict], say: Callable[[str], None]
+) -> Path:
+    """Write all cells into one file, with how each was computed; a result that is another one is left as it is."""
+    machines = [{key: one["how"].get(key) for key in SAME} for one in found]
+    distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
+    content = {
+        "schema": SCHEMA,
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "scale": scale,
+        "config": vars(config),
+        "data": experiment.data(config),
+        "finished": now(),
+        "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
+        "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
+        "fingerprint": record(experiment),
+    }
+    new = plain(content)
+    ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
+    stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
+    if len(stem) > 60:
+        stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
+    for number in range(1, 1000):
+        path = out / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
+        if not path.exists():
+            break
+        with suppress(StoreError):  # a file that is no result is left alone, too
+            old = expect(path, read_json(path), cells=list, runs=list)
+            if all(old.get(key) == new[key] for key in new.keys() - {"finished", "fingerprint"}):
+                return path  # nothing is new but the date
+            if all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"]):
+                break  # all of it is in the new one
+        say(f"{path} is another result and is kept: the new one is written beside it")
+    write_json(path, content)
+    return path
+
+
+def _same(old: dict, one: dict, new: dict, other: dict) -> bool:
+    """Whether a cell of an old result is in a new one, computed in the same way."""
+    hows = [content["runs"][cell["run"]] for content, cell in ((old, one), (new, other))]
+    return one | {"run": 0} == other | {"run": 0} and all(hows[0].get(key) == hows[1].get(key) for key in SAME)
+
+
+def _cost(runs: list[dict]) -> dict[str, Any]:
+    """What the cells computed in the same way have cost; those of one batch count once."""
+    return {
+        "cells": len(runs),
+        "started": min(one["started"] for one in runs),
+        "seconds": sum(one["seconds"] / one["together"] for one in runs),
+        "peak memory in GB": max(one["peak memory in GB"] for one in runs),
+    }
+
+
+def estimate(
+    experiment: Experiment, config: Sized, machine: Machine, jobs: int | None = None,
+    together: int | None = None, memory: float = MEMORY,
+) -> float:  # fmt: skip
+    """Seconds that all cells will take, from two small runs of the first group of cells."""
+    jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
+    groups = experiment.groups(experiment.all_cells(config), size)
+    machine = replace(machine, threads=threads(jobs))
+    small, large = (
+        replace(config, **{key: min(size, getattr(config, key)) for key, size in trial.items()})
+        for trial in experiment.trials
+    )
+    seconds = []
+    for one in (small, small, large):  # the first is a warm-up
+        start = time.perf_counter()
+        compute(experiment, one, groups[0], machine)
+        seconds.append(time.perf_counter() - start)
+    more_work = experiment.work(large) - experiment.work(small)
+    rate = max(seconds[2] - seconds[1], 1e-3) / more_work if more_work else 0.0
+    return rate * experiment.work(config) * len(groups) / jobs

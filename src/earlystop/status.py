@@ -1,0 +1,81 @@
+"""What the book's page of results says: the largest runs, the verdicts on the paper's claims, the costs."""
+
+from earlystop.figures import EXPERIMENTS, fig1, pictures
+from earlystop.page import say, table
+from earlystop.runs.experiment import Claim
+from earlystop.runs.results import Result, folder, load
+from earlystop.runs.store import StoreError, read_json
+
+
+def claims() -> list[tuple[Claim, Result]]:
+    """Every claim of the paper about a figure, with the best result that speaks about it."""
+    return [(claim, load(name, **claim.levels)) for name, one in EXPERIMENTS.items() for claim in one.claims]
+
+
+def results() -> None:
+    """Show which files there are: their scale, whether it is the paper's, where and when they were computed."""
+    rows, found = [], {result.path: result for _, result in claims()}
+    for result in found.values():
+        changed = ", ".join(key.replace("_", " ") for key in result.unlike_paper())
+        losses = " and ".join(loss.replace("_", " ") for loss in result["config"].get("losses", ()))
+        rows.append([
+            result["title"].split(":")[0] + (f", {losses}" if losses else ""), result["scale"].split()[0],
+            f"**no**: {changed}" if changed else "**yes**", result.devices,
+            len({cell["seed"] for cell in result["cells"]}), result["finished"][:10], f"{result.minutes:,.1f}",
+            ", ".join(result.stale) or "no",
+        ])  # fmt: skip
+    table(["", "scale", "the paper's sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
+    if any(one["experiment"] == "fig1" and fig1.shared_streams(one) for one in found.values()):
+        say(fig1.SHARED.format("these runs of Figure 1"))
+
+
+def verdicts() -> None:
+    """Show what the paper says of each figure, and what the largest run so far says about it."""
+    rows = [
+        [
+            f"{result['title'].split(':')[0]}: {claim.words}.",
+            f"{{ref}}`chapter-{claim.chapter}`",
+            f"{'**Not** at' if result.unlike_paper() else 'At'} the paper's sizes. {claim.verdict(result)}",
+        ]
+        for claim, result in claims()
+    ]
+    table(["The paper says", "Examined in", "The largest run so far"], rows)
+
+
+def steadiness() -> None:
+    """Say which findings of the pages' own runs depend on the rounding or on the seed."""
+    try:
+        record = read_json(folder() / "findings.json")
+    except StoreError:  # nothing was recorded
+        return
+    found, unsteady = record["findings"], {}
+    for kind in ("rounding", "seeds"):
+        held = {name: (one[kind]["held"], one[kind]["runs"]) for name, one in sorted(found.items())}
+        unsteady[kind] = ", ".join(f"{name} ({h} of {runs})" for name, (h, runs) in held.items() if 0 < h < runs)
+    rounding, seeds = unsteady["rounding"], unsteady["seeds"]
+    say(
+        f"What the pages' own runs find was recorded on {record['device']}, at the scale {record['scale']}: "
+        f"{len(found)} findings. With another rounding "
+        + (f"these do not always come out the same: {rounding}" if rounding else "all come out the same")
+        + f"; with other seeds {f'these do not: {seeds}.' if seeds else 'all do, too.'}"
+    )
+
+
+def growth() -> None:
+    """Draw how the cost grows, where that was measured."""
+    path = folder() / "growth.json"
+    pictures.growth(read_json(path)["series"] if path.exists() else [])
+
+
+def growth_credit() -> None:
+    """Say where that was measured, and by which command."""
+    path, command = folder() / "growth.json", "python benchmarks/growth.py --save book/results/growth.json"
+    text = "It has not been measured for this copy of the book:"
+    if path.exists():
+        measured = read_json(path)
+        command, torch = measured["command"], measured["versions"]["torch"]
+        text = (
+            f"Measured on {measured['device']}, with {measured['threads of torch']} threads, torch "
+            f"{torch}, on {measured['date']}:"
+        )
+    say(f"{text}\n\n```text\n{command}\n```")
