@@ -1,8 +1,12 @@
 """Pictures that are no figure of the paper."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
+import numpy as np
 
 from earlystop import plots
+from earlystop.figures.splits import Split
 
 
 def growth(series: list[dict]) -> None:
@@ -25,3 +29,16 @@ def growth(series: list[dict]) -> None:
     if not series:
         axes[0, 0].text(0.5, 0.5, "not measured yet", ha="center")
     plt.show()
+
+
+# Chapters 4 to 6
+
+
+def labelled(axes: np.ndarray, split: Split, names: Sequence[str], both: str, **look) -> None:
+    """The first training images with the names of their given labels; where one is wrong, of `both`."""
+    for i, ax in enumerate(axes.flat):
+        given, true = names[split.noisy[i]], names[split.train.labels[i]]
+        ax.imshow(split.train.pixels[i].permute(1, 2, 0).squeeze().cpu(), cmap="gray")
+        title, weight = (given, "normal") if given == true else (both.format(given, true), "bold")
+        ax.set_title(title, loc="center", weight=weight, **look)
+        ax.axis("off")
