@@ -151,24 +151,6 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def draw_losses(results: Sequence[tuple[str, Result, dict]], levels: Sequence[float], epochs: int) -> Figure:
-    """Accuracy on the training images against corruption for several losses, each with its result and look."""
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.3), sharey=True)
-    percent = [100 * rate for rate in levels]
-    panels = ((f"given labels, epoch {epochs}", "noisy", None), (f"true labels, epoch {epochs}", "true", None),
-              ("true labels, stopped early", "true", "validation"))  # fmt: skip
-    for ax, (title, key, rule) in zip(axes, panels):
-        for loss, result, style in results:
-            values = torch.stack([at_stop(result, key, rate, rule, loss) for rate in levels], dim=1)
-            plots.band(ax, percent, values, loss.replace("_", " "), markersize=5, **style)
-        ax.set(xlabel="labels corrupted, ρ (%)", xlim=(-4, 104), ylim=(0, 1.05), title=title)
-    for ax in axes[1:]:
-        ax.plot([0, 100], [1, 0.1], label="1 − 0.9ρ", **plots.REFERENCE)
-    axes[0].set_ylabel("accuracy, training images")
-    axes[1].legend(loc="lower left")
-    return fig
-
-
 def verdict(result: Result) -> str:
     """Whether stopping early helps where half of the labels are corrupted, for each loss."""
     half, parts = min(result.levels("corruption_rate"), key=lambda rate: abs(rate - 0.5)), []
@@ -340,8 +322,8 @@ def silence(counted: dict[str, Any], stale: list[str], result: Result) -> str:
     return (
         f"In the end {end['not fitted']:.1%} of the images are not fitted, and **{explained:.0%}** of these are "
         f"silent. So in this run silence goes with {'most' if explained > 0.5 else 'less than half'} of what is not "
-        f"fitted. But the network has thinned out: {end['dead units']:.0%} of its {of['widths'][-1]} last units are on for "
-        f"no image at all, and an image has {end['units on']:.1f} of them on. {beside}{changed}"
+        f"fitted. But the network has thinned out: {end['dead units']:.0%} of its {of['widths'][-1]} last units are on "
+        f"for no image at all, and an image has {end['units on']:.1f} of them on. {beside}{changed}"
         f"(Least squares, {of['train_size']:,} images, {rate:.0%} corrupted, {of['epochs']} epochs, one seed, "
         f"on {counted['device']}, {counted['precision']}, torch {versions['torch']}, {counted['date']}: "
         f"`EARLYSTOP_PRECISION={counted['precision']} python benchmarks/silent.py --train-size {of['train_size']} "

@@ -242,12 +242,6 @@ def in_order(least: float, gaps: Iterable[float]) -> tuple:
     )  # fmt: skip
 
 
-def part_of_gap(part: float) -> tuple:
-    """Whether the gap is smaller than expected, of which it has at most a part."""
-    return (part < 1, f"It is: **{part:.0%}** of the expected gap or less at every rate.",
-            f"It is **not** smaller at every rate, but up to {part:.0%} of the expected gap.", part, ".0%")  # fmt: skip
-
-
 def erodes(least: float) -> tuple:
     """Whether the AUROC falls at every rate, by this much at least."""
     return (

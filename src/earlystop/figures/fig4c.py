@@ -220,13 +220,6 @@ def strengths(radii: Sequence[float], alphas, noises, bounds, window: Sequence[f
     )
 
 
-def window_law(law: float, low: float, high: float) -> tuple:
-    """Whether the window times the squared radius hardly changes between two radii."""
-    between = f"from ε₀ = {low} to {high}, the window times ε₀² changes by **{law:.1%}**."
-    return (law < 0.1, f"And the window is in proportion to 1/ε₀²: {between}",
-            f"The window is **not** in proportion to 1/ε₀²: {between}", law, ".1%")  # fmt: skip
-
-
 def left_over(information, nuisance, times: Sequence[int], early: int, off: Tensor) -> str:
     """How much of the residual is left in either space, early and in the end, and how well it was predicted."""
     return (
@@ -259,13 +252,6 @@ def rests(time: int, to_truth: float, to_means: float) -> tuple:
         "from the **mean given label** of its cluster"
     )
     return to_means < to_truth, f"{away} only **{to_means:.2f}**.", f"{away} it is {to_means:.2f}.", to_means, ".2f"
-
-
-def cancels(rest: float) -> tuple:
-    """Whether two pulls nearly cancel."""
-    alone = "as strong as that of the corruption alone."
-    return (rest < 0.2, f"Together the two pulls are only **{rest:.0%}** {alone}",
-            f"The two pulls do **not** cancel: together they are {rest:.0%} {alone}", rest, ".0%")  # fmt: skip
 
 
 def shares(rows: Sequence[Sequence[float]]) -> tuple:
@@ -355,13 +341,6 @@ def first_ten(result: dict[str, Any]) -> str:
         f"{flips:.0%} of the flips before training, and **{later:.0%}** and **{flips_later:.0%}** after it, at a "
         f"training accuracy of {result['accuracy']:.1%}."
     )
-
-
-def flips_follow(off: float) -> tuple:
-    """Whether the share of the flips is the predicted one."""
-    return (off < 0.08, f"The flips do **as predicted**, whatever the labels do, to within **{off:.3f}**.",
-            f"The flips do **not** quite do as predicted: their share is off by up to **{off:.3f}**.",
-            off, ".3f")  # fmt: skip
 
 
 # What it says of the stored results
