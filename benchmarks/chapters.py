@@ -23,8 +23,13 @@ import nbformat
 from common import about, operations, print_about, print_table
 
 from earlystop.architectures import conv_net, count_parameters, resnet
-from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c, Figure5, passes
-from earlystop.scale import SCALES, Sized
+from earlystop.figures.fig1 import Figure1
+from earlystop.figures.fig3 import Figure3
+from earlystop.figures.fig4ab import Figure4ab
+from earlystop.figures.fig4c import Figure4c
+from earlystop.figures.fig5 import Figure5
+from earlystop.figures.splits import passes
+from earlystop.runs.sizes import SCALES, Sized
 from earlystop.start import MINUTES
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"

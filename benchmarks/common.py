@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from earlystop.provenance import hardware, now, versions
-from earlystop.scale import device
-from earlystop.store import write_json
+from earlystop.runs.machine import here
+from earlystop.runs.provenance import now, versions
+from earlystop.runs.store import write_json
 
 
 def arguments(doc: str) -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def about(*packages: str) -> dict[str, Any]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return {
-        "device": hardware(),
+        "device": here().words,
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads of torch": torch.get_num_threads(),
@@ -70,7 +70,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def _wait() -> None:
-    if device().type == "cuda":
+    if here().device == "cuda":
         torch.cuda.synchronize()
 
 

@@ -4,15 +4,15 @@ import torch
 from common import about, alternate, arguments, compared, print_about, print_compared, save
 
 from earlystop.descent import gradient
-from earlystop.experiments import Figure5, figure5_data, figure5_run
+from earlystop.figures import fig5
+from earlystop.figures.fig5 import Figure5
 from earlystop.network import initial_weights
-from earlystop.scale import device
 
 
 def plain_loop(config: Figure5) -> torch.Tensor:
     """W_T of seed 0 by W ← W - η ∇L(W) and nothing else: no curves are kept."""
-    data = figure5_data(config, 0)
-    weights = initial_weights(config.hidden_units, config.dim, seed=0).to(device())
+    data = fig5.load_data(config, 0)
+    weights = initial_weights(config.hidden_units, config.dim, seed=0).to(data.inputs)
     for _ in range(config.iterations):
         weights = weights - config.step_size * gradient(weights, data.inputs, data.labels)
     return weights
@@ -21,12 +21,9 @@ def plain_loop(config: Figure5) -> torch.Tensor:
 def measure(config: Figure5, threads: int, repeats: int) -> list[dict]:
     """Both ways with some threads, and how far their last weights are apart."""
     torch.set_num_threads(threads)
-    ways = {
-        "ours, all curves kept": lambda: figure5_run(config, 0),
-        "plain loop, none kept": lambda: plain_loop(config),
-    }
+    ways = {"ours, all curves kept": lambda: fig5.run(config, 0), "plain loop, none kept": lambda: plain_loop(config)}
     rows = compared(alternate(ways, repeats), next(iter(ways)))
-    ours, plain = figure5_run(config, 0)[1].weights, plain_loop(config)
+    ours, plain = fig5.run(config, 0)[1].weights, plain_loop(config)
     start = initial_weights(config.hidden_units, config.dim, seed=0).to(ours)
     rows[1]["apart"] = ((ours - plain).norm() / (ours - start).norm()).item()
     return rows

@@ -14,12 +14,12 @@ from training import ours as train_sweep
 from training import sweep
 
 from earlystop.architectures import count_parameters
-from earlystop.experiments import Figure5, figure5_run
-from earlystop.figure1 import figure1_cells
-from earlystop.provenance import source_hash
-from earlystop.scale import precision
-from earlystop.store import SCHEMA
-from earlystop.sweep import peak_memory
+from earlystop.figures import fig1, fig5
+from earlystop.figures.fig5 import Figure5
+from earlystop.runs.experiment import peak_memory
+from earlystop.runs.machine import here
+from earlystop.runs.provenance import source_hash
+from earlystop.runs.store import SCHEMA
 
 DEFAULTS = {
     "samples": (125, 250, 500, 1000),
@@ -39,14 +39,14 @@ def spectrum(n: int, width: int) -> tuple[float, Callable[[], Any]]:
 def descent(n: int, k: int, iterations: int) -> Callable[[], Any]:
     """The work of one seed of Figure 5."""
     config = Figure5.at("paper", samples=n, hidden_units=k, iterations=iterations)
-    return lambda: figure5_run(config, 0)
+    return lambda: fig5.run(config, 0)
 
 
 def runs(models: int, data: str, train_size: int) -> Callable[[], Any]:
     """The work of M cells of Figure 1, one epoch, in the precision of the switch."""
     config = sweep(models, data, train_size, 1)
-    cells = figure1_cells(config)[:models]
-    return lambda: train_sweep(config, cells, precision())
+    cells = fig1.EXPERIMENT.all_cells(config)[:models]
+    return lambda: train_sweep(config, cells, here().precision)
 
 
 def exponent(points: Sequence[dict[str, Any]]) -> float:
@@ -115,7 +115,7 @@ def main() -> None:
         "command": command,
         "source hash": source_hash(),
         "seconds": time.perf_counter() - start,
-        "peak memory in GB": peak_memory(),
+        "peak memory in GB": peak_memory(here().device),
     }
     save(options.save, content | {"series": measured})
 

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from earlystop.architectures import count_parameters, resnet
-from earlystop.experiments import Figure4c, calibrate, figure4c_data
+from earlystop.figures import fig4c
+from earlystop.figures.fig4c import Figure4c
 from earlystop.jacobian import model_gram, singular_values, top_singular_values
-from earlystop.scale import device, random_stream
-from earlystop.sweep import peak_memory
+from earlystop.runs.experiment import peak_memory
+from earlystop.runs.machine import here
+from earlystop.streams import random_stream
+from earlystop.training import calibrate
 
 SHARES = (0.1, 0.01, 0.001)
 
@@ -23,8 +26,8 @@ def first(outputs: Tensor) -> Tensor:
 
 def problem(n: int, depth: int, width: int) -> tuple[nn.Module, Tensor]:
     """A ResNet with one output in eval mode, and n random images of 3 × 32 × 32."""
-    model = resnet(depth, 3, width, 1).to(device())
-    inputs = torch.randn(n, 3, 32, 32, generator=random_stream(0, "images")).to(device())
+    model = resnet(depth, 3, width, 1).to(here().device)
+    inputs = torch.randn(n, 3, 32, 32, generator=random_stream(0, "images")).to(here().device)
     calibrate(model, inputs)
     return model, inputs
 
@@ -127,7 +130,7 @@ def _tangents(model: nn.Module, inputs: Tensor, implementation: str) -> Callable
     )
     kernel = jax.jit(kernel, static_argnums=1)  # x2 is None: the same set
     images = jax.numpy.asarray(inputs.cpu().numpy())
-    model.to(device())
+    model.to(here().device)
 
     def gram() -> Tensor:
         found = kernel(images, None, parameters)
@@ -163,8 +166,8 @@ def largest_only(n: int, depth: int, width: int, rank: int, repeats: int) -> lis
 def full_size(n: int) -> list[dict]:
     """Seconds of each stage of Figure 4c on n images of CIFAR-10, before training."""
     config = Figure4c.at("paper", samples=n)
-    inputs, _ = figure4c_data(config)
-    model = resnet(config.depth, inputs.shape[1], config.width, 1).to(device())
+    inputs, _ = fig4c.load_data(config)
+    model = resnet(config.depth, inputs.shape[1], config.width, 1).to(here().device)
     calibrate(model, inputs)
     rows, found = [], {}
 
@@ -178,7 +181,7 @@ def full_size(n: int) -> list[dict]:
     }
     for stage, work in stages.items():
         seconds = timed(work)
-        rows.append({"stage": stage, "seconds": seconds, "peak memory in GB": peak_memory()})
+        rows.append({"stage": stage, "seconds": seconds, "peak memory in GB": peak_memory(here().device)})
     return rows
 
 

@@ -42,7 +42,10 @@ WAYS: dict[str, dict[str, Any]] = {  # what differs from `base`: one thread, thi
     "torch": {},  # whatever another interpreter has, with --python
 }
 USUAL = [way for way in WAYS if way not in ("avx2", "2 threads", "torch")]
-WITHOUT_NUMBERS = {"__init__", "page", "plots", "figures", "provenance", "store", "fingerprint"}  # of the package
+WITHOUT_NUMBERS = {  # of the package
+    "__init__", "__main__", "page", "plots", "status", "start", "pictures", "draw", "progress", "provenance", "store",
+    "fingerprint", "results", "sweep",
+}  # fmt: skip
 MEANING = {
     "noise": "initial weights times 1 + u·normal, u one unit in the last place; the number is its seed",
     "shift": "added to every seed",
@@ -79,7 +82,7 @@ class Named(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        if getattr(node.func, "id", "") == "finding":
+        if "finding" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
             name = node.args[0]
             parts = name.values if isinstance(name, ast.JoinedStr) else [name]
             self.findings.append("".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".*" for p in parts))
@@ -211,10 +214,10 @@ def margin(sign: str, left: Any, right: Any) -> dict[str, float] | None:
 
 def perturb(noise: int, shift: int) -> None:
     """Perturb initial weights and shift seeds, before any module that uses them is imported."""
-    from earlystop import scale
+    from earlystop import streams
 
-    stream = scale.random_stream
-    scale.random_stream = lambda seed, purpose: stream(seed + shift, purpose)
+    stream = streams.random_stream
+    streams.random_stream = lambda seed, purpose: stream(seed + shift, purpose)
     import torch
 
     from earlystop import architectures, network
@@ -244,7 +247,7 @@ def perturb(noise: int, shift: int) -> None:
     network.initial_weights = partial(weights, network.initial_weights)
     for name in ("conv_net", "resnet"):
         setattr(architectures, name, partial(model, getattr(architectures, name)))
-    from earlystop import fingerprint
+    from earlystop.runs import fingerprint
 
     fingerprint.changed = lambda *_: []  # other seeds are other numbers: of no interest here
 
@@ -290,10 +293,11 @@ def child() -> None:
     found = run_page(**task)
     import torch
 
-    from earlystop.provenance import hardware, now, versions
+    from earlystop.runs.machine import here
+    from earlystop.runs.provenance import now, versions
 
     facts = {
-        "device": hardware(),
+        "device": here().words,
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
         "versions": versions(),
         "date": now(),
@@ -306,15 +310,15 @@ def child() -> None:
 
 def numeric_code() -> str:
     """Identifies the files that can change a number."""
-    from earlystop.provenance import FOLDER
-    from earlystop.store import digest
+    from earlystop.runs.provenance import FOLDER
+    from earlystop.runs.store import digest
 
-    return digest([path.read_text("utf8") for path in sorted(FOLDER.glob("*.py")) if path.stem not in WITHOUT_NUMBERS])
+    return digest([path.read_text("utf8") for path in sorted(FOLDER.rglob("*.py")) if path.stem not in WITHOUT_NUMBERS])
 
 
 def kept_file(name: str, way: str, cells: list[str], python: str) -> Path:
     """Where the run of a page in one way is kept: a file of the code that it ran."""
-    from earlystop.store import digest
+    from earlystop.runs.store import digest
 
     place = python if python != sys.executable else ""
     measured_by = [inspect.getsource(one) for one in (Recorded, Watch, margin, perturb, run_page)]
@@ -458,8 +462,8 @@ def findings_of(by_page: dict[str, dict[str, dict]]) -> dict[str, dict]:
 
 def save(by_page: dict[str, dict[str, dict]], command: str) -> None:
     """Write the record and the table; pages that were not run keep what stands there."""
-    from earlystop.provenance import source_hash
-    from earlystop.store import SCHEMA, digest, read_json, write_json
+    from earlystop.runs.provenance import source_hash
+    from earlystop.runs.store import SCHEMA, digest, read_json, write_json
 
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     old = read_json(RECORD) if RECORD.exists() else {"pages": {}, "findings": {}}

@@ -11,14 +11,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from earlystop.architectures import conv_net
-from earlystop.experiments import Figure1, data_hashes, load_split
-from earlystop.figure1 import adadelta
-from earlystop.fingerprint import record
-from earlystop.provenance import commit
-from earlystop.scale import device, precision
-from earlystop.store import SCHEMA, write_json
-from earlystop.sweep import peak_memory
-from earlystop.training import ImageStack, Stack, TrainingStep, least_squares, train_epoch
+from earlystop.figures import fig1
+from earlystop.figures.fig1 import Figure1, load_split
+from earlystop.runs.experiment import peak_memory
+from earlystop.runs.fingerprint import record
+from earlystop.runs.machine import here
+from earlystop.runs.provenance import commit
+from earlystop.runs.store import SCHEMA, write_json
+from earlystop.training import ImageStack, Stack, TrainingStep, adadelta, least_squares, train_epoch
 
 ALWAYS = (0, 1, 2, 3)  # epochs that are measured; later each `EVERY`th and the last
 EVERY = 5
@@ -60,7 +60,8 @@ def measure(config: Figure1, save: Path | None, content: dict[str, Any]) -> list
     split = load_split(config.data, config.train_size, config.validation_size, rate, 0, 1)
     images, labels = ImageStack.of([split.train], [split.train]), split.noisy[None]
     shape = tuple(split.train.pixels.shape[1:])
-    stack = Stack([conv_net(shape, config.widths, seed=0).to(device())])
+    machine = here()
+    stack = Stack([conv_net(shape, config.widths, seed=0).to(machine.device)], machine)
     step = TrainingStep(stack, images, labels, adadelta(stack), least_squares)
     rows, start = [], time.perf_counter()
     for epoch in range(config.epochs + 1):
@@ -70,7 +71,7 @@ def measure(config: Figure1, save: Path | None, content: dict[str, Any]) -> list
             rows.append({"epoch": epoch} | silence(stack.network(0), images, labels[0]))
             print("  ".join(f"{k} {v:.4g}" for k, v in rows[-1].items()), flush=True)
             if save:
-                cost = {"seconds": time.perf_counter() - start, "peak memory in GB": peak_memory()}
+                cost = {"seconds": time.perf_counter() - start, "peak memory in GB": peak_memory(machine.device)}
                 write_json(save, content | cost | {"rows": rows})
     return rows
 
@@ -102,11 +103,11 @@ def main() -> None:
         "schema": SCHEMA,
         "experiment": "silent",
         **facts,
-        "precision": precision(),
+        "precision": here().precision,
         "config": vars(config),
         "commit": commit(),
-        "fingerprint": record("fig1"),
-        "data": data_hashes(config),
+        "fingerprint": record(fig1.EXPERIMENT),
+        "data": fig1.EXPERIMENT.data(config),
     }
     rows = measure(config, options.save, content)
     print_table("silent images", [*rows[0]], [[*row.values()] for row in rows])

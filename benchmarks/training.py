@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from typing import Any
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "0")  # the plain loop below has torch as it comes
@@ -14,10 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from earlystop import training
 from earlystop.architectures import conv_net
-from earlystop.experiments import EXPERIMENTS, Figure1, load_split, passes
-from earlystop.figure1 import TENTHS, SplitStack, adadelta, figure1_cells, figure1_runs
-from earlystop.scale import Cell, Way, autocast, device
-from earlystop.sweep import grouped, side_by_side, threads
+from earlystop.figures.fig1 import EXPERIMENT, Figure1
+from earlystop.figures.splits import TENTHS, SplitStack, load_split, passes
+from earlystop.runs.experiment import Cell, compute
+from earlystop.runs.machine import Machine, here, threads
+from earlystop.runs.sweep import MEMORY, side_by_side
 
 PRECISIONS = ("float32", "bfloat16")
 torch.ones(1)  # torch looks at the variable above now: what `ours` sets is for its workers alone
@@ -42,24 +44,20 @@ def sweep(models: int, data: str, train_size: int, epochs: int, **changes: Any) 
     )
 
 
-def group(config: Figure1, cells: list[Cell], chosen: str, threads: int) -> list[dict]:
-    """`figure1_runs` as a worker of `sweep.run` calls it, without checkpoints."""
-    os.environ["EARLYSTOP_PRECISION"] = chosen
-    torch.set_num_threads(threads)
-    return figure1_runs(config, cells)
+def group(config: Figure1, cells: list[Cell], machine: Machine) -> list[dict]:
+    """The runs of some cells as a worker of a sweep computes them, without checkpoints."""
+    return [one["run"] for one in compute(EXPERIMENT, config, cells, machine)]
 
 
 def ours(config: Figure1, cells: list[Cell], chosen: str) -> list[dict]:
     """All cells: side by side on CPU cores with one thread each, one batch on a GPU."""
     os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # what the package sets, for workers that start now
-    jobs, size = side_by_side("fig1", config, None)
-    before = torch.get_num_threads()
-    groups = grouped(cells, EXPERIMENTS["fig1"], size)
-    work = [joblib.delayed(group)(config, g, chosen, threads(jobs)) for g in groups]
+    jobs, size = side_by_side(EXPERIMENT, config, here(), None, None, MEMORY)
+    groups = EXPERIMENT.groups(cells, size)
+    machine = replace(here(precision=chosen), threads=threads(jobs))
+    work = [joblib.delayed(group)(config, g, machine) for g in groups]
     done = joblib.Parallel(min(jobs, len(groups)))(work)
-    runs = [one for group_runs in done for one in group_runs]
-    torch.set_num_threads(before)  # with a single worker it is this process
-    return runs
+    return [one for group_runs in done for one in group_runs]
 
 
 def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
@@ -72,7 +70,7 @@ def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
     )
     inputs = {part: split.inputs(part).cpu() for part in ("train", "validation", "test")}
     image_shape = tuple(inputs["train"].shape[1:])
-    model = conv_net(image_shape, config.widths, seed=cell["seed"]).to(device())
+    model = conv_net(image_shape, config.widths, seed=cell["seed"]).to(here().device)
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     dataset = TensorDataset(inputs["train"], split.noisy.cpu())
     loader = DataLoader(dataset, batch_size=config.batch_size, shuffle=True)
@@ -81,13 +79,13 @@ def plain(config: Figure1, cell: Cell) -> dict[str, list[float]]:
         if epoch:
             model.train()
             for images, labels in loader:
-                images, labels = images.to(device()), labels.to(device())
+                images, labels = images.to(here().device), labels.to(here().device)
                 optimizer.zero_grad()
                 errors = model(images) - F.one_hot(labels, 10)
                 loss = 0.5 * errors.square().sum(dim=1).mean()
                 loss.backward()
                 optimizer.step()
-        if Way().measured(epoch, config.epochs):
+        if Machine().measured(epoch, config.epochs):
             history["noisy"].append(plain_accuracy(model, inputs["train"], split.noisy))
             for part in ("validation", "test"):
                 truth = getattr(split, part).labels
@@ -101,8 +99,8 @@ def plain_accuracy(model: torch.nn.Module, inputs: torch.Tensor, labels: torch.T
     model.eval()
     right = 0
     for images, wanted in DataLoader(TensorDataset(inputs, labels.cpu()), batch_size=1000):
-        found = model(images.to(device())).argmax(dim=1)
-        right += (found == wanted.to(device())).sum().item()
+        found = model(images.to(here().device)).argmax(dim=1)
+        right += (found == wanted.to(here().device)).sum().item()
     return right / len(inputs)
 
 
@@ -121,7 +119,7 @@ def compare(config: Figure1, cells: list[Cell], repeats: int) -> list[dict]:
 
 def matrix_rate(side: int, repeats: int) -> float:
     """Operations a second of a large matrix product in bfloat16, the best of some."""
-    a, b = (torch.randn(side, side, device=device(), dtype=torch.bfloat16) for _ in range(2))
+    a, b = (torch.randn(side, side, device=here().device, dtype=torch.bfloat16) for _ in range(2))
     seconds = alternate({"product": lambda: a @ b}, repeats)["product"]
     return 2 * side**3 / min(seconds)
 
@@ -133,14 +131,16 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     images, and its evaluations. Backward counts twice the operations of forward. `share` is
     that of the rate of a large product in bfloat16, whatever the precision.
     """
-    os.environ["EARLYSTOP_PRECISION"] = chosen
-    data = SplitStack(config, cells, config.validation_size, config.test_size)
+    data = SplitStack(config, cells, here(precision=chosen), config.validation_size, config.test_size)
     shape, widths = data.image_shape, config.widths
-    models = [conv_net(shape, widths, seed=cell["seed"]).to(device()) for cell in cells]
-    stack, images, labels = training.Stack(models), data.images("train"), data.given()
+    stack, images, labels = (
+        data.stack(lambda seed: conv_net(shape, widths, seed=seed)),
+        data.images("train"),
+        data.given(),
+    )
     if labels.is_cuda:
-        stack.fuse(config.batch_size, stack.way.evaluated)
-    step = training.TrainingStep(stack, images, labels, adadelta(stack), training.least_squares)
+        stack.fuse(config.batch_size, stack.machine.evaluated)
+    step = training.TrainingStep(stack, images, labels, training.adadelta(stack), training.least_squares)
     seeds = [cell["seed"] for cell in cells]
     seconds = alternate(
         {
@@ -153,23 +153,23 @@ def rates(config: Figure1, cells: list[Cell], chosen: str, peak: float, repeats:
     train, test = (sorted(seconds[k])[len(seconds[k]) // 2] / seen for k in seconds)
     paper = Figure1.at("paper", losses=("least_squares",))
     trained, evaluated = passes(paper)
-    total = len(figure1_cells(paper)) * (trained * train + evaluated * test)
+    total = len(EXPERIMENT.all_cells(paper)) * (trained * train + evaluated * test)
     forward = operations(conv_net(shape, widths), *shape)
     return {
         "precision": chosen,
         "seconds of a step": train * len(cells) * config.batch_size,
         "training TFLOP/s": 3 * forward / train / 1e12,
-        "convolutions in": convolution_type(),
+        "convolutions in": convolution_type(here(precision=chosen)),
         "share": 3 * forward / train / peak,
         "evaluation TFLOP/s": forward / test / 1e12,
         "all of Figure 1, hours": total / 3600,
     }
 
 
-def convolution_type() -> str:
+def convolution_type(machine: Machine) -> str:
     """What a stack's convolutions compute in: not everywhere does autocast reach into `vmap`."""
-    with autocast():
-        x, weight = (torch.ones(2, 1, 1, 3, 3, device=device()) for _ in range(2))
+    with machine.autocast():
+        x, weight = (torch.ones(2, 1, 1, 3, 3, device=here().device) for _ in range(2))
         return str(grouped_convolution(x, weight).dtype).removeprefix("torch.")
 
 
@@ -197,8 +197,8 @@ def convolutions(config: Figure1, models: int, chosen: str, repeats: int) -> dic
     tables = {}
     for layer, side in enumerate((28, 26)):
         shape = models, config.batch_size, channels[layer], side, side
-        x = torch.randn(shape, device=device(), dtype=getattr(torch, chosen))
-        weight = torch.randn(models, channels[layer + 1], channels[layer], 3, 3, device=device())
+        x = torch.randn(shape, device=here().device, dtype=getattr(torch, chosen))
+        weight = torch.randn(models, channels[layer + 1], channels[layer], 3, 3, device=here().device)
         x.requires_grad_(layer > 0)  # nobody asks for the gradient of the images
         weight.requires_grad_()
 
@@ -223,7 +223,7 @@ def convolutions(config: Figure1, models: int, chosen: str, repeats: int) -> dic
 def main() -> None:
     """The comparison; with --rates (the default on a GPU) rates and single convolutions too."""
     parser = arguments(__doc__)
-    on_gpu = device().type == "cuda"
+    on_gpu = here().device == "cuda"
     parser.add_argument("--models", type=int, default=33 if on_gpu else 4)
     parser.add_argument("--train-size", type=int, default=5000 if on_gpu else 500)
     parser.add_argument("--epochs", type=int, default=2 if on_gpu else 1)
@@ -239,12 +239,12 @@ def main() -> None:
         options.models, options.data, options.train_size, options.epochs,
         widths=options.widths, batch_size=options.batch_size,
     )  # fmt: skip
-    cells = figure1_cells(config)[: options.models]
+    cells = EXPERIMENT.all_cells(config)[: options.models]
     facts = about("joblib")
     print_about(facts)
     content = {"benchmark": "training", **facts, "config": vars(config), "models": len(cells)}
 
-    jobs, size = side_by_side("fig1", config, None)
+    jobs, size = side_by_side(EXPERIMENT, config, here(), None, None, MEMORY)
     how = f"{jobs} at a time" if size == 1 else "all in one batch"
     rows = content["comparison"] = compare(config, cells, options.repeats)
     print_compared(

@@ -1,4 +1,4 @@
-"""Every test runs small, silent and offline, with a cache of its own."""
+"""Every test runs small, silent and offline."""
 
 import functools
 import os
@@ -46,13 +46,6 @@ def perturbed(make, seed):
         return made
 
     return rounded
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EARLYSTOP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from threading import Thread
 from types import SimpleNamespace
 
 import pytest
-
-from earlystop import __main__, sweep
 from earlystop.figure5 import Figure5
 from earlystop.store import StoreError, read_json
+
+from earlystop import __main__, sweep
 
 distributed = pytest.importorskip("distributed")
 

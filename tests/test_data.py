@@ -134,6 +134,12 @@ def test_the_same_seed_gives_the_same_data_and_another_seed_does_not():
         assert not torch.equal(getattr(first, name), getattr(other, name)), name
 
 
+def test_a_given_label_changed_in_place_leaves_the_truth_alone():
+    data = clusterable_dataset(4, 2, 3, input_noise=0.1)
+    data.labels[:] = 7
+    assert data.flipped.all()
+
+
 def test_drawing_data_leaves_the_global_random_generator_alone():
     before = torch.random.get_rng_state()
     corrupt_clusters(clusterable_dataset(40, 4, 6, input_noise=0.2), 0.5)
@@ -169,6 +175,8 @@ def test_exactly_the_asked_share_of_labels_is_redrawn_and_no_other_changes(rate)
     noisy, redrawn = redraw_labels(labels, torch.arange(7), rate)
     assert redrawn.sum() == round(rate * 1000)
     assert torch.equal(labels, before) and torch.equal(noisy[~redrawn], labels[~redrawn])
+    other = redraw_labels(labels, torch.arange(7), rate, stream="another")[1]
+    assert torch.equal(other, redrawn) == (rate in (0, 1))
 
 
 def test_redrawing_30_percent_of_two_classes_flips_about_15_percent():
@@ -203,56 +211,38 @@ def whole():
 def test_whole_data_pass_the_check(whole):
     check_clusterable(whole)
     check_clusterable(whole, size_range=(1, 1))
-
-
-def stretched(data):
-    return replace(data, inputs=data.inputs * (1 + 0.01 * (torch.arange(40) == 7))[:, None])
-
-
-def long_center(data):
-    return replace(data, centers=data.centers * 1.01)
-
-
-def strayed(data):
-    far = data.inputs.clone()
-    far[5] = -far[5]
-    return replace(data, inputs=far)
-
-
-def wide_labels(data):
-    return replace(data, classes=torch.tensor([-1.0, 1.5]))
-
-
-def equal_labels(data):
-    return replace(data, classes=torch.tensor([0.5, 0.5]))
+    for bounds in ((1.1, 2), (0, 0.9)):  # too small, and too large
+        with pytest.raises(ValueError, match="cluster sizes are between 1 and 1 times n/K"):
+            check_clusterable(whole, size_range=bounds)
 
 
 def crowded(data):
-    centers = data.centers.clone()
-    apart = (centers[:1] - centers[2:]).norm(dim=1).min()
-    return replace(data, input_noise=apart.item() * 0.51)
+    apart = (data.centers[:1] - data.centers[2:]).norm(dim=1).min()
+    return {"input_noise": apart.item() * 0.51}
 
 
 def lopsided(data):
     clusters = torch.zeros_like(data.clusters)
-    return replace(data, clusters=clusters, inputs=data.centers[clusters])
+    return {"clusters": clusters, "inputs": data.centers[clusters]}
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (stretched, "norm 1.01"),
-        (long_center, "center is not a unit vector"),
-        (strayed, "from its center, more than ε₀ = 0.2"),
-        (wide_labels, "labels .*1.5"),
-        (equal_labels, "distinct"),
-        (crowded, "centers of different classes"),
-        (lopsided, "cluster sizes"),
-    ],
-)
-def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, damage, message):
+DAMAGE = {  # what is changed, and what the check says of it
+    "norm 1.01": lambda data: {"inputs": data.inputs * (1 + 0.01 * (torch.arange(40) == 7))[:, None]},
+    "norm nan": lambda data: {"inputs": data.inputs.masked_fill((torch.arange(40) == 7)[:, None], math.nan)},
+    "center is not a unit vector": lambda data: {"centers": data.centers * 1.01},
+    "from its center, more than ε₀ = 0.2":
+        lambda data: {"inputs": data.inputs * (1 - 2.0 * (torch.arange(40) == 5))[:, None]},
+    "labels .*1.5": lambda data: {"classes": torch.tensor([-1.0, 1.5])},
+    "distinct": lambda data: {"classes": torch.tensor([0.5, 0.5])},
+    "centers of different classes": crowded,
+    "cluster sizes": lopsided,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", DAMAGE)
+def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, message):
     with pytest.raises(ValueError, match=message):
-        check_clusterable(damage(whole), size_range=(0.5, 2))
+        check_clusterable(replace(whole, **DAMAGE[message](whole)), size_range=(0.5, 2))
 
 
 # ------------------------------------------------------------------------ bad requests
@@ -260,14 +250,9 @@ def test_the_check_names_the_line_of_the_definition_that_is_broken(whole, damage
 
 @pytest.mark.parametrize("rate", [-0.1, 1.5, math.nan])
 def test_a_corruption_rate_outside_0_to_1_is_refused(whole, rate):
-    calls = [
-        lambda: corrupt_clusters(whole, rate),
-        lambda: corrupt_uniformly(whole, rate),
-        lambda: redraw_labels(torch.zeros(3), torch.tensor([0.0, 1.0]), rate),
-    ]
-    for call in calls:
+    for corrupt in (corrupt_clusters, corrupt_uniformly):
         with pytest.raises(ValueError, match=f"corruption_rate is {rate}"):
-            call()
+            corrupt(whole, rate)
 
 
 @pytest.mark.parametrize("label", [2.0, -1.0, math.nan])

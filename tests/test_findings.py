@@ -7,7 +7,7 @@ import margins
 import pytest
 
 from earlystop import page
-from earlystop.store import SCHEMA, digest, read_json, write_json
+from earlystop.runs.store import SCHEMA, digest, read_json, write_json
 
 STEADY = {"holds": True, "rounding": {"runs": 5, "held": 5, "range": [1.4, 1.4]},
           "seeds": {"runs": 6, "held": 6, "range": [1.25, 1.5]}}  # fmt: skip

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from earlystop import provenance, training
-from earlystop.fingerprint import PATHS, changed, differences, fingerprint
-from earlystop.store import read_json
+from earlystop import training
+from earlystop.figures import EXPERIMENTS
+from earlystop.runs import provenance
+from earlystop.runs.experiment import Experiment
+from earlystop.runs.fingerprint import changed, differences, fingerprint
+from earlystop.runs.store import read_json
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 STORED = {path.name: read_json(path) for path in sorted(FOLDER.glob("*.json*"))}
@@ -18,21 +21,21 @@ STALE: dict[str, str] = {}  # results whose code gives other numbers now, on pur
 WITH = {name: content for name, content in STORED.items() if "fingerprint" in content}
 
 
-def experiment(content: dict) -> str:
+def experiment(content: dict) -> Experiment:
     """The experiment whose code gave a file's numbers."""
-    return {"silent": "fig1"}.get(content["experiment"], content["experiment"])
+    return EXPERIMENTS[{"silent": "fig1"}.get(content["experiment"], content["experiment"])]
 
 
 @pytest.fixture(scope="module")
 def fig3() -> dict:
-    return fingerprint("fig3")
+    return fingerprint(EXPERIMENTS["fig3"])
 
 
 def test_every_figure_has_a_fingerprint_of_all_its_paths():
-    assert {experiment(content) for content in WITH.values()} == PATHS.keys()
+    assert {experiment(content).name for content in WITH.values()} == EXPERIMENTS.keys()
     assert all(name in WITH for name in STORED if name.startswith("fig"))
     for content in WITH.values():
-        assert content["fingerprint"]["numbers"].keys() <= PATHS[experiment(content)].keys()
+        assert content["fingerprint"]["numbers"].keys() <= experiment(content).paths.keys()
         for run in content.get("runs", [content]):
             assert run["commit"].keys() == {"hash", "dirty", "how"} and run["commit"]["hash"]
 
@@ -47,7 +50,7 @@ def test_the_code_still_gives_the_numbers_of_a_stored_result(name):
 
 def test_a_fingerprint_is_the_same_in_every_digit_and_leaves_no_trace(fig3):
     before = torch.get_num_threads(), torch.random.get_rng_state().sum().item(), dict(os.environ)
-    assert fingerprint("fig3") == fig3
+    assert fingerprint(EXPERIMENTS["fig3"]) == fig3
     assert (torch.get_num_threads(), torch.random.get_rng_state().sum().item(), dict(os.environ)) == before
 
 
@@ -69,9 +72,9 @@ def test_the_first_number_that_differs_is_named(fig3):
 def test_rounding_is_no_difference_and_the_loss_is_one(fig3, monkeypatch):
     nearly = {p: {k: [n * (1 + 1e-4) for n in v] for k, v in one.items()} for p, one in fig3.items()}
     assert differences("fig3", nearly, fig3) == []
-    monkeypatch.setattr("earlystop.figure1.least_squares", lambda *a: 2 * training.least_squares(*a))
+    monkeypatch.setattr("earlystop.figures.fig3.least_squares", lambda *a: 2 * training.least_squares(*a))
     trained = [f"fig3, {path}: loss" for path in fig3 if not path.startswith("rounded")]
-    told = differences("fig3", fig3, fingerprint("fig3"))
+    told = differences("fig3", fig3, fingerprint(EXPERIMENTS["fig3"]))
     assert [words.rpartition(" ")[0].rpartition(" →")[0].rpartition(" ")[0] for words in told] == trained
 
 

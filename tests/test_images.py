@@ -1,19 +1,23 @@
 """Image data: the digits, and the road from the Hub to a verified cache, without a network."""
 
 import hashlib
+import importlib
 import io
 import os
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
-import huggingface_hub.constants
+import huggingface_hub
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -30,17 +34,10 @@ LABELS = [3, 0, 9, 9, 1, 7]
 def test_the_digits_are_all_of_scikit_learn_in_two_disjoint_parts():
     parts = [load_images("digits", split) for split in ("train", "test")]
     assert [part.pixels.shape for part in parts] == [(1400, 1, 8, 8), (397, 1, 8, 8)]
-    original = load_digits()
-    expected = sorted(
-        (int(label), tuple(np.round(image.ravel() * 255 / 16).astype(int)))
-        for label, image in zip(original.target, original.images)
-    )
-    found = sorted(
-        (int(label), tuple(pixels.flatten().tolist()))
-        for part in parts
-        for label, pixels in zip(part.labels, part.pixels)
-    )
-    assert found == expected
+    values, labels = load_digits(return_X_y=True)
+    rows = torch.cat([torch.cat([part.labels[:, None], part.pixels.flatten(1)], dim=1) for part in parts])
+    expected = np.column_stack([labels, np.round(values * 255 / 16)]).astype(int)
+    assert sorted(rows.tolist()) == sorted(expected.tolist())
     for part in parts:
         assert part.pixels.dtype == torch.uint8 and part.labels.dtype == torch.int64
         assert part.pixels.max() == 255 and part.pixels.min() == 0
@@ -69,9 +66,7 @@ def test_samples_are_disjoint_random_and_keep_their_labels():
     assert all(torch.equal(part.pixels.flatten(), part.labels.to(torch.uint8)) for part in parts)
     again, other = (sample_split(numbered(100), 50, seed=seed)[0].labels for seed in (1, 2))
     assert torch.equal(again, parts[0].labels) and not torch.equal(other, again)
-
-
-def test_more_samples_than_images_are_refused():
+    assert not torch.equal(sample_split(numbered(100), 50, seed=1, stream="another")[0].labels, again)
     with pytest.raises(ValueError, match="101 images asked for, but numbers has 100"):
         sample_split(numbered(100), 60, 41)
 
@@ -80,6 +75,60 @@ def test_more_samples_than_images_are_refused():
 def test_an_unknown_name_or_split_is_refused(name, split):
     with pytest.raises(ValueError, match="imagenet|validation"):
         load_images(name, split)
+
+
+# ------------------------------------------------------------------------ a data set of one's own
+
+OWN = """
+import torch
+from earlystop.images import Images
+
+def load(split):
+    labels = torch.arange(40 if split == "train" else 20) % 10
+    pixels = (20 * labels).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
+    return Images(pixels, labels.to(torch.uint8), "squares", given=(labels + 1) % 10 if split == "train" else None)
+
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    name = f"own_{tmp_path.name}"  # a module is imported only once
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_a_data_set_of_ones_own_is_a_function_that_its_name_tells(own):
+    training, test = (load_images(f"{own}:load", split) for split in ("train", "test"))
+    assert (len(training), len(test), test.given, training.title) == (40, 20, None, "squares")
+    assert training.labels.dtype == training.given.dtype == torch.int64
+    for part in (*sample_split(training, 25, 15), training.to("cpu")):  # labels as given stay with their images
+        assert torch.equal(part.given, (part.labels + 1) % 10)
+        assert torch.equal(part.pixels[:, 0, 0, 0], 20 * part.labels)
+    assert load_images("digits").given is None
+
+
+WRONG = {  # what is said of images that differ from good ones
+    "returned NoneType, should return Images": lambda good: None,
+    r"pixels are torch.float32 of shape \(40, 3, 8, 8\)": lambda good: replace(good, pixels=good.pixels / 255),
+    "labels should be 40 whole numbers from 0 to 9": lambda good: replace(good, labels=good.labels + 1),
+    "given should be 40 whole numbers from 0 to 9": lambda good: replace(good, given=good.labels[1:]),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_data_set_unlike_the_books_is_refused_by_name(own, message):
+    module = importlib.import_module(own)
+    module.wrong = lambda split: WRONG[message](module.load(split))
+    with pytest.raises(ValueError, match=f"{own}:wrong:? {message}"):
+        load_images(f"{own}:wrong")
+
+
+def test_a_data_set_that_is_not_there_is_unknown(own):
+    for name, why in ((f"{own}:absent", "no attribute 'absent'"), ("nowhere:load", "No module named 'nowhere'")):
+        with pytest.raises(ValueError, match=f"'{name}' is unknown .*{why}.*, use one of digits"):
+            load_images(name)
 
 
 # ------------------------------------------------------------------------ a Hub of our own
@@ -126,29 +175,26 @@ class Hub:
             request.wfile.write(content)
 
 
+def turn_to(monkeypatch, address):
+    """Let the client speak to a Hub at `address`."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
     hub = Hub(tmp_path / "hub")
     answer = lambda request: hub.answer(request)
-    handler = type(
-        "Handler", (BaseHTTPRequestHandler,), {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None}
-    )
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    methods = {"do_GET": answer, "do_HEAD": answer, "log_message": lambda *_: None}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), methods))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
-    constants = huggingface_hub.constants
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.address)
-    values = dict(
-        HF_HUB_CACHE=str(tmp_path / "hf"),
-        HF_HUB_OFFLINE=False,
-        ENDPOINT=hub.address,
-        HUGGINGFACE_CO_URL_TEMPLATE=template,
-    )
-    for key, value in values.items():
-        monkeypatch.setattr(constants, key, value)
+    turn_to(monkeypatch, hub.address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # before it tries again
-    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
     for name, pixels in PIXELS.items():
         hub.serve(name)
         planes = pixels if pixels.ndim == 4 else pixels[..., None]
@@ -156,7 +202,9 @@ def hub(tmp_path, monkeypatch):
         repository, files, column, _ = images.HUB[name]
         hashes = dict.fromkeys(files, hashlib.sha256(content).hexdigest())
         monkeypatch.setitem(images.HUB, name, (repository, files, column, hashes))
+    images._from_hub.cache_clear()
     yield hub
+    images._from_hub.cache_clear()
     server.shutdown()
     server.server_close()
 
@@ -174,10 +222,6 @@ def in_cache(tmp_path, revision, **content):
     return path
 
 
-def cached(tmp_path):
-    return sorted((tmp_path / "cache").glob("*"))
-
-
 def assert_whole(loaded, name):
     expected = PIXELS[name] if name == "cifar10" else PIXELS[name][..., None]
     np.testing.assert_array_equal(loaded.pixels.permute(0, 2, 3, 1).numpy(), expected)
@@ -186,35 +230,21 @@ def assert_whole(loaded, name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_a_download_is_decoded_verified_and_kept(hub, tmp_path, name):
-    assert_whole(load_images(name), name)
-    assert [path.suffix for path in cached(tmp_path)] == [".npz"]  # nothing half-written
-    assert_whole(load_images(name), name)
+def test_a_download_is_decoded_verified_and_not_repeated(hub, tmp_path, name):
+    for _ in range(2):
+        assert_whole(load_images(name), name)
+        assert load_images(name) is load_images(name)  # one copy a process
+        images._from_hub.cache_clear()
     assert hub.downloads == 1
     load_images(name, "test")
-    assert len(copies(tmp_path, name)) == 2 and len(cached(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("damage", ["empty", "garbage", "truncated", "other numbers"])
-def test_a_damaged_cache_is_made_again(hub, tmp_path, damage):
-    load_images("mnist")
-    (path,) = cached(tmp_path)
-    whole = path.read_bytes()
-    if damage == "other numbers":
-        np.savez(path, pixels=PIXELS["mnist"][:, None] // 2, labels=np.array(LABELS, np.uint8))
-    else:
-        path.write_bytes({"empty": b"", "garbage": b"x" * 999, "truncated": whole[:-900]}[damage])
-    for _ in range(2):
-        assert_whole(load_images("mnist"), "mnist")
-        assert hub.downloads == 1  # the file in the Hugging Face cache is whole
-        assert content_hash(*map(torch.from_numpy, np.load(path).values())) == images.HUB["mnist"][3]["train"]
+    assert len(copies(tmp_path, name)) == 2
 
 
 def test_a_download_that_cannot_be_read_is_refused_and_deleted(hub, tmp_path):
     (hub.folder / "mnist.parquet").write_bytes(b"not a parquet file")
     with pytest.raises(DataError, match="MNIST.*deleted.*download it again"):
         load_images("mnist")
-    assert not copies(tmp_path) and not list((tmp_path / "hf").glob("*/blobs/*")) and not cached(tmp_path)
+    assert not copies(tmp_path) and not list((tmp_path / "hf").glob("*/blobs/*"))
     hub.serve("mnist")
     assert_whole(load_images("mnist"), "mnist")
 
@@ -231,12 +261,10 @@ CHANGED = {
 def test_other_data_are_named_and_asked_for_once(hub, tmp_path, change):
     parquet(hub.folder / "mnist.parquet", "mnist", **CHANGED[change])
     for _ in range(3):
-        with pytest.raises(
-            DataError, match="MNIST.*does not hold the expected train images.*unless you delete it"
-        ) as error:
+        with pytest.raises(DataError, match="MNIST.*not hold the expected train images.*unless you delete it") as error:
             load_images("mnist")
     (copy,) = copies(tmp_path)
-    assert hub.downloads == 1 and str(copy) in str(error.value) and not cached(tmp_path)
+    assert hub.downloads == 1 and str(copy) in str(error.value)
     copy.unlink()
     for blob in (tmp_path / "hf").glob("*/blobs/*"):
         blob.unlink()
@@ -254,24 +282,52 @@ def test_a_copy_of_any_revision_will_do(hub, tmp_path):
 
 def test_a_copy_that_is_no_use_is_named_where_no_other_can_be_had(hub, tmp_path):
     other = in_cache(tmp_path, "0" * 40, labels=LABELS[::-1])
+    in_cache(tmp_path, "1" * 40).write_bytes(b"garbage")
     hub.status = 404
-    with pytest.raises(DataError, match="holds other images.*does not have"):
+    with pytest.raises(DataError, match=f"the copy {other} holds other images.*does not have"):
         load_images("mnist")
     hub.status = 200
     assert_whole(load_images("mnist"), "mnist")
     assert other.exists() and hub.downloads == 1
 
 
-def test_a_damaged_copy_is_downloaded_again_at_once(hub, tmp_path):
-    in_cache(tmp_path, images.REVISIONS["mnist"]).write_bytes(b"garbage")
+@pytest.mark.parametrize("revision", [images.REVISIONS["mnist"], "0" * 40])
+def test_a_damaged_copy_is_deleted_and_downloaded_again_at_once(hub, tmp_path, revision):
+    damaged = in_cache(tmp_path, revision)
+    damaged.write_bytes(damaged.read_bytes()[:-100])
     assert_whole(load_images("mnist"), "mnist")
-    assert hub.downloads == 1
+    (whole,) = copies(tmp_path)
+    assert hub.downloads == 1 and images.REVISIONS["mnist"] in whole.parts
+
+
+def test_a_damaged_copy_that_cannot_be_deleted_is_left_out(hub, tmp_path, monkeypatch):
+    in_cache(tmp_path, "0" * 40).write_bytes(b"garbage")
+
+    def unlink(path, missing_ok=False, original=Path.unlink):
+        if path.suffix == ".parquet":
+            raise PermissionError(13, "Permission denied")
+        original(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert_whole(load_images("mnist"), "mnist")
+    (hub.folder / "cifar10.parquet").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="was left out .it could not be deleted: .*parquet"):
+        load_images("cifar10")
+
+
+def test_the_pinned_copy_is_read_first(hub, tmp_path, monkeypatch):
+    for revision in ("0" * 40, images.REVISIONS["mnist"], "f" * 40):
+        in_cache(tmp_path, revision)
+    monkeypatch.setattr(images, "_decoded", Mock(side_effect=images._decoded))
+    load_images("mnist")
+    ((path, _),) = (call.args for call in images._decoded.call_args_list)
+    assert images.REVISIONS["mnist"] in path.parts
 
 
 FAILURES = {
     401: "refused it (401): look for a token that is no longer valid",
     403: "refused it (403)",
-    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1c1579b2250db8eafed0ad422088c (404)",
+    404: "does not have mnist/train-00000-of-00001.parquet of ylecun/mnist at revision 77f3279092a1",
     503: "answered with error 503: try again later",
 }
 
@@ -293,60 +349,29 @@ def test_a_revision_that_is_gone_is_no_missing_network(hub, monkeypatch):
 
 
 def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
-    constants, nowhere = huggingface_hub.constants, "http://127.0.0.1:9"
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(hub.address, nowhere)
-    )
-    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    turn_to(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(DataError, match=r"http://127.0.0.1:9 could not be reached .*\. With a network, run once"):
         load_images("mnist")
 
 
 def test_a_cache_without_room_is_no_missing_network(hub, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", Mock(side_effect=full))
     with pytest.raises(DataError, match="cannot be written there: .*No space left"):
         load_images("mnist")
 
 
-def test_a_download_is_silent(hub, capfd, monkeypatch, recwarn):
+def test_a_download_is_silent(hub, capfd, caplog, monkeypatch, recwarn):
     """The book takes anything on stderr for a fault; the Hub warns of a missing token there."""
     monkeypatch.setattr("huggingface_hub.utils._http._WARNED_TOPICS", set())
     load_images("mnist")
-    assert hub.downloads == 1 and capfd.readouterr().err == "" and not recwarn.list
-
-
-def refuse(*_, **__):
-    raise PermissionError(13, "Permission denied")
-
-
-@pytest.mark.parametrize("step", ["no folder", "mkdir", "NamedTemporaryFile", "replace"])
-def test_a_cache_that_cannot_be_written_is_no_harm(hub, tmp_path, monkeypatch, step):
-    in_cache(tmp_path, images.REVISIONS["mnist"])
-    if step == "no folder":
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "file" / "cache"))
-    owner = {"mkdir": Path, "NamedTemporaryFile": images.tempfile, "replace": os}
-    if step in owner:
-        monkeypatch.setattr(owner[step], step, refuse)
-    assert_whole(load_images("mnist"), "mnist")
-    assert not cached(tmp_path)
-
-
-def test_a_damaged_cache_that_cannot_be_deleted_is_no_harm(hub, tmp_path, monkeypatch):
-    load_images("mnist")
-    cached(tmp_path)[0].write_bytes(b"garbage")
-    monkeypatch.setattr(Path, "unlink", refuse)
-    monkeypatch.setattr(images.tempfile, "NamedTemporaryFile", refuse)
-    assert_whole(load_images("mnist"), "mnist")
+    assert hub.downloads == 1 and capfd.readouterr().err == "" and not recwarn.list and not caplog.records
 
 
 def test_without_network_and_cache_the_error_says_how_to_get_the_data(tmp_path, monkeypatch):
-    assert huggingface_hub.constants.HF_HUB_OFFLINE
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setenv("EARLYSTOP_CACHE", str(tmp_path / "cache"))
+    assert constants.HF_HUB_OFFLINE
+    images._from_hub.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     for name, repository in (("mnist", "ylecun/mnist"), ("cifar10", "uoft-cs/cifar10")):
         with pytest.raises(DataError) as error:
             load_images(name)
@@ -359,7 +384,9 @@ def test_the_content_hash_is_that_of_pixels_and_labels_in_order():
     labels = torch.tensor([1, 2, 3])
     expected = hashlib.sha256(bytes([*range(12), 1, 2, 3])).hexdigest()
     assert content_hash(pixels, labels) == expected
-    turned = pixels.flip(0).flip(0).transpose(2, 3).contiguous().transpose(2, 3)
+    with_given = hashlib.sha256(bytes([*range(12), 1, 2, 3, 3, 2, 1])).hexdigest()
+    assert content_hash(pixels, labels, labels.flip(0)) == with_given
+    turned = pixels.transpose(2, 3).contiguous().transpose(2, 3)
     assert content_hash(turned, labels) == expected  # whatever the memory layout
 
 

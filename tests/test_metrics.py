@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from earlystop.data import nearest_label
-from earlystop.metrics import auroc, error_rate, overlap, split_losses
+from earlystop.metrics import auroc, error_rate, loss_shares, overlap, split_losses
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 16])
@@ -18,15 +18,11 @@ def test_auroc_equals_that_of_scikit_learn_ties_included(decimals):
     assert actual == pytest.approx(expected, abs=1e-12)
 
 
-def test_auroc_of_separated_reversed_and_equal_losses():
-    low, high = torch.tensor([0.1, 0.3]), torch.tensor([0.4, 0.5, 0.6])
-    assert auroc(low, high) == 1 and auroc(high, low) == 0 and auroc(low, low) == 0.5
-
-
-def test_auroc_without_losses_is_refused():
+@pytest.mark.parametrize("measure", [auroc, overlap])
+def test_a_group_without_losses_is_refused(measure):
     for pair in ((torch.ones(0), torch.ones(3)), (torch.ones(3), torch.ones(0))):
-        with pytest.raises(ValueError, match="at least one"):
-            auroc(*pair)
+        with pytest.raises(ValueError, match=f"{measure.__name__} needs at least one"):
+            measure(*pair)
 
 
 def test_histograms_apart_do_not_overlap_and_equal_ones_do():
@@ -37,14 +33,24 @@ def test_histograms_apart_do_not_overlap_and_equal_ones_do():
     assert overlap(torch.ones(4), torch.ones(2)) == 1
 
 
+@pytest.mark.parametrize(("bins", "chosen"), [(50, {}), (20, {"bins": 20})])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_overlap_equals_that_of_numpy_histograms(dtype):
+def test_the_overlap_equals_that_of_numpy_histograms(dtype, bins, chosen):
     rng = np.random.default_rng(0)
     clean, flipped = rng.normal(size=900), rng.normal(1.3, 0.7, size=400)
-    edges = np.linspace(min(clean.min(), flipped.min()), max(clean.max(), flipped.max()), 21)
+    edges = np.linspace(min(clean.min(), flipped.min()), max(clean.max(), flipped.max()), bins + 1)
     shares = [np.histogram(values, edges)[0] / len(values) for values in (clean, flipped)]
-    actual = overlap(torch.tensor(clean, dtype=dtype), torch.tensor(flipped, dtype=dtype), bins=20)
-    assert actual == pytest.approx(np.minimum(*shares).sum(), abs=1e-6)
+    for pair in ((clean, flipped), (flipped, clean)):
+        actual = overlap(*(torch.tensor(values, dtype=dtype) for values in pair), **chosen)
+        assert actual == pytest.approx(np.minimum(*shares).sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("bins", "chosen"), [(40, {}), (7, {"bins": 7})])
+def test_shares_are_a_numpy_histogram_with_all_above_in_the_last_bin(bins, chosen):
+    losses = np.random.default_rng(0).exponential(size=500)
+    expected = np.histogram(losses.clip(max=1.5), bins, (0, 1.5))[0] / 500
+    np.testing.assert_allclose(loss_shares(torch.from_numpy(losses), 1.5, **chosen), expected, atol=1e-7)
+    assert loss_shares(torch.ones(0), 1.5).tolist() == [0.0] * 40
 
 
 def test_the_nearest_label_is_nearest():
@@ -54,12 +60,6 @@ def test_the_nearest_label_is_nearest():
     smallest = (outputs[..., None] - classes).abs().min(dim=-1).values
     assert torch.equal((outputs - chosen).abs(), smallest)
     assert set(chosen.unique().tolist()) == set(classes.tolist())
-
-
-def test_an_output_halfway_goes_to_one_of_its_two_neighbors():
-    classes = torch.tensor([-1.0, 0.0, 1.0])
-    for middle, neighbors in ((-0.5, (-1.0, 0.0)), (0.5, (0.0, 1.0))):
-        assert nearest_label(torch.tensor(middle), classes).item() in neighbors
 
 
 def test_the_error_rate_equals_a_count_for_every_row():

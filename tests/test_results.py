@@ -2,7 +2,7 @@
 
 import copy
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,14 +12,15 @@ import silent
 import torch
 from torch import nn
 
-from earlystop import figures
-from earlystop.experiments import EXPERIMENTS, data_hashes
-from earlystop.store import SCHEMA, StoreError, read_result, write_json
+from earlystop.figures import EXPERIMENTS, fig1
+from earlystop.runs import results
+from earlystop.runs.results import read_result
+from earlystop.runs.store import SCHEMA, StoreError, write_json
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
-RESULTS = {path.name: figures.Result(path, read_result(path)) for path in PATHS}
+RESULTS = {path.name: results.Result(path, read_result(path)) for path in PATHS}
 each = pytest.mark.parametrize("name", RESULTS)
 
 
@@ -28,9 +29,9 @@ def test_every_result_is_shown_somewhere():
     calls = [
         dict(re.findall(r'(\w+)="(\w+)"', f"name={call}"))
         for page in FOLDER.parent.glob("*.md")
-        for call in re.findall(r"figures\.load\(([^)]*)\)", page.read_text(encoding="utf8"))
+        for call in re.findall(r"page\.load\(([^)]*)\)", page.read_text(encoding="utf8"))
     ]
-    shown = {figures.load(**call).path.name for call in calls if call}
+    shown = {results.load(**call).path.name for call in calls if call}
     assert {call["name"] for call in calls if call} == set(EXPERIMENTS)
     assert shown == set(RESULTS)
 
@@ -44,7 +45,7 @@ def test_a_result_says_where_it_comes_from(name):
     result = RESULTS[name]
     assert result["schema"] == SCHEMA and len(result["cells"]) > 0
     for run in result["runs"]:
-        assert {"device", "precision", "threads", "together", "versions"} <= run.keys()
+        assert {"device", "precision", "threads", "together", "versions", "commit"} <= run.keys()
         assert run["seconds"] > 0 and run["peak memory in GB"] > 0
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", run["started"])
         assert {"Python", "torch", "numpy"} <= run["versions"].keys()
@@ -58,40 +59,40 @@ def test_a_result_has_the_configuration_of_its_scale_and_all_of_its_cells(name):
     scale, *changes = result["scale"].split()
     config = experiment.config.at(scale, **dict(change.split("=", 1) for change in changes))
     stored = {k: tuple(v) if isinstance(v, list) else v for k, v in result["config"].items()}
-    later = {f.name: f.metadata["before"] for f in fields(config) if f.name not in stored}
+    later = {key: size.before for key, size in config.fields().items() if key not in stored}
     assert None not in later.values()  # what held before a size was there is known
     config = replace(config, **later)
     assert vars(config) == experiment.config.completed(stored) == later | stored
-    asked = experiment.cells(config)
+    asked = experiment.all_cells(config)
     assert [{key: cell[key] for key in asked[0]} for cell in result["cells"]] == asked
-    assert result["data"] == data_hashes(config)
+    assert result["data"] == experiment.data(config)
 
 
 @each
 def test_a_result_is_drawn_and_credited(name):
     result = RESULTS[name]
-    for draw in figures.DRAW[result["experiment"]].values():
+    for draw in result.experiment.draw.values():
         figure = draw(result)
         axes = figure.get_axes()
         assert axes and all(ax.has_data() for ax in axes)
         assert all(any(getattr(ax, f"get_{side}label")() for ax in axes) for side in "xy")
         plt.close(figure)
-    text = figures.credit(result)
-    assert ("These are the paper's sizes" in text) == (not result.differences)
+    text = results.credit(result)
+    assert ("These are the paper's sizes" in text) == (not result.unlike_paper())
     assert result.command in text and result["runs"][0]["device"] in text
 
 
 def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
-    whole = figures.load("fig1")
+    whole = results.load("fig1")
     less = whole["config"] | {"batch_size": 9, "seeds": 1, "losses": ["cross_entropy"]}
-    text = figures.credit(figures.Result(whole.path, whole.content | {"config": less}))
+    text = results.credit(results.Result(whole.path, whole.content | {"config": less}))
     assert "These are the paper's sizes" in text
     assert (
         "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128; "
         "random streams (our choice): shared instead of separate." in text
     )
-    assert "--set streams=shared" in whole.command and "--set streams" not in figures.load("fig3").command
-    assert "The whole scale `paper` has more: 3 seeds, least squares." in text
+    assert "--set streams=shared" in whole.command and "--set streams" not in results.load("fig3").command
+    assert "The whole scale `paper` has more: least squares, 3 seeds." in text
 
 
 def test_silent_images_and_dead_units_are_counted():
@@ -115,7 +116,7 @@ def test_silent_images_and_dead_units_are_counted():
 
 def changed(result, **top):
     content = copy.deepcopy(result.content)
-    return figures.Result(result.path, content | top)
+    return results.Result(result.path, content | top)
 
 
 @pytest.fixture
@@ -124,12 +125,12 @@ def result():
 
 
 def test_another_number_makes_a_result_stale_and_is_named(result):
-    assert result.stale == [] and "other numbers now" not in figures.credit(result)
+    assert result.stale == [] and "other numbers now" not in results.credit(result)
     fingerprint = copy.deepcopy(result["fingerprint"])
     fingerprint["numbers"]["side by side"]["test loss"][0] *= 2
     (told,) = changed(result, fingerprint=fingerprint).stale
     assert told.startswith("fig1, side by side: test loss ")
-    assert f"**Its code gives other numbers now** ({told})" in figures.credit(changed(result, fingerprint=fingerprint))
+    assert f"**Its code gives other numbers now** ({told})" in results.credit(changed(result, fingerprint=fingerprint))
     assert "no fingerprint" in changed(result, fingerprint={}).stale[0]
 
 
@@ -140,20 +141,20 @@ def test_only_the_papers_sizes_count_as_the_papers(name):
     def stored(**changes):
         config = vars(kind.at("paper")) | changes
         listed = {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}
-        return figures.Result(Path("x"), {"experiment": name, "config": listed})
+        return results.Result(Path("x"), {"experiment": name, "config": listed})
 
-    assert stored().differences == {}
-    assert stored(seeds=1).differences == {}  # the paper does not say how many
+    assert stored().unlike_paper() == {}
+    assert stored(seeds=1).unlike_paper() == {}  # the paper does not say how many
     size = {"fig4c": "samples", "fig5": "samples"}.get(name, "train_size")
-    assert stored(**{size: 7}).differences == {size: (7, getattr(kind.at("paper"), size))}
+    assert stored(**{size: 7}).unlike_paper() == {size: (7, getattr(kind.at("paper"), size))}
     if name != "fig5":
         quick = vars(kind.at("quick"))
-        assert "data" in stored(**quick).differences
-    assert stored().choices == {}
+        assert "data" in stored(**quick).unlike_paper()
+    assert stored().unlike_paper(ours=True) == {}
     left_open = {"fig5": "step_size"}.get(name, "batch_size")
     other = stored(**{left_open: 9})
-    assert other.choices == {left_open: (9, getattr(kind.at("paper"), left_open))}
-    assert other.differences == {}
+    assert other.unlike_paper(ours=True) == {left_open: (9, getattr(kind.at("paper"), left_open))}
+    assert other.unlike_paper() == {}
 
 
 def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):
@@ -165,30 +166,30 @@ def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, 
         config = {k: v for k, v in vars(EXPERIMENTS[name].config.at(scale.split()[0])).items()}
         content = result.content | {"scale": scale, "finished": finished, "config": config}
         write_json(tmp_path / f"{name}-{file}.json", content)
-    assert figures.load(name, tmp_path).path.name == f"{name}-paper.json"
+    assert results.load(name, tmp_path).path.name == f"{name}-paper.json"
     with pytest.raises(StoreError, match="python -m earlystop run"):
-        figures.load("fig1" if name != "fig1" else "fig3", tmp_path)
+        results.load("fig1" if name != "fig1" else "fig3", tmp_path)
 
 
 def test_a_result_with_a_level_may_be_of_a_smaller_scale(tmp_path):
     whole, part = (EXPERIMENTS["fig1"].config.at(scale) for scale in ("paper", "colab"))
     for scale, config, losses in (("paper", whole, ["one"]), ("colab", part, ["one", "two"])):
-        content = figures.load("fig1").content | {"scale": scale, "finished": "1"}
+        content = results.load("fig1").content | {"scale": scale, "finished": "1"}
         write_json(tmp_path / f"fig1-{scale}.json", content | {"config": vars(config) | {"losses": losses}})
-    assert figures.load("fig1", tmp_path)["scale"] == "paper"
-    assert figures.load("fig1", tmp_path, losses="one")["scale"] == "paper"
-    assert figures.load("fig1", tmp_path, losses="two")["scale"] == "colab"
+    assert results.load("fig1", tmp_path)["scale"] == "paper"
+    assert results.load("fig1", tmp_path, losses="one")["scale"] == "paper"
+    assert results.load("fig1", tmp_path, losses="two")["scale"] == "colab"
     with pytest.raises(StoreError, match="--set losses=three"):
-        figures.load("fig1", tmp_path, losses="three")
+        results.load("fig1", tmp_path, losses="three")
 
 
 def test_the_folder_of_results_is_found_from_anywhere_in_the_book(tmp_path):
     (tmp_path / "book" / "results").mkdir(parents=True)
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     for start in ("", "book", "notebooks/deep"):
-        assert figures.folder(tmp_path / start) == tmp_path.resolve() / "book" / "results"
+        assert results.folder(tmp_path / start) == tmp_path.resolve() / "book" / "results"
     with pytest.raises(StoreError, match="open this in a copy of the book"):
-        figures.folder(Path("/"))
+        results.folder(Path("/"))
 
 
 def test_a_rule_stops_where_its_own_labels_say():
@@ -198,16 +199,16 @@ def test_a_rule_stops_where_its_own_labels_say():
         "noisy_validation": [0.1, 0.3, 0.7, 0.2, 0.1],
     }
     config = {"train_size": 5000, "batch_size": 100}  # 50 steps an epoch
-    stops = {rule: figures.stop_at(cell, rule, config) for rule in figures.STOPS}
+    stops = {rule: fig1.stop_at(cell, rule, config) for rule in fig1.STOPS}
     assert stops == {"validation": 3, "noisy_validation": 2, "fixed": 3}
-    assert figures.stop_at(cell, "fixed", config | {"train_size": 100_000}) == 1
+    assert fig1.stop_at(cell, "fixed", config | {"train_size": 100_000}) == 1
     start = {key: values[:1] for key, values in cell.items()}  # no epoch of training
-    assert all(figures.stop_at(start, rule, config) == 0 for rule in figures.STOPS)
+    assert all(fig1.stop_at(start, rule, config) == 0 for rule in fig1.STOPS)
 
 
 def test_numbers_and_levels_of_a_sweep():
     cells = [{"seed": s, "rate": r, "curve": [s, r]} for r in (0.5, 0.1) for s in (0, 1)]
-    one = figures.Result(Path("x.json"), {"cells": cells})
+    one = results.Result(Path("x.json"), {"cells": cells})
     np.testing.assert_allclose(one.numbers("curve", rate=0.1), [[0, 0.1], [1, 0.1]])
     assert one.levels("rate") == [0.5, 0.1] and len(one.select(seed=1)) == 2
     with pytest.raises(StoreError, match=r"no cell with \{'rate': 0.2\}"):
@@ -216,7 +217,7 @@ def test_numbers_and_levels_of_a_sweep():
 
 def test_a_result_is_cut_after_an_epoch_and_what_is_no_curve_stays():
     cells = [{"epoch": [0, 1, 5, 9], "true": [0.1, 0.9, 0.8, 0.7], "counts": [3, 4], "seed": 1}]
-    whole = figures.Result(Path("x.json"), {"cells": cells, "scale": "quick"})
+    whole = results.Result(Path("x.json"), {"cells": cells, "scale": "quick"})
     cut = {"epoch": [0, 1, 5], "true": [0.1, 0.9, 0.8], "counts": [3, 4], "seed": 1}
     assert whole.until(6)["cells"] == whole.until(5)["cells"] == [cut]
     assert whole.until(9)["cells"] == cells == whole["cells"] and whole.until(5)["scale"] == "quick"

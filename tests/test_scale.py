@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from earlystop import page
-from earlystop.experiments import EXPERIMENTS
-from earlystop.scale import SCALES, Sized, current_scale, device, parse_scale, precision, scale_text, sizes
+from earlystop.figures import EXPERIMENTS
+from earlystop.runs.machine import here
+from earlystop.runs.sizes import SCALES, Sized, current_scale, parse_scale, scale_text, sizes
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,9 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(monkeypatch, a
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     if computes_in is None:
         with pytest.raises(ValueError, match=expected):
-            device()
+            here()
     else:
-        assert (device().type, precision()) == (expected, computes_in)
+        assert (here().device, here().precision) == (expected, computes_in)
 
 
 @pytest.mark.parametrize(
@@ -151,16 +152,16 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_if_there_is_one(monkeypatch, a
 def test_a_gpu_before_ampere_computes_in_float32(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    assert precision() == expected
+    assert here().precision == expected
 
 
 def test_the_precision_is_the_one_asked_for(monkeypatch):
     for asked in ("float32", "bfloat16"):
         monkeypatch.setenv("EARLYSTOP_PRECISION", asked)
-        assert precision() == asked
+        assert here().precision == asked
     monkeypatch.setenv("EARLYSTOP_PRECISION", "float16")
     with pytest.raises(ValueError, match="precision 'float16' is unknown, use one of auto"):
-        precision()
+        here()
 
 
 @pytest.mark.parametrize(
@@ -169,9 +170,15 @@ def test_the_precision_is_the_one_asked_for(monkeypatch):
         (dict(seeds=0), "seeds is 0, should be 1 or more"),
         (dict(batch_size=-1), "batch_size is -1, should be 1 or more"),
         (dict(epochs=-1), "epochs is -1, should be 0 or more"),
-        (dict(corruption_rates=(0.5, 1.5)), "corruption_rates? is 1.5, should be between 0 and 1"),
-        (dict(corruption_rates=(0.5, -0.5)), "corruption_rates? is -0.5, should be 0 or more"),
-        (dict(widths=(2, -3, 4)), "widths is -3, should be 0 or more"),
+        (dict(corruption_rates=(0.5, 1.5)), "corruption_rates is 1.5, should be between 0 and 1"),
+        (dict(corruption_rates=(0.5, -0.5)), "corruption_rates is -0.5, should be between 0 and 1"),
+        (dict(widths=(2, -3, 4)), "widths is -3, should be 1 or more"),
+        (dict(widths=(2, 3)), r"widths is \(2, 3\), should be 3 numbers, as \(64, 128, 256\)"),
+        (dict(epochs=float("inf")), "epochs is inf, should be finite"),
+        (dict(corruption_rates=(0.5, float("nan"))), "corruption_rates is nan, should be between 0 and 1"),
+        (dict(corruption_rates=(0.3, 0.3000001)), r"name each only once \(numbers count to 6 digits\)"),
+        (dict(losses=("least_squares", "hinge")), "losses has 'hinge', should be of least_squares, cross_entropy"),
+        (dict(data="imagenet"), "data has 'imagenet', should be of digits, mnist"),
     ],
 )
 def test_a_size_out_of_its_range_is_refused(change, message):
@@ -189,16 +196,14 @@ def test_every_figure_has_a_configuration():
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
-def test_every_size_of_an_experiment_is_listed_at_three_scales(config):
-    rows = config.rows()
-    assert len(rows) == len(fields(config)) and all(len(row) == 4 for row in rows)
-    for column, scale in enumerate(SCALES, start=1):
-        at = config.at(scale)
-        values = [getattr(at, field.name) for field in fields(config)]
-        assert [row[column] for row in rows] == values
-    assert all(row[0] and len({type(value) for value in row[1:]}) == 1 for row in rows)
+def test_every_size_of_an_experiment_is_known_at_three_scales(config):
+    assert config.fields().keys() == {field.name for field in fields(config)}
+    for key, size in config.fields().items():
+        assert size.at.keys() == set(SCALES) and size.doc
+        assert len({type(value) for value in size.at.values()}) == 1
+        assert [getattr(config.at(scale), key) for scale in SCALES] == [*size.at.values()]
     with pytest.raises(FrozenInstanceError):
-        at.seeds = 1
+        config.at("quick").seeds = 1
 
 
 # ------------------------------------------------------------------------ pages

@@ -11,14 +11,14 @@ import chapters
 import pairs
 import pytest
 import torch
+from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
+from earlystop.store import Checkpoint, StoreError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import earlystop
 from earlystop import experiments, figure1, figure4ab, figure5, provenance, scale, start, training
-from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
 from earlystop.network import RELU
-from earlystop.store import Checkpoint, StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 

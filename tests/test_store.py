@@ -11,7 +11,6 @@ import re
 import numpy as np
 import pytest
 import torch
-
 from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_atomically, write_json
 
 CONTENT = {

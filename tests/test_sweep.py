@@ -17,12 +17,12 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-
-from earlystop import __main__, experiments, figure1, fingerprint, page, provenance, scale, store, sweep
 from earlystop.experiments import EXPERIMENTS, Experiment
 from earlystop.figure1 import Figure1, Figure3
-from earlystop.images import HUB
 from earlystop.store import SCHEMA, read_json
+
+from earlystop import __main__, experiments, figure1, fingerprint, page, provenance, scale, store, sweep
+from earlystop.images import HUB
 
 TINY = Figure1.at(
     "quick", train_size=40, validation_size=20, test_size=20, widths=(2, 3, 4), epochs=3,

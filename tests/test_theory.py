@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from reference import named, network
 
-from earlystop.descent import gradient_descent, largest_stable_step
-from earlystop.jacobian import gram, jacobian
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights, predict
+from earlystop.jacobian import jacobian
+from earlystop.network import ERF, RELU, initial_weights, predict
 from earlystop.theory import (
     cluster_covariance,
     cluster_covariance_monte_carlo,
@@ -20,8 +20,6 @@ from earlystop.theory import (
     smallest_eigenvalue,
     theorem_scales,
 )
-
-named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
 
 
 def unit_rows(count, dim, seed=0):
@@ -59,22 +57,7 @@ def test_the_covariance_is_finite_for_equal_and_opposite_centers(phi):
     sigma = cluster_covariance(torch.cat([center, center, -center]).float(), phi)
     assert torch.isfinite(sigma).all()
     assert smallest_eigenvalue(sigma) == pytest.approx(0, abs=1e-6)
-
-
-def test_the_smallest_eigenvalue_is_the_smallest():
     assert smallest_eigenvalue(torch.tensor([[2.0, 1.0], [1.0, 2.0]])) == pytest.approx(1)
-
-
-@named
-@pytest.mark.parametrize("width", [100, 100_000])
-def test_the_gram_matrix_of_a_wide_network_tends_to_the_covariance(phi, width):
-    centers, weights = unit_rows(4, 6), initial_weights(width, 6, dtype=torch.float64)
-    actual, limit = gram(weights, centers, phi), cluster_covariance(centers, phi)
-    slopes = phi.derivative(weights @ centers.T).double()
-    products = slopes[:, :, None] * slopes[:, None, :] * (centers @ centers.T)
-    assert ((actual - limit).abs() <= 5 * products.std(dim=0) / math.sqrt(width)).all()
-    apart = abs(smallest_eigenvalue(actual) - smallest_eigenvalue(limit))
-    assert apart <= torch.linalg.matrix_norm(actual - limit, 2)  # Weyl
 
 
 # ------------------------------------------------------------------------ Theorem 2.2
@@ -84,24 +67,19 @@ def test_the_scales_of_theorem_2_2_equal_a_hand_computation():
     centers = torch.tensor([[1.0, 0.0, 0.0], [0.5, math.sqrt(0.75), 0.0]], dtype=torch.float64)
     # Correlation ½: κ(1) = 4/(π√5), κ(½) = 4/(π√8); eigenvalues of CCᵀ are ½ and 3/2.
     lam = 4 / (math.pi * math.sqrt(5)) - 0.5 * 4 / (math.pi * math.sqrt(8))
-    scales = theorem_scales(centers, label_separation=0.9)
-    assert vars(scales) == pytest.approx(
-        {
-            "center_norm": 1.5,
-            "smallest_eigenvalue": lam,
-            "iterations": 1.5 / lam,
-            "hidden_units": 4 * 1.5**2 / lam**4,
-            "input_noise": 0.9 * lam**2 / 4,
-            "corruption_rate": 0.1125,
-        },
-        rel=1e-12,
-    )
+    expected = dict(center_norm=1.5, smallest_eigenvalue=lam, iterations=1.5 / lam, hidden_units=4 * 1.5**2 / lam**4,
+                    input_noise=0.9 * lam**2 / 4, corruption_rate=0.1125)  # fmt: skip
+    assert vars(theorem_scales(centers, label_separation=0.9)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_orthogonal_centers_have_the_eigenvalue_of_one_center():
-    scales = theorem_scales(torch.eye(5), 0.5, GAUSSIAN_SOFTPLUS)
-    assert scales.smallest_eigenvalue == pytest.approx(1 / 3, abs=1e-12)
-    assert scales.center_norm == pytest.approx(1)
+@pytest.mark.parametrize(
+    ("centers", "delta", "message"),
+    [(torch.eye(2), 0.0, "label_separation is 0.0"), (torch.eye(2), math.nan, "label_separation is nan"),
+     (torch.ones(2, 4) / 2, 0.5, "erf cannot tell these centers apart")],
+)  # fmt: skip
+def test_scales_that_the_theorem_does_not_cover_are_refused(centers, delta, message):
+    with pytest.raises(ValueError, match=message):
+        theorem_scales(centers, delta)
 
 
 # ------------------------------------------------------------------------ Theorem 2.3
@@ -115,11 +93,6 @@ def close_pair(distance, seed, dim=10):
     return torch.stack([along - across, along + across])
 
 
-def by_gradient_descent(weights, x, y):
-    step = 0.9 * largest_stable_step(weights, x)
-    return gradient_descent(weights, x, y, step_size=step, iterations=8000).weights
-
-
 def by_gauss_newton(weights, x, y):
     for _ in range(60):
         rows = jacobian(weights, x)
@@ -130,11 +103,10 @@ def by_gauss_newton(weights, x, y):
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("distance", [0.1, 0.3, 0.6])
-@pytest.mark.parametrize("interpolate", [by_gradient_descent, by_gauss_newton])
-def test_every_interpolator_is_at_least_as_far_as_the_bound(interpolate, distance, seed):
+def test_an_interpolator_is_at_least_as_far_as_the_bound(distance, seed):
     x, y = close_pair(distance, seed), torch.tensor([-1.0, 1.0], dtype=torch.float64)
     start = initial_weights(400, 10, seed=seed, dtype=torch.float64)
-    end = interpolate(start, x, y)
+    end = by_gauss_newton(start, x, y)
     reached = predict(end, x)
     torch.testing.assert_close(reached, y, rtol=0, atol=1e-9)
     bound = interpolation_distance_bound(start, *x, label_gap=(reached[1] - reached[0]).item())
@@ -142,23 +114,30 @@ def test_every_interpolator_is_at_least_as_far_as_the_bound(interpolate, distanc
     assert 0 < bound <= actual
 
 
-def test_the_bound_equals_its_formula():
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("paired", [True, False])  # f(W₀) = 0, or not
+def test_the_bound_equals_its_formula(paired, sign):
     x = close_pair(0.2, 0)
-    weights = initial_weights(50, 10, paired=True, dtype=torch.float64)  # f(W₀) = 0
+    weights = initial_weights(50, 10, paired=paired, dtype=torch.float64)
+    low, high = network(weights, x, ERF).tolist()
+    assert (low == pytest.approx(high, abs=1e-12)) == paired
     spread = 1 + np.linalg.svd(weights.numpy(), compute_uv=False)[0] / math.sqrt(50)
-    expected = 2 / (2 / math.sqrt(math.pi) * 0.2 * spread)
-    assert interpolation_distance_bound(weights, *x, 2.0) == pytest.approx(expected, rel=1e-10)
+    expected = (2 - abs(high - low)) / (2 / math.sqrt(math.pi) * 0.2 * spread)
+    assert interpolation_distance_bound(weights, *x, sign * 2.0) == pytest.approx(expected, rel=1e-10)
+    # What the start fits already needs no way at all, nor does less than that.
+    assert interpolation_distance_bound(weights, *x, high - low) == pytest.approx(0, abs=1e-12)
     assert interpolation_distance_bound(weights, *x, 0.0) == 0
 
 
 def test_the_bound_refuses_what_its_proof_does_not_cover():
     weights, (first, second) = initial_weights(20, 10, dtype=torch.float64), close_pair(0.2, 0)
-    with pytest.raises(ValueError, match="coincide"):
-        interpolation_distance_bound(weights, first, first, 1.0)
-    with pytest.raises(ValueError, match="norm at most 1"):
-        interpolation_distance_bound(weights, first, 1.1 * second, 1.0)
-    with pytest.raises(ValueError, match="ReLU"):
-        interpolation_distance_bound(weights, first, second, 1.0, RELU)
+    for other, phi, message in (
+        (first, ERF, "coincide"),
+        (1.1 * second, ERF, "norm at most 1"),
+        (second, RELU, "ReLU"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            interpolation_distance_bound(weights, first, other, 1.0, phi)
 
 
 # ------------------------------------------------------------------------ Theorem 4.1
@@ -172,18 +151,8 @@ def test_cluster_means_equal_a_loop():
     np.testing.assert_allclose(actual.numpy(), expected, atol=1e-14)
     again = cluster_means(actual, torch.from_numpy(clusters))
     np.testing.assert_allclose(again.numpy(), expected, atol=1e-14)  # a projection
-
-
-def test_cluster_means_survive_a_cluster_without_samples():
-    means = cluster_means(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2]))
-    assert means.tolist() == [1.5, 1.5, 5.0]
-
-
-@pytest.mark.parametrize("sizes", [(5, 5, 5), (2, 7, 11), (1, 9)])
-def test_the_cluster_space_is_as_diffuse_as_its_smallest_cluster(sizes):
-    clusters = np.repeat(range(len(sizes)), sizes)
-    basis = np.eye(len(sizes))[clusters] / np.sqrt(sizes)
-    assert diffuseness(torch.from_numpy(basis)) == pytest.approx(sum(sizes) / min(sizes), rel=1e-12)
+    empty = cluster_means(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2]))  # no sample in the second
+    assert empty.tolist() == [1.5, 1.5, 5.0]
 
 
 def test_no_unit_vector_of_a_space_exceeds_its_diffuseness_and_one_attains_it():
@@ -197,22 +166,13 @@ def test_no_unit_vector_of_a_space_exceeds_its_diffuseness_and_one_attains_it():
     row = basis[np.linalg.norm(basis, axis=1).argmax()]
     attained = np.abs(basis @ (row / np.linalg.norm(row))).max()
     assert attained == pytest.approx(math.sqrt(gamma / 30), rel=1e-12)
-
-
-def test_diffuseness_refuses_columns_that_are_not_orthonormal():
     with pytest.raises(ValueError, match="orthonormal"):
         diffuseness(torch.ones(4, 2))
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.3, 0.5, 1.0])
-def test_the_losses_of_the_conditional_mean_for_ten_classes(rate):
-    clean, flipped = conditional_mean_losses(rate, 10)
-    assert clean == pytest.approx(0.45 * rate**2, abs=1e-14)
-    assert flipped == pytest.approx(1 - rate + 0.45 * rate**2, abs=1e-14)
-
-
-def test_the_conditional_mean_is_that_of_labels_drawn_again():
-    rng, rate, classes = np.random.default_rng(0), 0.6, 3
+@pytest.mark.parametrize(("rate", "classes"), [(0.6, 3), (0.3, 10)])
+def test_the_conditional_mean_is_that_of_labels_drawn_again(rate, classes):
+    rng = np.random.default_rng(0)
     labels = np.where(rng.random(200_000) < rate, rng.integers(classes, size=200_000), 0)
     onehot = np.eye(classes)[labels]
     losses = 0.5 * ((onehot.mean(0) - onehot) ** 2).sum(1)
@@ -224,6 +184,8 @@ def test_the_conditional_mean_is_that_of_labels_drawn_again():
 def test_the_conditional_mean_refuses_a_rate_outside_0_to_1(rate):
     with pytest.raises(ValueError, match=f"corruption_rate is {rate}"):
         conditional_mean_losses(rate, 10)
+    with pytest.raises(ValueError, match="n_classes is 1"):
+        conditional_mean_losses(0.3, 1)
 
 
 @named

@@ -140,9 +140,8 @@ def fig4ab_cell(rate, overlap, clean=0.1, wrong=0.6, seed=0):
         key: numbers(4, seed=i + seed + int(100 * rate)) for i, key in enumerate(("noisy", "true", "test", "auroc"))
     }
     at = {"overlap": overlap, "clean_loss": clean, "flipped_loss": wrong}
-    bars = {f"{group}_{stop}": numbers(10, seed=i + seed + len(stop)) for i, group in enumerate(("clean", "flipped"),
-    40)
-            for stop in ("best", "agreement", "last")}  # fmt: skip
+    bars = {f"{group}_{stop}": numbers(10, seed=seed + 40 * i + j) for i, group in enumerate(("clean", "flipped"), 1)
+            for j, stop in enumerate(("best", "agreement", "last"))}  # fmt: skip
     return {"corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2, 4], **curves, **bars,
             **{key: [0.5, value, 0.5, 0.5] for key, value in at.items()},
             "stop_best": 1, "stop_agreement": 2, "stop_last": 4}  # fmt: skip

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earlystop.data import refuse
+
 
 def conv_net(
     image_shape: tuple[int, int, int] = (1, 28, 28),
@@ -17,25 +19,19 @@ def conv_net(
 ) -> nn.Sequential:
     """The network of Figures 1 and 3: two convolutions, one pool, two linear layers.
 
-    At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is
-    (channels, height, width), at least 6 × 6 pixels.
+    At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is (channels, height, width).
+    Raises `ValueError` below 6 × 6 pixels.
     """
     channels, height, width = image_shape
-    if min(height, width) < 6:
-        raise ValueError(f"image_shape is {image_shape}, need at least 6 × 6 pixels")
+    refuse({f"image_shape is {image_shape}, need at least 6 × 6 pixels": min(height, width) < 6})
     first, second, hidden = widths
     with _seeded(seed):
         return nn.Sequential(
-            nn.Conv2d(channels, first, 3),
-            nn.ReLU(),
-            nn.Conv2d(first, second, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden),
-            nn.ReLU(),
+            nn.Conv2d(channels, first, 3), nn.ReLU(),
+            nn.Conv2d(first, second, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden), nn.ReLU(),
             nn.Linear(hidden, n_classes),
-        )
+        )  # fmt: skip
 
 
 class ResidualBlock(nn.Module):
@@ -58,22 +54,15 @@ class ResidualBlock(nn.Module):
 
 
 def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0) -> nn.Sequential:
-    """The ResNet for small images of He et al.; depth 20 and width 16 give 269,722 parameters.
-
-    `depth` is 6m + 2. Raises `ValueError` otherwise.
-    """
+    """The ResNet for small images of He et al., 269,722 parameters by default. `ValueError` unless depth is 6m + 2."""
     blocks, rest = divmod(depth - 2, 6)
-    if rest or blocks < 1:
-        raise ValueError(f"depth is {depth}, should be 6m + 2, as 8, 14 or 20")
+    refuse({f"depth is {depth}, should be 6m + 2, as 8, 14 or 20": rest > 0 or blocks < 1})
     with _seeded(seed):
         layers = [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-        current = width
-        for stage, stage_width in enumerate((width, 2 * width, 4 * width)):
-            for block in range(blocks):
-                stride = 2 if stage and not block else 1
-                layers.append(ResidualBlock(current, stage_width, stride))
-                current = stage_width
-        model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, n_classes))
+        layers += [ResidualBlock(width, width, 1) for _ in range(blocks)]
+        for wide in (2 * width, 4 * width):
+            layers += [ResidualBlock(wide // 2, wide, 2), *(ResidualBlock(wide, wide, 1) for _ in range(blocks - 1))]
+        model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, n_classes))
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

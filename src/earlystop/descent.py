@@ -7,36 +7,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from earlystop.data import refuse
 from earlystop.jacobian import gram
-from earlystop.network import ERF, Activation, output_weights, predict
+from earlystop.network import ERF, Activation, Inputs, Weights, output_weights, predict
 from earlystop.runs.progress import progress as bar
 
 
 def loss(
-    weights: Float[Tensor, "k d"],
-    inputs: Float[Tensor, "n d"],
-    labels: Float[Tensor, " n"],
-    activation: Activation = ERF,
+    weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF
 ) -> Float[Tensor, ""]:
     """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3)."""
     return 0.5 * (labels - predict(weights, inputs, activation)).square().sum()
 
 
-def gradient(
-    weights: Float[Tensor, "k d"],
-    inputs: Float[Tensor, "n d"],
-    labels: Float[Tensor, " n"],
-    activation: Activation = ERF,
-) -> Float[Tensor, "k d"]:
+def gradient(weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF) -> Weights:
     """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand."""
     v = output_weights(len(weights), weights)
     residual = predict(weights, inputs, activation) - labels
     return (residual[:, None] * activation.derivative(inputs @ weights.T) * v).T @ inputs
 
 
-def largest_stable_step(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> float:
+def largest_stable_step(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> float:
     """2/σ₁(J)², above which gradient descent on the linearized loss diverges."""
     return 2 / torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
 
@@ -67,22 +58,17 @@ def gradient_descent(
 ) -> Trajectory:
     """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
 
-    `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is
-    L(W) + λ‖W - W₀‖²_F, the objective of W_ridge in section 2. Equal to a loop over `gradient`,
-    with the work arrays kept: about three times faster. With a leading axis, several runs of
-    one size descend together.
-    Raises `ValueError` on a bad argument or NaN, `DivergenceError` when the loss explodes.
+    `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is L(W) + λ‖W - W₀‖²_F, the objective of
+    W_ridge in section 2. Equal to a loop over `gradient`, with the work arrays kept: about three times faster. With a
+    leading axis, several runs descend together. `ValueError` on bad arguments, `DivergenceError` if the loss explodes.
     """
     _check_arguments(weights, inputs, labels, step_size, iterations, ridge)
     v = output_weights(weights.shape[-2], weights)
     start = weights.mT.contiguous()  # (d, k): the layout that is fastest
     current, transposed = start.clone(), inputs.mT.contiguous()
-    hidden = inputs.new_empty(*inputs.shape[:-1], len(v))
-    work = torch.empty_like(hidden)
-    outputs = inputs.new_empty(iterations + 1, *labels.shape)
-    distance = inputs.new_empty(iterations + 1, *labels.shape[:-1])
+    hidden, work = (inputs.new_empty(*inputs.shape[:-1], len(v)) for _ in range(2))
+    outputs, distance = (inputs.new_empty(iterations + 1, *s) for s in (labels.shape, labels.shape[:-1]))
     ceiling = None
-
     for tau in progress(range(iterations + 1), "gradient descent"):
         torch.matmul(inputs, current, out=hidden)
         torch.matmul(activation.value(hidden, out=work), v, out=outputs[tau])
@@ -103,21 +89,17 @@ def gradient_descent(
 
 
 def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> None:
-    if weights.shape[-1] != inputs.shape[-1]:
-        raise ValueError(f"weights are for inputs in R^{weights.shape[-1]}, but inputs are in R^{inputs.shape[-1]}")
-    if labels.shape != inputs.shape[:-1]:
-        raise ValueError(f"{inputs.shape[-2]} inputs but labels of shape {tuple(labels.shape)}")
-    if weights.shape[:-2] != inputs.shape[:-2]:
-        raise ValueError(f"weights for {tuple(weights.shape[:-2])} runs, but inputs for {tuple(inputs.shape[:-2])}")
-    for name, tensor in (("weights", weights), ("inputs", inputs), ("labels", labels)):
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} contain NaN or infinity")
-    if not step_size > 0:
-        raise ValueError(f"step_size is {step_size}, should be above 0")
-    if iterations < 0:
-        raise ValueError(f"iterations is {iterations}, should be 0 or more")
-    if not ridge >= 0:
-        raise ValueError(f"ridge is {ridge}, should be 0 or more")
+    (*runs, _, dim), (*groups, n, d) = weights.shape, inputs.shape
+    tensors = {"weights": weights, "inputs": inputs, "labels": labels}
+    refuse({
+        f"weights are for inputs in R^{dim}, but inputs are in R^{d}": dim != d,
+        f"{n} inputs but labels of shape {tuple(labels.shape)}": labels.shape != inputs.shape[:-1],
+        f"weights for {tuple(runs)} runs, but inputs for {tuple(groups)}": runs != groups,
+        **{f"{name} contain NaN or infinity": not torch.isfinite(one).all() for name, one in tensors.items()},
+        f"step_size is {step_size}, should be above 0": not step_size > 0,
+        f"iterations is {iterations}, should be 0 or more": iterations < 0,
+        f"ridge is {ridge}, should be 0 or more": not ridge >= 0,
+    })  # fmt: skip
 
 
 def _diverged(tau, step_size, weights, inputs, activation, ridge) -> DivergenceError:

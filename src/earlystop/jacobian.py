@@ -2,26 +2,24 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import psutil
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earlystop.network import ERF, Activation, output_weights
+from earlystop.data import refuse
+from earlystop.network import ERF, Activation, Inputs, Weights, output_weights
 from earlystop.runs.machine import Machine
 
 
-def jacobian(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> Float[Tensor, "n k*d"]:
+def jacobian(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n k*d"]:
     """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ."""
     slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
     return torch.einsum("nk,nd->nkd", slopes, inputs).flatten(1)
 
 
-def gram(
-    weights: Float[Tensor, "k d"], inputs: Float[Tensor, "n d"], activation: Activation = ERF
-) -> Float[Tensor, "n n"]:
+def gram(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n n"]:
     """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ))."""
     slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
     return (inputs @ inputs.T) * (slopes @ slopes.T)
@@ -34,20 +32,18 @@ def model_gram(
 
     `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
     one sample at a time, several together, in the precision of the model. Only half of the
-    symmetric product is computed. At most `machine.jacobian_bytes` of J are held, no more than half of the
-    free memory; the rows beyond are computed again for every further part. Raises `ValueError`
+    symmetric product is computed. At most `machine.jacobian_bytes` of J are held, no more than half
+    of the free memory; the rows beyond are computed again for every further part. Raises `ValueError`
     for a model in training mode, or one that couples the samples of a batch.
     """
     _check_separate(model, inputs)
     rows = _row_function(model, output)
     n, p = len(inputs), sum(p.numel() for p in model.parameters())
-    row_bytes = p * inputs.element_size()
-    limit, tile_rows = machine.jacobian_bytes, machine.tile
-    limit = min(limit, 0.5 * _free_bytes(inputs.device))
-    size = max(1, min(n, int(limit / row_bytes)))  # rows held at a time
+    limit, tile_rows = min(machine.jacobian_bytes, 0.5 * _free_bytes(inputs.device)), machine.tile
+    size = max(1, min(n, int(limit / p / inputs.element_size())))  # rows held at a time
     gram = inputs.new_zeros(n, n)
     held = inputs.new_empty(size, p)
-    spare = inputs.new_empty(min(tile_rows, n), p) if size < n else None
+    spare = inputs.new_empty(min(tile_rows, n) if size < n else 0, p)
     tiles = [(part, row) for part in range(0, n, size) for row in _tiles(part, n, size, tile_rows)]
     for first, (start, end) in machine.progress(tiles, "Jacobian"):
         inside = end <= first + size
@@ -128,41 +124,39 @@ def top_singular_values(
 ) -> tuple[Float[Tensor, " rank"], Float[Tensor, "n rank"]]:
     """The `rank` largest singular values of J and their left singular vectors, without J.
 
-    For n too large for J Jᵀ: Lanczos iterations (ARPACK) on the product with J Jᵀ, one
-    backward and one forward derivative of the whole set each. Raises `ValueError` unless
-    1 ≤ rank < n.
+    For n too large for J Jᵀ: Lanczos iterations (ARPACK) on the product with J Jᵀ, one backward and one forward
+    derivative of the whole set each. Raises `ValueError` unless 1 ≤ rank < n, and for models that `model_gram` refuses.
     """
-    if not 1 <= rank < len(inputs):
-        raise ValueError(f"rank is {rank}, should be between 1 and {len(inputs) - 1}")
+    n = len(inputs)
+    refuse({f"rank is {rank}, should be between 1 and {n - 1}": not 1 <= rank < n})
     _check_separate(model, inputs)
     from scipy.sparse.linalg import LinearOperator, eigsh
 
+    product = _gram_product(model, inputs, output, batch_size)
+    operator = LinearOperator((n, n), matvec=product, dtype="float64")  # pyright: ignore[reportCallIssue]
+    values, vectors = eigsh(operator, k=rank, v0=np.ones(n), tol=1e-6)  # pyright: ignore[reportArgumentType]
+    order = values.argsort()[::-1].copy()  # largest first
+    return torch.from_numpy(values[order]).clamp(min=0).sqrt(), torch.from_numpy(vectors[:, order])
+
+
+def _gram_product(model, inputs, output, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The function u ↦ J(Jᵀu)."""
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     parts = inputs.split(batch_size)
 
     def outputs(part: Tensor) -> Callable[[dict], Tensor]:
-        def of(parameters):
-            return torch.func.vmap(output)(torch.func.functional_call(model, parameters, (part,)))
+        return lambda weights: torch.func.vmap(output)(torch.func.functional_call(model, weights, (part,)))
 
-        return of
-
-    def product(u) -> Tensor:
-        u = torch.as_tensor(u, dtype=inputs.dtype, device=inputs.device).flatten()
+    def product(u: np.ndarray) -> np.ndarray:
+        few = torch.as_tensor(u, dtype=inputs.dtype, device=inputs.device).flatten().split(batch_size)
         total = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        for part, few in zip(parts, u.split(batch_size)):  # Jᵀu
-            _, pull = torch.func.vjp(outputs(part), parameters)
-            for name, change in pull(few)[0].items():
+        for part, u_part in zip(parts, few):  # Jᵀu
+            for name, change in torch.func.vjp(outputs(part), parameters)[1](u_part)[0].items():
                 total[name] += change
         pushed = [torch.func.jvp(outputs(part), (parameters,), (total,))[1] for part in parts]
         return torch.cat(pushed).double().cpu().numpy()  # J(Jᵀu)
 
-    n = len(inputs)
-    start = torch.ones(n, dtype=torch.float64).numpy()
-    operator = LinearOperator((n, n), matvec=product, dtype="float64")
-    values, vectors = eigsh(operator, k=rank, v0=start, tol=1e-6)
-    largest_first = values.argsort()[::-1].copy()
-    values, vectors = (torch.from_numpy(v) for v in (values[largest_first], vectors[:, largest_first]))
-    return values.clamp(min=0).sqrt(), vectors
+    return product
 
 
 def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
@@ -171,12 +165,8 @@ def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
 
 
 def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n rank"]:
-    """Orthonormal left singular vectors of J for its `rank` largest singular values.
-
-    Raises `ValueError` unless 1 ≤ rank ≤ n.
-    """
-    if not 1 <= rank <= len(gram):
-        raise ValueError(f"rank is {rank}, should be between 1 and {len(gram)}")
+    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n."""
+    refuse({f"rank is {rank}, should be between 1 and {len(gram)}": not 1 <= rank <= len(gram)})
     return torch.linalg.eigh(gram.double()).eigenvectors[:, -rank:].flip(1)
 
 

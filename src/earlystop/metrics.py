@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from earlystop.data import nearest_label
+from earlystop.data import nearest_label, refuse
 
 
 def error_rate(
@@ -15,27 +15,18 @@ def error_rate(
 
 
 def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
-    """Probability that a flipped sample has the larger loss, ties counted half.
-
-    1 separates the two perfectly, ½ not at all. Raises `ValueError` if one of them is empty.
-    """
-    if not len(clean) or not len(flipped):
-        raise ValueError("auroc needs at least one clean and one flipped loss")
+    """Probability that a flipped loss is the larger, ties half: 1 apart, ½ alike. `ValueError` if one is empty."""
+    refuse({"auroc needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
     clean = clean.sort().values
-    below = torch.searchsorted(clean, flipped, right=False)
-    up_to = torch.searchsorted(clean, flipped, right=True)
+    below, up_to = (torch.searchsorted(clean, flipped, right=right) for right in (False, True))
     return ((below + up_to).double() / 2 / len(clean)).mean().item()
 
 
 def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int = 50) -> float:
-    """Shared area of the two normalized histograms: 0 apart, 1 equal.
-
-    Raises `ValueError` if one of them is empty.
-    """
-    if not len(clean) or not len(flipped):
-        raise ValueError("overlap needs at least one clean and one flipped loss")
-    top = max(clean.max().item(), flipped.max().item())
-    bottom = min(clean.min().item(), flipped.min().item())
+    """Shared area of the two normalized histograms: 0 apart, 1 equal. `ValueError` if one of them is empty."""
+    refuse({"overlap needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
+    both = torch.cat([clean, flipped])
+    top, bottom = both.max().item(), both.min().item()
     if top == bottom:
         return 1.0
     shares = [torch.histc(values.float(), bins, bottom, top) / len(values) for values in (clean, flipped)]
@@ -47,8 +38,6 @@ def loss_shares(losses: Float[Tensor, " n"], top: float, bins: int = 40) -> Floa
     return torch.histc(losses.float().clamp(max=top), bins, 0, top) / max(1, len(losses))
 
 
-def split_losses(
-    losses: Float[Tensor, " n"], flipped: Bool[Tensor, " n"]
-) -> tuple[Float[Tensor, " a"], Float[Tensor, " b"]]:
+def split_losses(losses: Float[Tensor, " n"], flipped: Bool[Tensor, " n"]) -> tuple[Tensor, Tensor]:
     """Losses of the samples with their true label, and of those with a flipped one."""
     return losses[~flipped], losses[flipped]

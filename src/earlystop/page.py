@@ -6,15 +6,15 @@ from typing import Any
 import torch
 
 from earlystop.runs.machine import here
-from earlystop.runs.provenance import environment
 from earlystop.runs.progress import nobody_watches, progress
+from earlystop.runs.provenance import environment
 from earlystop.runs.results import Result, counted, credit, folder, load
 from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
 from earlystop.runs.store import StoreError, read_json
 
 __all__ = [
-    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "load", "progress",
-    "read_json", "say", "show_sizes", "table",
+    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "load",
+    "progress", "read_json", "say", "show_sizes", "table",
 ]  # fmt: skip
 
 

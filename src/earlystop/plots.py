@@ -71,5 +71,5 @@ def loss_histogram(
 ) -> None:
     """Distribution of the losses of clean and of flipped samples, as shares of each group."""
     top = max(clean.max().item(), flipped.max().item()) if top is None else top
-    share_bars(ax, *(loss_shares(group.cpu(), top) for group in (clean, flipped)), top)
+    share_bars(ax, loss_shares(clean.cpu(), top), loss_shares(flipped.cpu(), top), top)
     ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")

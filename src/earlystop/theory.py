@@ -7,21 +7,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from earlystop.network import ERF, Activation, predict
+from earlystop.data import check_rate, refuse
+from earlystop.network import ERF, Activation, Weights, predict
 from earlystop.streams import random_stream
 
 
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
-    """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1).
-
-    Raises `ValueError` if a center is not a unit vector.
-    """
+    """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1). `ValueError` unless centers are unit vectors."""
     centers = centers.double()
     norms = centers.norm(dim=1)
-    if ((norms - 1).abs() > 1e-5).any():
-        raise ValueError(
-            f"a center has norm {norms[(norms - 1).abs().argmax()].item():.4g}: the closed form needs unit vectors"
-        )
+    worst = norms[(norms - 1).abs().argmax()].item()
+    refuse({f"a center has norm {worst:.4g}: the closed form needs unit vectors": not abs(worst - 1) <= 1e-5})
     correlation = (centers @ centers.T).clamp(-1, 1)
     return correlation * activation.kappa(correlation)
 
@@ -30,9 +26,8 @@ def cluster_covariance_monte_carlo(
     centers: Float[Tensor, "K d"], activation: Activation = ERF, *, samples: int, seed: int = 0
 ) -> tuple[Float[Tensor, "K K"], Float[Tensor, "K K"]]:
     """Σ(C) as an average over `samples` draws of g, with the standard error of each entry."""
-    generator = random_stream(seed, "monte carlo")
     centers = centers.double().cpu()
-    g = torch.randn(samples, centers.shape[1], generator=generator, dtype=torch.float64)
+    g = torch.randn(samples, centers.shape[1], generator=random_stream(seed, "monte carlo"), dtype=torch.float64)
     slopes = activation.derivative(g @ centers.T)  # (samples, K)
     mean = slopes.T @ slopes / samples
     variance = (slopes**2).T @ slopes**2 / samples - mean**2
@@ -47,10 +42,7 @@ def smallest_eigenvalue(covariance: Float[Tensor, "K K"]) -> float:
 
 @dataclass(frozen=True)
 class TheoremScales:
-    """The quantities of Theorem 2.2 with every unnamed constant and logarithm set to 1.
-
-    They say how things grow, not how large they are.
-    """
+    """Theorem 2.2 with every unnamed constant and logarithm set to 1: how things grow, not how large they are."""
 
     center_norm: float  # ‖C‖², squared spectral norm
     smallest_eigenvalue: float  # λ(C)
@@ -63,50 +55,32 @@ class TheoremScales:
 def theorem_scales(
     centers: Float[Tensor, "K d"], label_separation: float, activation: Activation = ERF
 ) -> TheoremScales:
-    """How the conditions and conclusions of Theorem 2.2 scale for given centers and δ.
-
-    Raises `ValueError` unless δ > 0 and λ(C) > 0, as the theorem assumes.
-    """
-    if not label_separation > 0:
-        raise ValueError(f"label_separation is {label_separation}, should be above 0")
+    """How Theorem 2.2 scales for given centers and δ. `ValueError` unless δ > 0 and λ(C) > 0, as it assumes."""
+    refuse({f"label_separation is {label_separation}, should be above 0": not label_separation > 0})
     lam = smallest_eigenvalue(cluster_covariance(centers, activation))
-    if lam < 1e-12:
-        raise ValueError(f"λ(C) is {lam:.2g}: {activation.name} cannot tell these centers apart")
-    norm = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2
-    count = len(centers)
-    return TheoremScales(
-        center_norm=norm,
-        smallest_eigenvalue=lam,
-        iterations=norm / lam,
-        hidden_units=count**2 * norm**2 / lam**4,
-        input_noise=label_separation * lam**2 / count**2,
-        corruption_rate=label_separation / 8,
-    )
+    refuse({f"λ(C) is {lam:.2g}: {activation.name} cannot tell these centers apart": lam < 1e-12})
+    norm, k = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2, len(centers)
+    width, radius = k**2 * norm**2 / lam**4, label_separation * lam**2 / k**2
+    return TheoremScales(norm, lam, norm / lam, width, radius, label_separation / 8)
 
 
 def interpolation_distance_bound(
-    weights: Float[Tensor, "k d"],
-    first: Float[Tensor, " d"],
-    second: Float[Tensor, " d"],
-    label_gap: float,
-    activation: Activation = ERF,
+    weights: Weights, first: Tensor, second: Tensor, label_gap: float, activation: Activation = ERF
 ) -> float:
-    """A lower bound on ‖W - W₀‖ for any W that fits two points with labels `label_gap` apart.
+    """A lower bound on ‖W - W₀‖ for any W that fits two points of R^d with labels `label_gap` apart.
 
-    The explicit, deterministic form of Theorem 2.3 derived in the book:
-    (|y₂-y₁| - |f(W₀,x₂)-f(W₀,x₁)|) / (Γ ‖x₂-x₁‖ (1 + ‖W₀‖/√k)), in spectral norm, for inputs in
-    the unit ball. Raises `ValueError` for coinciding or longer inputs, or an unbounded Γ.
+    The explicit, deterministic form of Theorem 2.3 derived in the book, for inputs in the unit ball:
+    (|y₂-y₁| - |f(W₀,x₂)-f(W₀,x₁)|) / (Γ ‖x₂-x₁‖ (1 + ‖W₀‖/√k)), in spectral norm.
+    Raises `ValueError` for coinciding or longer inputs, or an unbounded Γ.
     """
-    pair = torch.stack([first, second])
-    gap = (second - first).norm().item()
-    if gap == 0:
-        raise ValueError("the two inputs coincide: no network fits two labels there")
-    if pair.norm(dim=1).max() > 1 + 1e-5:
-        raise ValueError("the bound needs inputs of norm at most 1")
-    if not math.isfinite(activation.smoothness):
-        raise ValueError(f"the bound needs |φ'| and |φ''| bounded, which {activation.name} is not")
-    start = predict(weights, pair, activation)
-    already = (start[1] - start[0]).abs().item()
+    pair, gap = torch.stack([first, second]), (second - first).norm().item()
+    unbounded = not math.isfinite(activation.smoothness)
+    refuse({
+        "the two inputs coincide: no network fits two labels there": gap == 0,
+        "the bound needs inputs of norm at most 1": not pair.norm(dim=1).max().item() <= 1 + 1e-5,
+        f"the bound needs |φ'| and |φ''| bounded, which {activation.name} is not": unbounded,
+    })  # fmt: skip
+    already = predict(weights, pair, activation).diff().abs().item()
     spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
     return max(0.0, (abs(label_gap) - already) / (activation.smoothness * gap * spread))
 
@@ -120,24 +94,21 @@ def cluster_means(values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]) -
 def diffuseness(basis: Float[Tensor, "n r"]) -> float:
     """γ, the smallest number with ‖v‖_∞ ≤ √(γ/n) for all unit v in the span (section 4).
 
-    `basis` has orthonormal columns. γ is n times the largest leverage score.
+    γ is n times the largest leverage score. Raises `ValueError` unless the columns of `basis` are orthonormal.
     """
     gap = basis.T @ basis - torch.eye(basis.shape[1]).to(basis)
-    if gap.abs().max() > 1e-4:
-        raise ValueError("the columns of basis are not orthonormal")
+    refuse({"the columns of basis are not orthonormal": not gap.abs().max().item() <= 1e-4})
     return len(basis) * basis.square().sum(dim=1).max().item()
 
 
 def conditional_mean_losses(corruption_rate: float, n_classes: int) -> tuple[float, float]:
     """Loss ½‖f - y‖² of a clean and of a flipped sample if f is the mean noisy one-hot label.
 
-    `corruption_rate` ρ with redrawn labels uniform over all `n_classes` K, the true one included:
-    f is 1 - ρ + ρ/K at the true class and ρ/K at the others.
+    `corruption_rate` ρ with redrawn labels uniform over all `n_classes` K ≥ 2, the true one included: f is 1 - ρ + ρ/K
+    at the true class and ρ/K at the others. Raises `ValueError` for another ρ or K.
     """
-    if not 0 <= corruption_rate <= 1:
-        raise ValueError(f"corruption_rate is {corruption_rate}, should be between 0 and 1")
-    if n_classes < 2:
-        raise ValueError(f"n_classes is {n_classes}, should be at least 2")
+    check_rate(corruption_rate)
+    refuse({f"n_classes is {n_classes}, should be at least 2": n_classes < 2})
     clean = 0.5 * corruption_rate**2 * (n_classes - 1) / n_classes
     return clean, clean + 1 - corruption_rate
 

@@ -14,8 +14,23 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
-    ROUNDED, SMALL, TENTHS, TINY_SIZES, WIDTHS, SplitStack, data_hashes, data_set, fit, load_split, number, rates,
-    run_curves, setting, streams, tiny_cells, training_work,
+    ROUNDED,
+    SMALL,
+    TENTHS,
+    TINY_SIZES,
+    WIDTHS,
+    SplitStack,
+    data_hashes,
+    data_set,
+    fit,
+    load_split,
+    number,
+    rates,
+    run_curves,
+    setting,
+    streams,
+    tiny_cells,
+    training_work,
 )  # fmt: skip
 from earlystop.runs.experiment import Cell, Claim, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
@@ -161,8 +176,8 @@ def verdict(result: Result) -> str:
         )
         found = "**stopping early helps**" if early > late + 0.1 else "**no gain by stopping**"
         parts.append(
-            f"with {loss.replace('_', ' ')} {found}: {early:.1%} of the training images right if stopped "
-            f"early, {late:.1%} after {result['config']['epochs']} epochs, when {given:.1%} of the given labels are fitted"
+            f"with {loss.replace('_', ' ')} {found}: {early:.1%} of the training images right if stopped early, "
+            f"{late:.1%} after {result['config']['epochs']} epochs, when {given:.1%} of the given labels are fitted"
             + (", **not the near perfect fit** of Figure 1a" if given < 0.95 else "")
         )
     return (
@@ -184,8 +199,10 @@ def verdict_losses(result: Result) -> str:
         fits = [at_stop(result, "noisy", rate, None, loss).mean().item() for rate in rates]
         helped.append(min(gain) > 0)
         parts.append(
-            f"{100 * min(gain):.0f} to {100 * max(gain):.0f} points with {loss.replace('_', ' ')}, which in the end fits "
-            f"{min(fits):.1%}" + f" to {max(fits):.1%}" * (max(fits) - min(fits) > 0.0005) + " of the given labels"
+            f"{100 * min(gain):.0f} to {100 * max(gain):.0f} points with {loss.replace('_', ' ')}, "
+            f"which in the end fits {min(fits):.1%}"
+            + f" to {max(fits):.1%}" * (max(fits) - min(fits) > 0.0005)
+            + " of the given labels"
         )
     return (
         f"**{'Yes' if all(helped) else 'No'}** ({result.seeds}): at {rates[0]:.0%} to {rates[-1]:.0%} corruption, "
@@ -434,7 +451,10 @@ EXPERIMENT = register(Experiment(
     data=data_hashes,
     draw={"": draw},
     claims=(
-        Claim("stopped early, accuracy survives corruption; trained long, it does not", "mnist", verdict, {"losses": "least_squares"}),
+        Claim(
+            "stopped early, accuracy survives corruption; trained long, it does not",
+            "mnist", verdict, {"losses": "least_squares"},
+        ),
         Claim("cross-entropy shows the same (footnote 3)", "mnist", verdict_losses, {"losses": "cross_entropy"}),
     ),
     paths={

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,17 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
-    ROUNDED, TENTHS, TINY_SIZES, WIDTHS, SplitStack, data_hashes, data_set, number, rates, run_curves, tiny_cells,
+    ROUNDED,
+    TENTHS,
+    TINY_SIZES,
+    WIDTHS,
+    SplitStack,
+    data_hashes,
+    data_set,
+    number,
+    rates,
+    run_curves,
+    tiny_cells,
     training_work,
 )  # fmt: skip
 from earlystop.runs.experiment import Cell, Claim, Experiment, register
@@ -72,9 +83,9 @@ def draw(result: Result) -> Figure:
     levels = sorted(result.levels("corruption_rate"))
     for i, rate in enumerate(levels):
         color = plots.level_color(i, len(levels))
-        for number, cell in enumerate(result.select(corruption_rate=rate)):
+        for seed, cell in enumerate(result.select(corruption_rate=rate)):
             look = {"color": color, "lw": 1, "alpha": 0.5}
-            if number == 0:  # with markers, so that neighbors can be told apart
+            if seed == 0:  # with markers, so that neighbors can be told apart
                 every = max(1, len(cell["epoch"]) // 12)
                 look = {"color": color, "lw": 1.4, "label": f"{rate:.0%}", "ms": 4,
                         "marker": "os^vDP"[i % 6], "markevery": every}  # fmt: skip
@@ -105,7 +116,7 @@ def verdict(result: Result) -> str:
 
     def rises(key: str) -> bool:  # at every rate
         ways = level_and_ways(result, key)[1].values()
-        return all(a < b for column in zip(*ways) for a, b in zip(column, column[1:]))
+        return all(a < b for column in zip(*ways) for a, b in pairwise(column))
 
     level, ways = level_and_ways(result)
     words = {
@@ -123,8 +134,8 @@ def verdict(result: Result) -> str:
         word = "**Undecided**: the runs are too short to have fitted noise"
     (start, end), (first, last) = ways[low], ways[high]
     return (
-        f"{word}. To fit {level:.0%} of the given labels, all weights together move by {start:.2f} of "
-        f"their initial norm at {low:.0%} corruption, by {first:.2f} at {high:.0%}; in the end by {end:.2f} and {last:.2f}."
+        f"{word}. To fit {level:.0%} of the given labels, all weights together move by {start:.2f} of their initial norm "
+        f"at {low:.0%} corruption, by {first:.2f} at {high:.0%}; in the end by {end:.2f} and {last:.2f}."
     )
 
 

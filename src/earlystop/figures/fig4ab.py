@@ -14,8 +14,21 @@ from torch import Tensor
 from earlystop import plots, theory
 from earlystop.architectures import resnet
 from earlystop.figures.splits import (
-    ROUNDED, SMALL, TINY_SIZES, SplitStack, data_hashes, data_set, fit, load_split, number, rates, run_curves, setting,
-    streams, tiny_cells, training_work,
+    ROUNDED,
+    SMALL,
+    TINY_SIZES,
+    SplitStack,
+    data_hashes,
+    data_set,
+    fit,
+    load_split,
+    number,
+    rates,
+    run_curves,
+    setting,
+    streams,
+    tiny_cells,
+    training_work,
 )  # fmt: skip
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
 from earlystop.runs.experiment import Cell, Claim, Experiment, Run, grid, register
@@ -151,8 +164,8 @@ def draw(result: Result) -> Figure:
     fig, axes = plt.subplots(2, len(levels), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row")
     extra = (("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", {"color": "#777777"}))
     for (top, bottom), rate in zip(axes.T, levels):
-        groups = (result.numbers(f"{group}_best", corruption_rate=rate).mean(0) for group in ("clean", "flipped"))
-        plots.share_bars(top, *groups, TOP_LOSS)
+        clean, flipped = (result.numbers(f"{one}_best", corruption_rate=rate).mean(0) for one in ("clean", "flipped"))
+        plots.share_bars(top, clean, flipped, TOP_LOSS)
         for predicted in theory.conditional_mean_losses(rate, 10):
             top.axvline(predicted, **plots.REFERENCE)
         top.lines[-1].set_label("expected")
@@ -190,7 +203,8 @@ def verdict(result: Result) -> str:
         f"at {most:.0%}, {high[0]:.0%} ({high[1]:.3f}), so the overlap {'grows' if grows else 'does **not** grow'}. "
         f"The mean loss of true labels {'rises' if rises else 'does **not** rise'} from {low[2]:.2f} to {high[2]:.2f}. "
         f"The gap of the means is {low[3] - low[2]:.2f} and {high[3] - high[2]:.2f}, where a network "
-        f"that outputs the mean label has {1 - least:.2f} and {1 - most:.2f}. Test accuracy: {low[4]:.0%} and {high[4]:.0%}."
+        f"that outputs the mean label has {1 - least:.2f} and {1 - most:.2f}. "
+        f"Test accuracy: {low[4]:.0%} and {high[4]:.0%}."
     )
 
 

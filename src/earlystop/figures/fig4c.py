@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -156,9 +157,9 @@ def draw(result: Result) -> Figure:
     styles = (("before", plots.level_color(0, 2), "--"), ("after", plots.level_color(1, 3), "-"))
     for (left, right), head in zip(axes, heads):
         for name, color, dash in styles:
-            for number, values in enumerate(result.numbers(f"singular_values_{name}", head=head)):
+            for seed, values in enumerate(result.numbers(f"singular_values_{name}", head=head)):
                 relative = values / values[0]
-                label = f"{name} training" if number == 0 else None
+                label = f"{name} training" if seed == 0 else None
                 left.hist(relative.numpy(), bins=40, range=(0, 1), histtype="step", linestyle=dash,
                           linewidth=1.6, edgecolor=color, label=label)  # fmt: skip
                 right.plot(range(1, len(relative) + 1), relative, dash, color=color, label=label)
@@ -183,7 +184,7 @@ def verdict(result: Result) -> str:
     total, cells, times = result["config"]["samples"], result.select(seed=0), ("before", "after")
     counts = [cell[f"above_tenth_{time}"] for cell in cells for time in times]
     values = [cell[f"singular_values_{time}"] for cell in cells for time in times]
-    largest = max(a / b for one in values for a, b in zip(one[1:100], one[2:101]))
+    largest = max(a / b for one in values for a, b in pairwise(one[1:101]))
     alone = [one[0] / one[1] for one in values]
     word = "Few are large, but not the paper's 10 to 20" if max(counts) < total / 10 else "More than few are large"
     word = "The count is the paper's" if all(10 <= count <= 20 for count in counts) else word
@@ -194,16 +195,16 @@ def verdict(result: Result) -> str:
     ]
     held = [
         ", ".join(
-            f"{cell[f'labels_within_{time}'][9]:.0%} of the labels and {cell[f'flips_within_{time}'][9]:.0%} of the flips "
-            f"{time} training" for time in times
+            f"{cell[f'labels_within_{time}'][9]:.0%} of the labels and "
+            f"{cell[f'flips_within_{time}'][9]:.0%} of the flips {time} training" for time in times
         ) + f" ({cell['head']} output)"
         for cell in cells
     ]  # fmt: skip
     return (
         f"**{word}{gap if largest < 3 else '; there is a gap**'}. "
         f"Above a tenth of the largest of {total:,} singular values: {'; '.join(each)}. "
-        f"The largest is {min(alone):.1f} to {max(alone):.1f} times the second; after it, each of the first 100 is at most "
-        f"{largest:.1f} times the next. The first 10 directions hold {'; '.join(held)}."
+        f"The largest is {min(alone):.1f} to {max(alone):.1f} times the second; after it, each of the first 100 is "
+        f"at most {largest:.1f} times the next. The first 10 directions hold {'; '.join(held)}."
     )
 
 

@@ -156,8 +156,8 @@ def draw(result: Result) -> Figure:
     axes[0].set(xscale="log", xlabel="iteration + 1", ylabel="training error", ylim=(0, None))
     axes[0].legend()
     for ax, name, key in zip(axes[1:], ("early", "late"), ("early", "iterations")):
-        groups = [result.numbers(f"{group}_{name}", **base) for group in ("clean", "flipped")]
-        plots.share_bars(ax, *(group.mean(0) for group in groups), TOP_LOSS)
+        clean, flipped = (result.numbers(f"{group}_{name}", **base).mean(0) for group in ("clean", "flipped"))
+        plots.share_bars(ax, clean, flipped, TOP_LOSS)
         ax.set(title=f"iteration {config[key]:,}", xlabel="loss of a sample")
     axes[2].sharey(axes[1])
     axes[1].set(ylabel="share of its group")

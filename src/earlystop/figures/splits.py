@@ -17,7 +17,15 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, li
 from earlystop.runs.machine import Machine, here
 from earlystop.runs.sizes import Sized, always, sizes
 from earlystop.training import (
-    OPTIMIZERS, ImageStack, Loss, Stack, TrainingStep, accuracy, evaluate_stack, least_squares, train,
+    OPTIMIZERS,
+    ImageStack,
+    Loss,
+    Stack,
+    TrainingStep,
+    accuracy,
+    evaluate_stack,
+    least_squares,
+    train,
 )  # fmt: skip
 
 STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
@@ -83,19 +91,19 @@ def load_split(
     draws are those of results from before they were separate.
     """
     own, device = streams == "separate", device or here().device
-    validation_draw = {"seed": seed, "stream": "corruption of validation labels"} if own else {"seed": seed + 1}
+    validation_draw = (seed, "corruption of validation labels") if own else (seed + 1, "corruption")
     parts = sample_split(_images(data, "train"), train_size, validation_size, seed=seed)
     training, validation = (part.to(device) for part in parts)
     test = _images(data, "test")
     size = len(test) if test_size is None else test_size
-    (test,) = sample_split(test, size, **({"seed": seed, "stream": "test images"} if own else {}))
+    (test,) = sample_split(test, size, seed=seed if own else 0, stream="test images" if own else "split")
     classes = torch.arange(10, device=device)
     return Split(
         train=training,
         validation=validation,
         test=test.to(device),
         noisy=redraw_labels(training.labels, classes, corruption_rate, seed)[0],
-        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, **validation_draw)[0],
+        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, *validation_draw)[0],
     )
 
 
@@ -112,7 +120,8 @@ class SplitStack:
             )
             for cell in cells
         ]  # fmt: skip
-        self.image_shape = tuple(self.splits[0].train.pixels.shape[1:])
+        _, *shape = self.splits[0].train.pixels.shape
+        self.image_shape = (shape[0], shape[1], shape[2])
 
     def images(self, part: str) -> ImageStack:
         """Images of `"train"`, `"validation"` or `"test"`."""
@@ -148,8 +157,7 @@ def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
 def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[float]]:
     """The curves of one run of a stack; `epoch` is common to all."""
     epochs = [int(epoch) for epoch in history["epoch"]]
-    curves = {k: [row[run].item() for row in rows] for k, rows in history.items() if k != "epoch"}
-    return {"epoch": epochs} | curves
+    return {k: [row[run].item() for row in rows] for k, rows in history.items() if k != "epoch"} | {"epoch": epochs}
 
 
 def setting(split: Split, config: Any, scale: str, name: str) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import Any, Self, dataclass_transform
+from typing import Any, Self
 
 SCALES = ("quick", "colab", "paper")
 
@@ -82,7 +82,6 @@ def always(value: Any, doc: str, **more: Any) -> Any:
     return sizes(value, value, value, doc, **more)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(sizes, always))
 @dataclasses.dataclass(frozen=True)
 class Sized:
     """Base of the experiments' configurations: frozen dataclasses whose fields are `sizes`."""

@@ -22,7 +22,15 @@ from earlystop.runs.provenance import now, source_hash
 from earlystop.runs.results import result_files
 from earlystop.runs.sizes import Sized
 from earlystop.runs.store import (
-    SCHEMA, StoreError, digest, expect, plain, read_json, remove_left_overs, sound, write_json,
+    SCHEMA,
+    StoreError,
+    digest,
+    expect,
+    plain,
+    read_json,
+    remove_left_overs,
+    sound,
+    write_json,
 )  # fmt: skip
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed

@@ -1,0 +1,363 @@
+"""The rooms of the paper's figures: small runs, their numbers, and the cells of their sweeps."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from earlystop import training
+from earlystop.data import redraw_labels
+from earlystop.figures import EXPERIMENTS, fig1, fig3, fig4ab, fig4c, splits
+from earlystop.figures.fig1 import Figure1
+from earlystop.figures.fig3 import Figure3
+from earlystop.figures.fig4ab import Figure4ab, LossHistory
+from earlystop.figures.fig4c import Figure4c, Spectrum
+from earlystop.figures.splits import load_split
+from earlystop.images import load_images
+from earlystop.metrics import loss_shares, overlap
+from earlystop.runs.machine import Machine
+from earlystop.runs.store import Checkpoint
+from earlystop.training import accuracy, least_squares, train
+
+# ------------------------------------------------------------------------ the figures, tiny
+
+FIGURE1 = Figure1.at("quick", train_size=120, validation_size=60, test_size=80, widths=(4, 6, 8), epochs=2)
+FIGURE3 = Figure3.at("quick", train_size=120, widths=(4, 6, 8), epochs=2)
+FIGURE4AB = Figure4ab.at("quick", train_size=120, validation_size=30, test_size=40, width=4, epochs=2)
+FIGURE4C = Figure4c.at("quick", samples=24, width=4, epochs=2)
+
+
+def test_a_split_is_disjoint_scaled_by_its_training_images_and_corrupted():
+    split = load_split("digits", 1000, 300, 0.5, seed=1)
+    assert len(load_split("digits", 100, 0, 0.5, test_size=90).test) == 90
+    assert (len(split.train), len(split.validation), len(split.test)) == (1000, 300, 397)
+    pixels = torch.cat([split.train.pixels, split.validation.pixels])
+    drawn, whole = ({tuple(x.flatten().tolist()) for x in images} for images in (pixels, load_images("digits").pixels))
+    assert len(drawn) == 1300 and drawn <= whole
+    # 500 of 1,000 labels drawn again, 9 in 10 of them wrong; 150 of 300 for validation.
+    checked = split.noisy_validation != split.validation.labels
+    for wrong, redrawn in ((split.flipped, 500), (checked, 150)):
+        assert abs(wrong.sum().item() - 0.9 * redrawn) <= 5 * math.sqrt(0.09 * redrawn)
+    raw = split.train.pixels.float() / 255
+    for part in ("train", "validation", "test"):
+        expected = (getattr(split, part).pixels.float() / 255 - raw.mean()) / raw.std()
+        torch.testing.assert_close(split.inputs(part), expected)
+
+
+PARTS = ("noisy", "true", "test", "validation", "noisy_validation")
+
+
+def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_theirs():
+    one, other = (load_split("digits", 300, 300, 0.5, seed, test_size=50) for seed in (0, 1))
+    drawn = lambda truth, given: (truth != given).nonzero().flatten().tolist()
+    trained = drawn(other.train.labels, other.noisy)
+    assert drawn(one.validation.labels, one.noisy_validation) != trained
+    assert not torch.equal(one.test.pixels, other.test.pixels)
+    old, next_old = (load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1))
+    classes = torch.arange(10)
+    expected, _ = redraw_labels(old.validation.labels, classes, 0.5, 1)  # the next seed's training stream
+    assert torch.equal(old.noisy_validation, expected)
+    assert torch.equal(old.test.pixels, next_old.test.pixels)
+    assert torch.equal(old.noisy, one.noisy) and torch.equal(old.train.pixels, one.train.pixels)
+
+
+@pytest.mark.parametrize("config", [FIGURE1, FIGURE4AB])
+def test_unknown_streams_are_refused_at_the_door(config):
+    assert replace(config, streams="shared").streams == "shared"
+    with pytest.raises(ValueError, match="streams has 'seperate', should be of separate, shared"):
+        replace(config, streams="seperate")
+
+
+def test_shares_are_as_exact_as_those_in_a_file():
+    outputs = F.one_hot(torch.zeros(1000, dtype=torch.long), 10).float()
+    labels = (torch.arange(1000) >= 900).long()
+    assert accuracy(outputs, labels).item() == 900 / 1000 == 0.9  # in single precision it is less
+    history = LossHistory(torch.rand(3, 6), torch.arange(6) < 3, {
+        "epoch": [0, 1, 2], "validation": [0.1, 0.2, 0.3], "noisy": [0.1, 0.73, 0.9],
+    })  # fmt: skip
+    assert fig4ab.summary(vars(history), {"corruption_rate": 0.3})["stop_agreement"] == 1  # 0.73 is 1 - 0.9 · 0.3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adadelta", "momentum"])
+def test_the_optimizer_of_figure_4ab_is_part_of_its_configuration(optimizer):
+    config = replace(FIGURE4AB, optimizer=optimizer, epochs=1)
+    assert fig4ab.EXPERIMENT.all_cells(config)
+    losses = fig4ab.run(config, 0.5).losses
+    others = [o for o in training.OPTIMIZERS if o != optimizer]
+    for other in others:
+        assert not torch.equal(losses, fig4ab.run(replace(config, optimizer=other), 0.5).losses)
+    with pytest.raises(ValueError, match="should be of adadelta, adam, momentum"):
+        fig4ab.EXPERIMENT.all_cells(replace(config, optimizer="sgd"))
+
+
+@pytest.mark.parametrize(
+    ("run", "config", "keys"),
+    [
+        (fig1.run, FIGURE1, {*PARTS, *(f"{part}_loss" for part in PARTS)}),
+        (fig3.run, FIGURE3, {"distance", "distance_per_layer", "accuracy", "loss"}),
+    ],
+)
+def test_a_run_of_figure_1_or_3_is_repeatable_and_has_a_number_an_epoch(run, config, keys):
+    curves, again, other = (run(config, 0.3, seed) for seed in (0, 0, 1))
+    assert set(curves) == {"epoch", *keys} and all(len(curve) == 3 for curve in curves.values())
+    assert curves["epoch"] == [0, 1, 2]
+    for name, curve in curves.items():
+        assert min(curve) >= 0 and max(curve) < math.inf
+        assert max(curve) <= 1 or name not in (*PARTS, "accuracy")
+    assert curves == again and curves != other
+    if run is fig3.run:
+        assert curves["distance"][0] == curves["distance_per_layer"][0] == 0 < curves["distance"][1]
+
+
+def oracle(monkeypatch, config, validation_size, test_size):
+    """Make every evaluation return the true one-hot labels; the split that it is told from."""
+    split = load_split("digits", config.train_size, validation_size, 0.5, test_size=test_size)
+    parts = (split.train, split.validation, split.test)
+    truth = {len(part): F.one_hot(part.labels, 10).float() for part in parts if len(part)}
+    for module in (fig1, fig3, fig4ab):
+        evaluation = lambda _, images: truth[images.pixels.shape[1]][None].clone()
+        monkeypatch.setattr(module, "evaluate_stack", evaluation)
+    return split, truth
+
+
+def test_the_curves_of_figure_1_count_true_and_given_labels_apart(monkeypatch):
+    split, _ = oracle(monkeypatch, FIGURE1, FIGURE1.validation_size, FIGURE1.test_size)
+    curves = fig1.run(FIGURE1, 0.5)
+    assert curves["true"] == curves["test"] == curves["validation"] == [1, 1, 1]
+    right = (split.noisy_validation == split.validation.labels).float().mean().item()
+    assert curves["noisy_validation"] == pytest.approx([right] * 3)
+    assert curves["noisy"] == pytest.approx([1 - split.flipped.float().mean().item()] * 3)
+
+
+def test_the_curves_of_figure_3_are_on_the_given_labels(monkeypatch):
+    split, _ = oracle(monkeypatch, FIGURE3, 0, None)
+    curves, wrong = fig3.run(FIGURE3, 0.5), split.flipped.float().mean().item()
+    assert wrong > 0.3 and curves["accuracy"] == pytest.approx([1 - wrong] * 3)
+    assert curves["loss"] == pytest.approx([wrong] * 3)  # ½‖one-hot - another one-hot‖² = 1
+
+
+def test_figure_4ab_stops_by_and_is_tested_on_different_images(monkeypatch):
+    split, truth = oracle(monkeypatch, FIGURE4AB, 0, 70)
+    truth[70][:30] = truth[70][:30].roll(1, dims=1)  # all of the validation images wrong
+    history = fig4ab.run(FIGURE4AB, 0.5)
+    assert history.curves["validation"] == [0, 0, 0] and history.curves["test"] == [1, 1, 1]
+    assert history.curves["true"] == [1, 1, 1]
+    assert torch.equal(history.flipped, split.flipped)
+    assert torch.equal(history.losses, split.flipped.float().expand(3, -1))
+
+
+def test_without_corruption_given_and_true_labels_are_the_same():
+    curves = fig1.run(FIGURE1, 0.0)
+    assert curves["noisy"] == curves["true"] and curves["validation"] == curves["noisy_validation"]
+
+
+def test_the_order_of_training_has_nothing_to_do_with_which_labels_are_wrong(monkeypatch):
+    visited = []
+
+    def observed(stack, images, labels, **arguments):
+        def loss(outputs, numbers):
+            visited.append(numbers[0])
+            return least_squares(outputs, labels.gather(1, numbers))
+
+        numbers = torch.arange(labels.shape[1])[None]
+        return train(stack, images, numbers, **{**arguments, "loss": loss})
+
+    monkeypatch.setattr(splits, "train", observed)
+    config = replace(FIGURE1, train_size=1000, epochs=1)
+    fig1.run(config, 0.5, seed=3)
+    flipped = load_split("digits", 1000, 60, 0.5, seed=3).flipped
+    first = flipped[torch.cat(visited)[:500]].sum().item()  # hypergeometric
+    share = flipped.float().mean().item()
+    assert abs(first - 500 * share) <= 5 * math.sqrt(1000 * share * (1 - share) / 4)
+
+
+def test_a_run_of_figure_4ab_keeps_every_loss_and_what_is_needed_to_stop():
+    history, again, other = (fig4ab.run(FIGURE4AB, 0.5, seed) for seed in (0, 0, 1))
+    assert history.losses.shape == (3, 120) and history.flipped.shape == (120,)
+    losses = {"validation_loss", "test_loss"}
+    assert set(history.curves) == {"epoch", "noisy", "true", "validation", "test", *losses}
+    assert history.curves["epoch"] == [0, 1, 2]
+    for name in ("noisy", "true", "validation", "test"):
+        curve = history.curves[name]
+        assert len(curve) == 3 and 0 <= min(curve) <= max(curve) <= 1
+    assert (history.losses >= 0).all() and not torch.equal(history.losses[0], history.losses[-1])
+    # 60 of 120 labels drawn again, 9 in 10 of them wrong.
+    assert abs(history.flipped.sum().item() - 54) <= 5 * math.sqrt(60 * 0.09)
+    assert {round(value * 30, 4) % 1 for value in history.curves["validation"]} == {0}
+    assert {round(value * 40, 4) % 1 for value in history.curves["test"]} == {0}
+    assert torch.equal(history.losses, again.losses) and history.curves == again.curves
+    assert not torch.equal(history.losses, other.losses)
+
+
+def test_the_best_epoch_is_the_first_of_the_highest():
+    curves = {"validation": [0.1, 0.8, 0.8, 0.3], "noisy": [0.1, 0.2, 0.3, 0.9]}
+    history = LossHistory(torch.zeros(4, 2), torch.zeros(2, dtype=torch.bool), curves)
+    assert history.best_epoch() == 1 and history.best_epoch("noisy") == 3
+
+
+def test_the_data_of_figure_4c_are_two_classes_with_labels_of_both_signs():
+    config = replace(FIGURE4C, classes=(3, 8), samples=200)
+    inputs, labels = fig4c.load_data(config)
+    whole = load_images("digits")
+    assert inputs.shape == (200, 1, 8, 8) and set(labels.tolist()) == {-1, 1}
+    assert abs(inputs.mean().item()) < 1e-4 and abs(inputs.std().item() - 1) < 1e-4
+    # Undo the normalization by its two extreme values, 0 and 255, and look the images up.
+    pixels = (255 * (inputs - inputs.min()) / (inputs.max() - inputs.min())).round().byte()
+    known = {tuple(x.flatten().tolist()): y.item() for x, y in zip(whole.pixels, whole.labels)}
+    found = [known[tuple(x.flatten().tolist())] for x in pixels]
+    assert found == [8 if label == 1 else 3 for label in labels]
+    with pytest.raises(ValueError, match="2,000 images asked for"):
+        fig4c.load_data(replace(config, samples=2000))
+
+
+def test_a_run_of_figure_4c_has_two_spectra_and_is_repeatable():
+    result, again = fig4c.run(FIGURE4C), fig4c.run(FIGURE4C)
+    assert set(result) == {"before", "after", "accuracy", "flipped"}
+    assert 0 <= result["accuracy"] <= 1 and result["accuracy"] == again["accuracy"]
+    for name in ("before", "after"):
+        spectrum = result[name]
+        for numbers in (spectrum.values, spectrum.labels, spectrum.noise):
+            assert numbers.shape == (24,) and (numbers >= 0).all()
+        assert (spectrum.values.diff() <= 0).all() and spectrum.values[0] > 0
+        assert torch.equal(spectrum.values, again[name].values)
+    assert not torch.allclose(result["before"].values, result["after"].values)
+
+
+def test_the_spectrum_of_figure_4c_splits_labels_and_flips_along_its_directions(monkeypatch):
+    config = replace(FIGURE4C, samples=250, epochs=0)
+    rng = np.random.default_rng(0)
+    directions, values = np.linalg.qr(rng.normal(size=(250, 250)))[0], np.linspace(9, 1, 250)
+    gram = torch.from_numpy((directions * values**2) @ directions.T)
+    monkeypatch.setattr(fig4c, "model_gram", lambda *_, **__: gram)
+    result = fig4c.run(config)
+    labels = fig4c.load_data(config)[1].double().numpy()
+    np.testing.assert_allclose(result["before"].values, values, rtol=1e-10)
+    np.testing.assert_allclose(result["before"].labels, (labels @ directions) ** 2 / 250, atol=1e-6)
+    assert result["before"].noise.sum().item() == pytest.approx(1, abs=1e-6)
+    # 75 labels are drawn again, half of them flipped: a share ρ of ±2, so e has mean square 4ρ.
+    assert abs(250 * result["flipped"] - 37.5) <= 5 * math.sqrt(75 / 4)
+    # The directions know nothing of the flips: no one holds more than 25 times its even share.
+    assert result["before"].noise.max() < 0.1
+
+
+def test_a_spectrum_counts_the_values_above_a_share_of_the_largest():
+    values = torch.tensor([10.0, 4.0, 1.001, 0.999, 0.0])
+    spectrum = Spectrum(values, values, values)
+    assert (spectrum.above(), spectrum.above(0.5), spectrum.above(0.0)) == (3, 1, 4)
+
+
+# ------------------------------------------------------------------------ the cells of a sweep
+
+
+@pytest.mark.parametrize(
+    ("cells", "config", "count"),
+    [
+        (fig1.EXPERIMENT.all_cells, Figure1.at("paper"), 11 * 2 * 3),
+        (fig3.EXPERIMENT.all_cells, Figure3.at("paper"), 6 * 3),
+        (fig4ab.EXPERIMENT.all_cells, Figure4ab.at("paper"), 2 * 3),
+        (fig4c.EXPERIMENT.all_cells, Figure4c.at("paper"), 2),
+    ],
+)
+def test_more_seeds_or_levels_add_cells_and_keep_the_others(cells, config, count):
+    now, more = cells(config), cells(replace(config, seeds=config.seeds + 1))
+    assert len(now) == count and len(more) == count * (config.seeds + 1) // config.seeds
+    assert all(cell in more for cell in now) and all(now.count(cell) == 1 for cell in now)
+    if hasattr(config, "corruption_rates"):
+        rates = config.corruption_rates
+        more = cells(replace(config, corruption_rates=(0.05, *rates)))
+        assert len(more) * len(rates) == count * (len(rates) + 1)
+        assert all(cell in more for cell in now)
+
+
+def test_a_level_or_seed_more_in_a_batch_changes_no_other_run(double):
+    cells = [{"corruption_rate": rate, "seed": seed} for rate in (0.2, 0.6) for seed in (0, 1)]
+    together, without = fig3.runs(FIGURE3, cells, None, Machine()), fig3.runs(FIGURE3, cells[1:3], None, Machine())
+    for one, other in zip(together[1:3], without):
+        for name, curve in one.items():
+            assert curve == pytest.approx(other[name], rel=1e-8)
+    assert fig3.run(FIGURE3, 0.6, 1)["loss"] == pytest.approx(together[3]["loss"], rel=1e-8)
+    assert together[0]["loss"] != pytest.approx(together[1]["loss"], rel=1e-3)
+
+
+def test_the_numbers_of_figure_4ab_follow_from_its_losses(double):
+    config = replace(FIGURE4AB, epochs=4, step_size=0.05)
+    cell = {"corruption_rate": 0.5, "seed": 2}
+    one = fig4ab.summary(fig4ab.runs(config, [cell], None, Machine())[0], cell)
+    history = fig4ab.run(config, 0.5, 2)
+    losses, flipped = history.losses.numpy(), history.flipped.numpy()
+    np.testing.assert_allclose(one["clean_loss"], losses[:, ~flipped].mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(one["flipped_loss"], losses[:, flipped].mean(axis=1), rtol=1e-12)
+    pairs = losses[:, flipped][:, :, None] - losses[:, ~flipped][:, None, :]
+    larger = (1 + np.sign(pairs).mean(axis=(1, 2))) / 2  # ties count half
+    np.testing.assert_allclose(one["auroc"], larger, rtol=1e-12)
+    assert one["overlap"] == [overlap(*history.groups(time)) for time in range(5)]
+    best = int(np.argmax(history.curves["validation"]))
+    reached = [t for t in range(5) if round(120 * history.curves["noisy"][t]) >= 66]  # 1 - 0.9 · ½
+    stops = {"best": best, "agreement": reached[0] if reached else 4, "last": 4}
+    for name, time in stops.items():
+        assert one[f"stop_{name}"] == time
+        for group, chosen in (("clean", ~flipped), ("flipped", flipped)):
+            within = np.minimum(losses[time, chosen], 1.0)
+            expected = np.histogram(within, 40, (0, 1))[0] / chosen.sum()
+            np.testing.assert_allclose(one[f"{group}_{name}"], expected, atol=1e-6)
+
+
+def test_the_shares_of_a_histogram_sum_to_one_and_equal_those_of_numpy():
+    losses = torch.rand(500, generator=torch.Generator().manual_seed(0)) * 3
+    shares = loss_shares(losses, top=1.5, bins=7)
+    assert shares.sum().item() == pytest.approx(1)
+    expected = np.histogram(np.minimum(losses.numpy(), 1.5), 7, (0, 1.5))[0] / 500
+    np.testing.assert_allclose(shares, expected, atol=1e-6)
+    assert shares[-1] > 0.5  # what is above the top counts in the last bin
+
+
+def test_the_numbers_of_figure_4c_are_those_of_its_spectra(tmp_path):
+    cell = {"head": "difference", "seed": 1}
+    one = fig4c.summary(fig4c.runs(FIGURE4C, [cell], None, Machine())[0], cell)
+    run = fig4c.run(FIGURE4C, "difference", 1)
+    assert (one["accuracy"], one["flipped"]) == (run["accuracy"], run["flipped"])
+    for name in ("before", "after"):
+        values = run[name].values.numpy()
+        np.testing.assert_array_equal(one[f"singular_values_{name}"], values)
+        assert one[f"above_tenth_{name}"] == (values > values[0] / 10).sum()
+        for key, shares in (("labels", run[name].labels), ("flips", run[name].noise)):
+            within = one[f"{key}_within_{name}"]
+            np.testing.assert_allclose(within, np.cumsum(shares.numpy()), rtol=1e-6)
+            assert within[-1].item() == pytest.approx(1)
+
+
+def test_the_spectrum_before_training_is_computed_once_over_interruptions(tmp_path, monkeypatch):
+    expected, spectra = fig4c.run(FIGURE4C), []
+    original = fig4c.model_gram
+
+    def counted(*arguments, **options):
+        spectra.append(options)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(fig4c, "model_gram", counted)
+    cells = [{"head": "single", "seed": 0}]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fig4c, "evaluate_stack", lambda *_: interrupt())
+        fig4c.runs(FIGURE4C, cells, Checkpoint(tmp_path, "a run"), Machine())
+    assert len(spectra) == 1
+    (resumed,) = fig4c.runs(FIGURE4C, cells, Checkpoint(tmp_path, "a run"), Machine())
+    assert len(spectra) == 2 and resumed["accuracy"] == expected["accuracy"]
+    for name in ("before", "after"):
+        assert torch.equal(resumed[name]["values"], expected[name].values)
+        assert torch.equal(resumed[name]["noise"], expected[name].noise)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_keys_of_a_batch_are_keys_of_its_cells(name):
+    experiment = EXPERIMENTS[name]
+    config = experiment.config.at("quick")
+    cell = experiment.all_cells(config)[0]
+    assert {*experiment.together, *experiment.sweep} <= cell.keys() and "seed" in cell
+    assert set(experiment.sweep.values()) <= vars(config).keys()
