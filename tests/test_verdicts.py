@@ -1,0 +1,472 @@
+"""What the rooms of the figures say and draw of their results, from made-up values on both sides of each threshold."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgba
+
+from earlystop import plots
+from earlystop.figures import EXPERIMENTS, fig1, fig3, fig4ab, fig4c, fig5, pictures
+from earlystop.figures.splits import load_split
+from earlystop.runs.results import Result
+from earlystop.runs.store import plain
+
+# --------------------------------------------------------------------- findings of the pages' own runs
+
+T = torch.tensor
+OWN = {scale: fig4c.Figure4c.at(scale) for scale in ("quick", "paper")}
+FINDINGS = [  # room, function, arguments, a part of what is said then and not otherwise
+    (fig1, "corrects", (2, [0, 0.2, 0.561], 0.56), "2, the network gets **56.1%** of its training images right, alt"),
+    (fig1, "corrects", (1, [0, 0.56], 0.56), "gets **56.0%** of its training images right, no more than the 56.0%"),
+    (fig1, "further", (0.5, 0.6), "moved by 0.50 times the norm of its initial weights, at the end by 0.60, **1.2 tim"),
+    (fig1, "further", (0.6, 0.6), "at the end by 0.60: **no further**."),
+    (fig1, "same_loop", (1.9,), "**Yes**: accuracy on the training and on the test images is the same to 1.9 points."),
+    (fig1, "same_loop", (2.0,), "**No**: an accuracy differs by 2.0 points."),
+    (fig1, "memorizes", (True, 0.951, 60), "noise, at every rate**: after 60 epochs the networks agree with at least"),
+    (fig1, "memorizes", (False, 0.9, 60), "on the way: after 60 epochs the networks agree with 90.0% of the given lab"),
+    (fig1, "helps", ([0.3, 0.5], [10.6, 30], [0.6, 9]), "**Stopping early helps**: at 30% to 50% corruption it gains"),
+    (fig1, "helps", ([0.3, 0.5], [10, 30], [1, 9]), "Stopping early **hardly helps**: at 30% to 50%"),
+    (fig1, "helps", ([0.3, 0.5], [11, 30], [0, 9]),
+     "hardly helps**: at 30% to 50% corruption it gains 0 points or more of "
+     "test accuracy, and of accuracy by the true training labels **11** or more."),
+    (fig1, "nine_tenths", ([0.0, 0.3],), "is at least 90% up to a corruption of **30%**."),
+    (fig1, "nine_tenths", ([],), "is below 90% already at the lowest rate."),
+    (fig1, "blind", (9.9, 0.5), "Up to ρ = 50%, corrupted validation labels cost at most **9.9 points**"),
+    (fig1, "blind", (-0.1, 0.5), "cost at most **0.0 points**"),
+    (fig1, "blind", (10, 0.5), "Somewhere up to ρ = 50%, corrupted validation labels cost **as much as 10.0 points**"),
+    (fig4ab, "step_limit", (0.099,), "the last layer alone forbids steps above **0.099**, although 0.1 is usual."),
+    (fig4ab, "step_limit", (0.1,), "the last layer forbids steps above **0.100**, and the usual 0.1 is allowed."),
+    (fig4ab, "mean_feature", (0.91,), "along one direction, the mean of all features: **91%**."),
+    (fig4ab, "mean_feature", (0.9,), "Of that curvature 90% lies"),
+    (fig4ab, "separable", (0.15, 0.8), "the former **are** approximately separable, with 15.0%."),
+    (fig4ab, "separable", (0.151, 0.8), "**not** approximately separable, by a network of 80% validation accuracy, wi"),
+    (fig4ab, "shrinks", ({0.3: 0.4, 0.5: 0.2},), "a factor of 0.71 was predicted, and it is **0.50**."),
+    (fig4ab, "shrinks", ({0.3: 0.2, 0.5: 0.2},), "It does **not** shrink: it is 1.00 times what it was."),
+    (fig4ab, "in_order", (0.91, [0.1, 0.2]), "have the larger mean loss, and the AUROC is **0.910** or more."),
+    (fig4ab, "in_order", (0.9, [0.1, 0.2]), "**Not reliably**: at some rate the AUROC is only 0.900."),
+    (fig4ab, "in_order", (0.91, [0.1, 0.0]), "**Not reliably**"),
+    (fig4ab, "erodes", (0.021,), "erodes the separation, by **0.02** or more."),
+    (fig4ab, "erodes", (0.02,), "training on does **not** erode the separation, or hardly: by 0.020."),
+    (fig4ab, "finds", (0.3, T(0.27), T(0.9), T(0.02)), "falls from 27.0% to **2.0%** without the suspects, of whom **"),
+    (fig4ab, "finds", (0.3, T(0.27), T(0.27), T(0.27)), "27.0% of the suspects have a wrong label, **no more** than t"),
+    (fig4c, "stages", ([1, 0.049, 0.009], [1, 0.951, 0.51], 1), "the noise is hardly touched, with 4.9% of its residu"),
+    (fig4c, "stages", ([1, 0.05, 0.009], [1, 0.951, 0.51], 1), "**not** quite the two stages"),
+    (fig4c, "stages", ([1, 0.049, 0.01], [1, 0.951, 0.51], 1), "**not** quite the two stages"),
+    (fig4c, "stages", ([1, 0.049, 0.009], [1, 0.95, 0.51], 1), "hardly touched; 4.9% of its residual is left."),
+    (fig4c, "stages", ([1, 0.049, 0.009], [1, 0.951, 0.5], 1), "**not** quite the two stages"),
+    (fig4c, "rests", (10, 0.3, 0.1),
+     "At iteration 10 the largest distance of an output from its true label is 0.30, from the "
+     "**mean given label** of its cluster only **0.10**."),
+    (fig4c, "rests", (10, 0.1, 0.1), "of its cluster it is 0.10."),
+    (fig4c, "shares", ([[0.1, 0.99, 0.129], [0.2, 0.981, 0.2]],), "So of the truth 98.1% lies in the top space, of th"),
+    (fig4c, "shares", ([[0.1, 0.98, 0.1]],), "**Otherwise than expected**, of the truth 98.0%"),
+    (fig4c, "shares", ([[0.2, 0.99, 0.169]],), "**Otherwise than expected**, of the truth 99.0%"),
+    (fig4c, "survives", (4, 0.99, 0.91, 3000), "**It does**: the top 4 left singular vectors agree to 99.00%"),
+    (fig4c, "survives", (4, 0.9, 0.91, 3000), "**Not quite**: the top 4"),
+    (fig4c, "survives", (4, 0.99, 0.9, 3000), "**Not quite**: the top 4"),
+    (fig4c, "worst_place", (True, 0.02, 0.049), "on the wrong side of δ/2, spread noise does not. In the former case"),
+    (fig4c, "worst_place", (True, 0.05, 0.01), "**Not** as expected, noise in one cluster"),
+    (fig4c, "worst_place", (True, 0.01, 0.05), "**Not** as expected"),
+    (fig4c, "worst_place", (False, 0.01, 0.01), "spread noise not. In the former case the largest distance is γρ to "
+     "within 0.010, in the latter it is at most **0.010** above ρ."),
+    (fig4c, "fitted", (0.901,), "After training, 90.1% of the training images are on the right side."),
+    (fig4c, "fitted", (0.9,), "90.0% of the training images are on the right side: this run was too short to fit them"),
+    (fig4c, "few", ([2, 24], 100), "Few are large: above a tenth of the largest are **2** of 100 singular values befo"),
+    (fig4c, "few", ([2, 25], 100), "**Not few** are large: above a tenth of the largest are **2** of 100"),
+    (fig4c, "in_range", ([True, True], OWN["quick"]), "Both are in the paper's range of 10 to 20, which it states for"),
+    (fig4c, "in_range", ([True, False], OWN["paper"]), "One of them is outside the paper's range of 10 to 20."),
+    (fig4c, "in_range", ([False, False], OWN["paper"]), "Both are outside the paper's range"),
+]  # fmt: skip
+UNSHOWN = ("helps", "few")  # the value is rounded, or one of two counts
+
+
+@pytest.mark.parametrize(("room", "name", "arguments", "said"), FINDINGS)
+def test_a_finding_is_said_as_it_came_out(room, name, arguments, said):
+    holds, yes, no, *value = getattr(room, name)(*arguments)
+    now, otherwise = (yes, no) if holds else (no, yes)
+    assert said in now and said not in otherwise
+    assert not value or format(value[0], (*value, ".3f")[1]) in yes + no
+
+
+def test_all_findings_are_tried_both_ways():
+    tried = {(room, name, bool(getattr(room, name)(*arguments)[0])) for room, name, arguments, _ in FINDINGS}
+    all_of_them = {(room, name) for room in (fig1, fig4ab, fig4c) for name, one in vars(room).items()
+                   if getattr(one, "__annotations__", {}).get("return") is tuple}  # fmt: skip
+    assert tried == {(*one, holds) for one in all_of_them for holds in (True, False)}
+
+
+# --------------------------------------------------------------------- made-up results
+
+
+def made(name, cells, scale="paper", **config):
+    """A result with these cells, at the paper's sizes but for some."""
+    sizes = plain(vars(EXPERIMENTS[name].config.at(scale))) | config
+    return Result(Path("made-up.json"), {"experiment": name, "config": sizes, "cells": cells})
+
+
+def numbers(*shape, seed):
+    """Numbers between 0 and 1 that are never alike."""
+    return np.random.default_rng(seed).random(shape).round(6).tolist()
+
+
+def fig1_cell(rate=0.5, early=0.9, late=0.5, given=0.97, loss="least_squares", seed=0):
+    """A run that clean validation labels stop at the second of five measurements, corrupted ones at the third."""
+    true, noisy = [0.1, early, 0.7, 0.6, late], [0.1, 0.4, 0.5, given - 0.001, given]
+    return {"loss": loss, "corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2, 3, 9], "true": true, "noisy": noisy,
+            "test": [0.0, *numbers(4, seed=seed + int(100 * rate))],
+            "validation": [0, 9, 8, 7, 6], "noisy_validation": [0, 1, 2, 1, 1]}  # fmt: skip
+
+
+def fig1_result(*cells, **config):
+    """A result of Figure 1 whose fixed rule stops at the fourth measurement."""
+    return made(
+        "fig1", [fig1_cell(*cell) for cell in cells] or [fig1_cell()], **{"train_size": 100, "batch_size": 2} | config
+    )
+
+
+def fig3_cell(rate, ways, layers, accuracy=(0.1, 0.9, 0.95), seed=0):
+    return {"corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2], "distance": [0, *ways],
+    "accuracy": list(accuracy),
+            "distance_per_layer": [0, *layers], "loss": numbers(3, seed=int(100 * rate))}  # fmt: skip
+
+
+def fig4ab_cell(rate, overlap, clean=0.1, wrong=0.6, seed=0):
+    """A run of Figure 4ab with three stops; its curves beside the best epoch are made up."""
+    curves = {
+        key: numbers(4, seed=i + seed + int(100 * rate)) for i, key in enumerate(("noisy", "true", "test", "auroc"))
+    }
+    at = {"overlap": overlap, "clean_loss": clean, "flipped_loss": wrong}
+    bars = {f"{group}_{stop}": numbers(10, seed=seed + 40 * i + j) for i, group in enumerate(("clean", "flipped"), 1)
+            for j, stop in enumerate(("best", "agreement", "last"))}  # fmt: skip
+    return {"corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2, 4], **curves, **bars,
+            **{key: [0.5, value, 0.5, 0.5] for key, value in at.items()},
+            "stop_best": 1, "stop_agreement": 2, "stop_last": 4}  # fmt: skip
+
+
+def fig4c_cell(counts=(12, 15), drop=1.5, head="single", n=200):
+    """Spectra that fall by the factor `drop` after the third value."""
+    cell = {"head": head, "seed": 0, "accuracy": 0.987, "flipped": 0.15}
+    for i, (time, count) in enumerate(zip(("before", "after"), counts)):
+        values = 100 * (0.99 - 0.002 * i) ** np.arange(n) / np.where(np.arange(n) > 2, drop, 1)
+        cell |= {f"singular_values_{time}": values.tolist(), f"above_tenth_{time}": count}
+        cell |= {f"{key}_within_{time}": np.linspace(0.1 + i / 9, 1, n).tolist() for key in ("labels", "flips")}
+    return cell
+
+
+def fig5_cells(early=0.02, late=0.15, given=0.02, shared=0.6, seeds=2):
+    base, cells = fig5.paper_cell(fig5.Figure5.at("paper")), []
+    settings = [base, *(base | {key: value} for key, values in fig5.SWEEPS.items() for value in values)]
+    for number, setting in enumerate(one | {"seed": seed} for one in settings for seed in range(seeds)):
+        own = {
+            key: numbers(10, seed=number + i)
+            for i, key in enumerate(f"{g}_{w}" for g in ("clean", "flipped") for w in ("early", "late"))
+        }
+        shift = 0 if number < seeds else number / 1000  # the first ones are at the paper's setting
+        cells.append(setting | own | {
+            "iteration": [0, 80, 4500], "error_true": [0.5, early + shift, late + shift], "error_given": [0.5, 0.16,
+            given],
+            "distance": [0, 1, 2], "flipped": 0.15, "fresh_error_early": 0.01, "fresh_error_late": 0.08,
+            "overlap_late": shared})  # fmt: skip
+    return cells
+
+
+# --------------------------------------------------------------------- verdicts and sentences
+
+AB = [fig4ab_cell(0.3, 0.15, 0.1), fig4ab_cell(0.5, 0.16, 0.11)]
+ALL, BOTH = {"least_squares": T([0.1, 0.2]), "cross_entropy": T([0.05, 0.3])}, T([[0.97, 0.99], [0.979, 0.98]])
+SILENT = {"config": {"train_size": 50, "epochs": 9, "widths": [1, 2, 256], "corruption_rates": [0.5]}, "device": "D",
+"precision": "P",
+          "versions": {"torch": "2"}, "date": "D", "rows": [{"not fitted": 0.1, "silent and not fitted": 0.05,
+          "dead units": 0.75, "units on": 3.1}]}  # fmt: skip
+SENTENCES = [  # text, parts that it has, parts that it has not
+    (fig1.verdict(fig1_result((0.2,), (0.5, 0.9, 0.79, 0.95))),
+     ["At 50% corruption (1 seed), with least squares **stopping early helps**: "
+     "90.0% of the training images right if stopped early, 79.0% after 200 epochs, when 95.0%"],
+     ["near perfect fit**"]),
+    (fig1.verdict(fig1_result((0.5, 0.9, 0.8, 0.94))), ["**no gain by stopping**", "**not the near perfect fit**"], []),
+    (fig1.verdict_losses(fig1_result((0.0,), (0.2, 0.9, 0.89), (0.5, 0.9, 0.5, 0.98))), [
+     "**Yes** (1 seed): at 20% to 50%", "1 to 40 points with least squares, which in the end fits 97.0% to 98.0%"], []),
+    (fig1.verdict_losses(fig1_result((0.2, 0.9, 0.9), (0.5,))), ["**No**", "0 to 40 points", "fits 97.0% of"], []),
+    (fig1.near_line([0.01, 0.02]), ["is within 2.0 points of 1 − 0.9ρ."], ["Nowhere"]),
+    (fig1.near_line([]), ["Nowhere do the networks agree with as much as 95%"], ["within"]),
+    (fig1.at_half(0.5, 0.9, 0.6, 0.8, 0.5), ["At 50%", "is **90.0%** stopped early and 60.0% at",
+     "is **80.0%** and 50.0%"], []),
+    (fig1.rule_costs({0.3: (0.8, 0.9), 0.5: (0.9, 0.8), 0.6: (0.5, 0.7)}), ["most 10.0 points", "most 20.0 above"], []),
+    (fig1.rule_costs({0.3: (0.9, 0.8)}), ["most 0.0 points of test accuracy up to ρ = 50%, and at most 0.0 above"], []),
+    (fig1.journey(fig1_result(), {("l", 0.1): 0.95, ("l", 0.5): 0.96}, 0.1, 0.03), [
+     "agree with 95.0% to 96.0%",
+     "with at least 95% at 10%, 50%. Since epoch 3 no agreement has changed by more than 10.00 points. "
+     "**They have memorized the noise.**"], ["all the same"]),
+    (fig1.journey(fig1_result(), {("l", 0.1): 0.95, ("l", 0.5): 0.9}, 0.0049, 0.029), [
+     "95% at 10%. Since", "So they have come to a stop",
+     "lost all the same: accuracy by the true labels is within 2.9 points"], []),
+    (fig1.journey(fig1_result(), {("l", 0.1): 0.9}, 0.005, 0.1), ["**They are still on the way**"], ["come to a stop"]),
+    (fig1.silence(SILENT, [], fig1_result((0.5, 0.9, 0.5, 0.975))), ["10.0% of the images are not fitted, and **50%**",
+     "less than half",
+     "75% of its 256 last units", "has 3.1 of them", "In the larger runs above 2.5% are", "--train-size 50 --epochs 9"],
+     ["other numbers"]),
+    (fig1.silence(SILENT | {"rows": [SILENT["rows"][0] | {"silent and not fitted": 0.051}]}, ["x"],
+     fig1_result(train_size=50)), [
+     "**51%**", "goes with most of", "**Its code gives other numbers now** (x). (Least"], ["larger runs"]),
+    (fig1.around(0.99, [3], {"train_size": 101, "batch_size": 10}),
+     ["**99.0%**, by stopping after epoch 3: around 100%", "every 11 steps"], []),
+    (fig1.around(0.989, [3, 7], {"train_size": 9, "batch_size": 9}),
+     ["epoch 3 to 7, depending on the run, somewhat below"], ["well"]),
+    (fig1.around(0.949, [3], {"train_size": 9, "batch_size": 9}), [", well below the paper's"], ["somewhat"]),
+    (fig1.lines_hold([0.01], [0.02]), ["**1.0 points** of 1 − 0.9ρ. Where more", "within **2.0 points** of it."],
+     ["Nowhere"]),
+    (fig1.lines_hold([], []), ["Nowhere is more than 90% of the truth recovered."], ["Where"]),
+    (fig1.without_clean({"validation": 0.9, "noisy_validation": 0.88, "fixed": 0.76, None: 0.7}), ["cost 2.0 points",
+     "far better"], []),
+    (fig1.without_clean({"validation": 0.9, "noisy_validation": 0.88, "fixed": 0.74, None: 0.7}), ["hardly better"],
+     ["far better"]),
+    (fig1.beside(40, []), ["until epoch 40."], ["They differ"]),
+    (fig1.beside(40, fig1.unlike(fig1_result(batch_size=2, seeds=9), fig1_result(batch_size=3))),
+     ["loss**: batch size."], ["seeds"]),
+    (fig1.footnote(ALL, 0.05, 0.7, made("fig1", [])),
+     ["between **10 and 20 points** with least squares and between **5 and 30 points** "
+     "with cross entropy. Up to 70% corruption the two, stopped early, are at most 5.0 points apart. "
+     "**So the footnote holds here**."], []),
+    (fig1.footnote({"a": T([0.0, 0.2])}, 0, 0.7, made("fig1", [], epochs=40)),
+     ["does not hold here**, though not at the paper's sizes (epochs)."], []),
+    (fig1.who_fits(BOTH, 40, True, True),
+     ["After 40 epochs cross-entropy fits 98.0% to 99.0% of the given labels, least squares 97.0% to 97.9%. "
+     "**With cross-entropy the same network"], []),
+    (fig1.who_fits(BOTH, 40, True, False), ["**sooner**"], ["**With"]),
+    (fig1.who_fits(BOTH, 40, False, True), ["At some rates"], ["**With", "sooner"]),
+    (fig1.who_fits(BOTH + 0.01, 40, True, True), ["Both come near"], []),
+    (fig1.who_fits(BOTH - 0.011, 40, True, True), ["Neither reaches"], ["At some"]),
+    (fig3.verdict(made("fig3", [fig3_cell(0.1, (1, 2), (1, 2)), fig3_cell(0.3, (1.5, 3), (1.5, 3))])), [
+     "**Yes**, in both", "To fit 90% of the given labels, all weights together move by 1.00 of",
+     "at 10% corruption, by 1.50 at 30%; in the end by 2.00 and 3.00"], []),
+    (fig3.verdict(made("fig3", [fig3_cell(0.1, (1, 2), (1, 3)), fig3_cell(0.3, (1.5, 3), (1.5, 3))])),
+     ["**Yes for all weights"], []),
+    (fig3.verdict(made("fig3", [fig3_cell(0.1, (1, 2), (1, 2)), fig3_cell(0.3, (1, 3), (1.5, 3))])),
+     ["**Only** for the mean over"], []),
+    (fig3.verdict(made("fig3", [fig3_cell(0.1, (1, 2), (1, 2)), fig3_cell(0.3, (1, 3), (1, 3))])), ["**No**"], []),
+    (fig3.verdict(made("fig3", [fig3_cell(r, (1, 2), (1, 2), (0.1, 0.5, 0.7)) for r in (0.1, 0.3)])), ["**Undecided**",
+     "To fit 70%"], []),
+    (fig4ab.verdict(made("fig4ab", AB)), ["**Yes**. At 30% the two groups share 15%", "within the 15%",
+     "so the overlap grows",
+     "rises from 0.10 to 0.11", "gap of the means is 0.50 and 0.49", "has 0.70 and 0.50"], ["In part"]),
+    (fig4ab.verdict(made("fig4ab", [fig4ab_cell(0.3, 0.151), AB[1]])), ["**In part**", "**more than** the 15%"], []),
+    (fig4ab.verdict(made("fig4ab", [fig4ab_cell(0.3, 0.2, 0.11), fig4ab_cell(0.5, 0.2, 0.11)])), ["**No**",
+     "does **not** grow", "does **not** rise"], []),
+    (fig4ab.areas(0.3, 0.5, [T([0.14, 0.16]), T([0.3])], 0.95, 0.7), ["share **15%** (14% to 16% over the seeds) of",
+     "at 50% **30%**. By our bar "
+     "the former is approximately separable", "in 95.0% of all pairs, test accuracy is 70%", "the overlap grows"], []),
+    (fig4ab.areas(0.3, 0.5, [T([0.3]), T([0.3])], 0.95, 0.7), ["shares 2.0 times as much", "overlap does **not** grow"],
+     ["over the seeds"]),
+    (fig4ab.in_the_way({0.3: 0.39}, {0.3: 0.12}, {0.3: 0.08}, {0.3: 0.22}),
+     ["At 30%, **12%** of the true labels have a loss above 0.39",
+     "**8%** of the flipped ones have a loss below it", "wrong about the truth of 22%"], []),
+    (fig4ab.sizes_of_losses({0.3: [0.081, 0.7], 0.5: [0.225, 0.6]}), ["labels increases with", "is 2.0 and 2.0 times",
+     "is 88% and 75% of", "direction and"], []),
+    (fig4ab.sizes_of_losses({0.3: [0.081, 0.73], 0.5: [0.225, 0.6]}), ["increases", "93% and"], ["direction and"]),
+    (fig4ab.sizes_of_losses({0.3: [0.3, 0.7], 0.5: [0.3, 0.6]}), ["does **not** increase"], ["direction and"]),
+    (fig4ab.label_free(made("fig4ab", AB), {0.3: 0.04, 0.5: 0.08}, ["50%"]),
+     ["**4.0 points** at 30% and **8.0 points** at 50%", "after epoch 2 instead of 1 "
+     "and 2 instead of 1 in", "so its premise fails", "At 50% the share was never"], []),
+    (fig4ab.label_free(made("fig4ab", [AB[0] | {"true": [0, 0, 0.95, 0]}]), {0.3: 0}, []),
+     ["get 95% of their training images right."], ["fails", "never"]),
+    (fig4ab.separation_lost(made("fig4ab", AB), {0.3: T([0.5, 0.9, 0.8, 0.87])}, {0.3: 0.96}), ["At 30% the AUROC",
+     "is best in epoch 1, with 0.900 (in",
+     "falls to **0.870** by epoch 4, when 96% of", " Memorization erodes the separation."], []),
+    (fig4ab.separation_lost(made("fig4ab", AB), {0.3: T([0.5, 0.9, 0.8, 0.88])}, {0.3: 0.95}),
+     ["does **not** erode the separation in these runs, and as it"], []),
+    (fig4c.verdict(made("fig4c", [fig4c_cell()])), ["**The count is the paper's, no gap between",
+     "of 10,000 singular values: 12 before and 15 after training (single output)"], []),
+    (fig4c.verdict(made("fig4c", [fig4c_cell((9, 15), 4)], samples=200)),
+     ["**Few are large, but not the paper's 10 to 20; there is a gap**", "at most 4.0 times"], []),
+    (fig4c.verdict(made("fig4c", [fig4c_cell((9, 20))], samples=200)), ["**More than few are large"], []),
+    (fig4c.strengths((0.1, 0.2, 0.4, 0.5, 0.6), (10, 10, 9), (1, 2, 3, 4, 5), (4, 8, 12, 16, 20), (100, 25, 9, 5, 4)), [
+     "From ε₀ = 0.1 to 0.4, α changes by 10.0%", "3.00-fold, for a 4 times", "from 100 to 9, and to 4.0 at ε₀ = 0.6",
+     "factor of 4 or"], []),
+    (fig4c.left_over([1, 0.04, 0.001], [1, 0.98, 0.6], (0, 10, 3000), 1, T([0.0, 0.01, 0.2])),
+     ["After 10 iterations **4.0%**", "**98.0%**",
+     "after 3,000 iterations, 0.10% and 60%", "than 1.0e-02 from", "none farther than 0.20."], []),
+    (fig4c.setting(OWN["paper"], "planes", 9000), ["**10,000 images** of planes", "ResNet-20 of 9,000 weights",
+     "These are the paper's network"], ["**not"]),
+    (fig4c.setting(OWN["quick"], "digits", 90), ["It is **not the paper's setting**"], ["These are"]),
+    (fig4c.gradual((2, 3), 50, 4, (0.02, 0.5), T([0.5, 1.5])), ["by a factor of 2.0 before and 3.0 after",
+     "**50** at ε₀ = 0.02 and 4.0 at ε₀ = 0.5",
+     "to the 3th are 0.50 to 1.50 times"], []),
+    (fig4c.first_ten({"accuracy": 0.9, **{time: SimpleNamespace(values=range(99), labels=T(20 * [a]), noise=T(20 * [b]))
+     for time, a, b in (("before", 0.01, 0.02), ("after", 0.03, 0.04))}}),
+     ["10 of 99 directions lie 10% of the true labels and 20% of the flips before",
+     "**30%** and **40%** after it, at a training accuracy of 90.0%"], []),
+    (fig4c.of_range([True, True], made("fig4c", [])),
+     ["**All** of these are in the paper's range of 10 to 20, at the paper's sizes."], []),
+    (fig4c.of_range([True, False], made("fig4c", [], samples=9)), ["1 of these 2 are in", "for other sizes"], []),
+    (fig4c.of_range([False, False], made("fig4c", [])), ["**None** of these is in"], []),
+    (fig4c.modes({("a", "before"): (3, 3.1)}, [5, 7], {"a": "A"}, 0.02, 50), ["is 5.0 to 7.0 times",
+     "**3.1** after singular value 3 (A, before training)",
+     "That is a gap", "(ε₀ = 0.02) had a drop by a factor of 50."], []),
+    (fig4c.modes({("a", "before"): (3, 3.0), ("a", "after"): (3, 3.1)}, [5], {"a": "A"}, 0.02, 50), ["Some of these"],
+     ["That is", "no gap"]),
+    (fig4c.modes({("a", "before"): (3, 3.0)}, [5], {"a": "A"}, 0.02, 50), ["**There is no gap**"], ["Some", "That is"]),
+    (fig4c.close({"a": (0.6, 1.1, 1.9)}, 1.9, {"a": "one"}), ["One: from", "between 0.60 and 1.90", "**1.10** times",
+     "**yes**, within a factor of 1.9."], []),
+    (fig4c.close({"a": (0.5, 1.1, 1.9)}, 2.0, {"a": "one"}), ["**not close**: up to a factor of 2.0."], ["yes"]),
+    (fig4c.concentrated({"A": ["A", "after", 10, 0.8, 0.2]}, ["10%"], 0.02, True),
+     ["**80%** of the labels and **20%** of the flips (A)", "are 4.0 times", "than 0.020",
+     "held 10% of the labels, so most"], []),
+    (fig4c.concentrated({"A": ["A", "after", 10, 0.8, 0.2]}, ["10%"], 0.02, False), ["held 10% of the labels."],
+     ["so most"]),
+    (fig5.verdict(made("fig5", fig5_cells())), ["**Reproduced**, with",
+     "truth 2.00% at iteration 80, 15.0% at 4,500 (15.0%", "share 60%", "wrong in 8.0%, against 1.0%"], ["part"]),
+    (fig5.verdict(made("fig5", fig5_cells(shared=0.49))),
+     ["**Reproduced** for the errors (5a, 5b), **in part** for the losses"], []),
+    (fig5.verdict(made("fig5", fig5_cells(given=0.021))), ["**In part**: the truth is learned, the noise not yet"], []),
+    (fig5.verdict(made("fig5", fig5_cells(late=0.181))), ["**In part**"], []),
+    (fig5.verdict(made("fig5", fig5_cells(early=0.021))), ["**Not reproduced**"], ["part"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "parts", "absent"), SENTENCES)
+def test_a_sentence_says_what_the_numbers_are(text, parts, absent):
+    assert [part for part in parts if part not in text] == [] == [part for part in absent if part in text], text
+
+
+@pytest.mark.parametrize(
+    ("room", "kind", "words"),
+    [
+        (fig1, fig1.Figure1, "10,000 training images and 30 epochs. It is not the paper's X"),
+        (fig4ab, fig4ab.Figure4ab, "epochs of a network of depth 20. It is not the paper's X"),
+    ],
+)
+def test_a_chapter_says_whose_sizes_its_runs_have(room, kind, words):
+    split = SimpleNamespace(train=SimpleNamespace(title="title"))
+    assert "**title**, at the s scale" in (text := room.setting(split, kind.at("colab"), "s", "X")) and words in text
+    assert "These are the paper's data and" in room.setting(split, kind.at("paper"), "s", "X")
+
+
+# --------------------------------------------------------------------- what is drawn
+
+
+def drawn(ax):
+    """Curves of a panel by their label; histograms, too."""
+    curves = {line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines}
+    bars = {bar.get_label(): bar.get_data().values for bar in ax.patches if hasattr(bar, "get_data")}
+    return curves, bars
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def test_figure_1_stops_where_its_titles_say():
+    rates, seeds = (0.8, 0.2), (0, 1)
+    cells = [
+        fig1_cell(rate, 0.9 - rate / 9, 0.6 - rate / 9, 0.9 + rate / 99, seed=seed) for rate in rates for seed in seeds
+    ]
+    result = made("fig1", cells, train_size=100, batch_size=2)
+    late, early, rules = fig1.draw(result).axes
+    at = {"clean validation labels": 1, "corrupted validation labels": 2, "always epoch 3": 3, "last epoch": -1}
+    for ax, index in ((late, -1), (early, 1)):
+        curves, _ = drawn(ax)
+        assert np.allclose(curves["1 − 0.9ρ"], [[20, 0.82], [80, 0.28]])
+        for key, label, _ in plots.CURVES:
+            mean = [np.mean([c[key][index] for c in cells if c["corruption_rate"] == rate]) for rate in sorted(rates)]
+            assert np.allclose(curves[label], np.stack([[20, 80], mean], axis=1))
+    curves, _ = drawn(rules)
+    assert {label: curves[label][0, 1] for label in at} == pytest.approx(
+        {
+            label: np.mean([c["test"][index] for c in cells if c["corruption_rate"] == 0.2])
+            for label, index in at.items()
+        }
+    )
+
+
+def test_figure_3_draws_both_readings_of_the_distance():
+    cells = [fig3_cell(rate, numbers(2, seed=1), numbers(2, seed=2), numbers(3, seed=3)) for rate in (0.0, 0.3)]
+    axes = np.array(fig3.draw(made("fig3", cells)).axes[:4]).reshape(2, 2)
+    for row, key in zip(axes, ("accuracy", "loss")):
+        for ax, distance in zip(row, ("distance", "distance_per_layer")):
+            curves, _ = drawn(ax)
+            assert all(
+                np.allclose(curves[f"{c['corruption_rate']:.0%}"], np.transpose([c[distance], c[key]])) for c in cells
+            )
+
+
+def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
+    cells = [fig4ab_cell(rate, 0.2, seed=seed) for rate in (0.3, 0.5) for seed in (0, 7)]
+    axes = np.array(fig4ab.draw(made("fig4ab", cells)).axes[:4]).reshape(2, 2)
+    for (top, bottom), rate in zip(axes.T, (0.3, 0.5)):
+        here = [cell for cell in cells if cell["corruption_rate"] == rate]
+        _, bars = drawn(top)
+        for label, key in (("label is true", "clean_best"), ("label is flipped", "flipped_best")):
+            assert np.allclose(bars[label], np.mean([cell[key] for cell in here], axis=0))
+        assert [line.get_xdata()[0] for line in top.lines] == pytest.approx([0.45 * rate**2, 1 - rate + 0.45 * rate**2])
+        curves, _ = drawn(bottom)
+        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *(one[:2] for one in plots.CURVES)):
+            assert np.allclose(curves[label].T, [[0, 1, 2, 4], np.mean([cell[key] for cell in here], axis=0)])
+
+
+def test_figure_4c_tells_before_from_after():
+    cells = [fig4c_cell(drop=2), fig4c_cell(head="difference")]
+    axes = np.array(fig4c.draw(made("fig4c", cells)).axes).reshape(2, 2)
+    for (left, right), cell in zip(axes, cells):
+        curves, _ = drawn(right)
+        for time in ("before", "after"):
+            share = np.divide(cell[f"singular_values_{time}"], 100)
+            assert np.allclose(curves[f"{time} training"].T, [range(1, 201), share])
+            (bars,) = [patch for patch in left.patches if patch.get_label() == f"{time} training"]
+            assert set(np.histogram(share, bins=40, range=(0, 1))[0]) <= set(bars.get_xy()[:, 1])
+        assert left.lines[0].get_xdata()[0] == right.lines[-1].get_ydata()[0] == 0.1
+
+
+def test_figure_5_tells_early_from_late_and_clean_from_flipped():
+    result = made("fig5", cells := fig5_cells())
+    errors, early, late = fig5.draw(result).axes
+    curves, _ = drawn(errors)
+    assert curves["true labels"][:, 1].tolist() == pytest.approx([0.5, 0.02, 0.15])
+    assert curves["given labels"][:, 1].tolist() == pytest.approx([0.5, 0.16, 0.02])
+    assert curves["share of flipped labels"][0, 1] == pytest.approx(0.15)
+    for ax, time in ((early, "early"), (late, "late")):
+        for label, group in (("label is true", "clean"), ("label is flipped", "flipped")):
+            assert np.allclose(drawn(ax)[1][label], np.mean([c[f"{group}_{time}"] for c in cells[:2]], axis=0))
+    for ax, (key, values) in zip(fig5.draw_sweeps(result).axes, fig5.SWEEPS.items()):
+        base = fig5.paper_cell(result["config"])
+        for label, index in (("stopped early", 1), ("last iteration", 2)):
+            means = {
+                value: np.mean([c["error_true"][index] for c in result.select(**base | {key: value})])
+                for value in (*values, base[key])
+            }
+            assert np.allclose(drawn(ax)[0][label], sorted(means.items()))
+
+
+def test_histograms_of_losses_tell_clean_from_flipped():
+    _, ax = plt.subplots()
+    plots.loss_histogram(ax, T([0.1, 0.1, 0.9]), T([0.9, 0.9, 0.9]), top=1)
+    _, bars = drawn(ax)
+    assert bars["label is true"].max() == pytest.approx(2 / 3) and bars["label is flipped"].argmax() > len(bars) > 1
+    colors = [bar.get_edgecolor() for bar in ax.patches]
+    assert colors == [to_rgba(color) for color in (plots.CLEAN_COLOR, plots.FLIPPED_COLOR)]
+
+
+def test_pictures_of_chapters_4_to_6_show_what_they_name():
+    split = load_split("digits", 30, 0, 0.9)
+    _, axes = plt.subplots(2, 4)
+    pictures.labelled(axes, split, "0123456789", "{} ({})")
+    given, true = split.noisy.tolist(), split.train.labels.tolist()
+    assert [ax.get_title("center") for ax in axes.flat] == [
+        f"{a}" if a == b else f"{a} ({b})" for a, b in zip(given, true)
+    ][:8]
+    radii = (0.1, 0.2)
+    pictures.two_spaces(radii, spectra := np.array(numbers(2, 20, seed=0)), [1, 2], [3, 4], [5, 6])
+    (first, _), (second, _) = map(drawn, plt.gcf().axes)
+    assert all(np.allclose(first[f"ε₀ = {radius}"][:, 1], values[:12]) for radius, values in zip(radii, spectra))
+    assert {label: curve[:, 1].tolist() for label, curve in second.items()} == {
+        "bound on S₋": [5, 6], "smallest on S₊, α": [1, 2], "largest on S₋, ε": [3, 4]}  # fmt: skip
+    pictures.two_clocks([0, 9], ([1, 2], [3, 4]), ([5, 6], [7, 8]), [9, 10], [11, 12], [13, 14])
+    left, right = ([line.get_ydata().tolist() for line in ax.lines] for ax in plt.gcf().axes)
+    assert left == [[1, 2], [5, 6], [3, 4], [7, 8]] and right == [[9, 10], [11, 12], [13, 14]]
+    assert [text.get_text() for ax in plt.gcf().axes for text in ax.get_legend().get_texts()] == [
+        "information space", "nuisance space", "clean residual", "label corruption", "their sum"]  # fmt: skip
