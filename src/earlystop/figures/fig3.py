@@ -152,7 +152,7 @@ def verdict_readings(level: float, together: Sequence, per_tensor: Sequence, agr
         )
 
     tensors = "All weights together rise with every rate, as the paper says; the mean over the tensors does not."
-    rising = {
+    rising: dict[tuple[bool, ...], str] = {
         (True, True): "Both readings rise at every rate, as the paper says.",
         (True, False): tensors,
         (False, True): "Only the mean over the tensors rises with every rate.",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 from torch import Tensor
 
 from earlystop import plots
@@ -55,12 +56,13 @@ def labeled_points(
 def dataset_model(dataset: Dataset) -> None:
     """The paper's Figure 2: inputs on the unit circle, the disc of each center, and the labels of three classes."""
     _, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[3, 2])
-    left.add_patch(plt.Circle((0, 0), 1, fill=False, color="gray"))
+    left.add_patch(Circle((0, 0), 1, fill=False, color="gray"))
     for number, center in enumerate(dataset.centers.tolist(), start=1):
-        left.add_patch(plt.Circle(center, dataset.input_noise, color="gray", alpha=0.2))
+        left.add_patch(Circle(center, dataset.input_noise, color="gray", alpha=0.2))
         left.plot(*center, "+", color="black", markersize=9)
         left.text(0.68 * center[0], 0.68 * center[1], f"c$_{number}$", ha="center", va="center")
-    labeled_points(left, *dataset.inputs.T, dataset.labels, dataset.clean_labels, dataset.classes)
+    x, y = dataset.inputs.T
+    labeled_points(left, x, y, dataset.labels, dataset.clean_labels, dataset.classes)
     left.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
     for i, label in enumerate(dataset.classes.tolist()):
         right.plot(0, label, MARKERS[i], color=plots.level_color(i, 3), markersize=10)
