@@ -18,4 +18,3 @@ machinery: machines, sizes, files that survive anything, sweeps, results and the
 """
 
 import os
-
