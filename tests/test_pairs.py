@@ -75,10 +75,10 @@ def test_plotting_cells_have_caption_and_alt_text(book, name):
 
 
 OPTIONS = {
-    "tags: check": ":tags: check",
-    "tag: ['check']": ":tag: [check]",
-    "mystnb: figure: captoin": "---\nmystnb:\n  figure:\n    captoin: What one sees\n---",
-    "mystnb: image: A line": "---\nmystnb:\n  image: A line\n---",
+    "line 4: 'check' is not of type 'array'": ":tags: check",
+    "'tag' was unexpected": ":tag: [check]",
+    "mystnb: figure: Additional properties are not allowed": "---\nmystnb: {figure: {captoin: A line}}\n---",
+    "mystnb: image: 'A line' is not of type 'object'": "---\nmystnb:\n  image: A line\n---",
     "could not be read": "---\nmystnb: [\n---",
 }
 

@@ -24,8 +24,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from kernels import how_many, own_settings, run_notebook
 from meaning import key
 from myst_nb.core.execute import cache as myst_nb_cache
-from myst_nb.core.read import create_nb_reader
-from pairs import PairError, chapter_table, repository, without_marks
+from pairs import PairError, chapter_table, read, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -35,7 +34,8 @@ from earlystop.start import MINUTES, header
 logger = logging.getLogger(__name__)
 
 CACHED = 60  # runs that are kept: of all chapters, with several versions of the code
-MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
+STEERING = ("raises-exception", "skip-execution")  # tags that change an execution
+MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
 
@@ -105,9 +105,7 @@ class Cache(JupyterCacheBase):
     def create_hashed_notebook(self, nb, **_):
         """The code cells of a notebook, and its hash."""
         cells, digest = super().create_hashed_notebook(nb, cell_metadata=())
-        tags = [
-            sorted({"raises-exception", "skip-execution"} & set(cell.metadata.get("tags", []))) for cell in cells.cells
-        ]
+        tags = [[tag for tag in STEERING if tag in cell.metadata.get("tags", [])] for cell in cells.cells]
         uses = key([cell.source for cell in cells.cells], self.root)
         return cells, hashlib.sha256(f"{digest} {tags} {uses}".encode()).hexdigest()[:32]
 
@@ -126,9 +124,8 @@ class Cache(JupyterCacheBase):
 
     def keep(self, notebook, place: str, data: dict) -> None:
         """Store a run."""
-        shutil.rmtree(
-            self._get_notebook_path_cache(self.create_hashed_notebook(notebook)[1]).parent, ignore_errors=True
-        )
+        digest = self.create_hashed_notebook(notebook)[1]
+        shutil.rmtree(self._get_notebook_path_cache(digest).parent, ignore_errors=True)  # perhaps half of one
         self.cache_notebook_bundle(CacheBundleIn(notebook, place, data=data), check_validity=False, overwrite=True)
 
 
@@ -139,17 +136,16 @@ def remove_marks(app, docname: str, source: list[str]) -> None:
 
 def read_notebook(app, docname: str):
     """Read a page as a notebook; None where it has nothing to execute."""
-    path, settings = app.env.doc2path(docname), app.env.mystnb_config
-    text = without_marks(Path(path).read_text(encoding="utf8"))
-    reader = create_nb_reader(path, app.env.myst_config, settings, text)
     try:
-        notebook = reader.read(text) if reader else None
-    except Exception as problem:
-        stop(f"{path}: {problem}")
-    if notebook is None or not any(cell.cell_type == "code" for cell in notebook.cells):
-        return None
-    mode = notebook.metadata.get("mystnb", {}).get("execution_mode", settings.execution_mode)
-    return notebook if mode == "cache" else None
+        notebook = read(Path(app.env.doc2path(docname)))
+    except PairError as problem:
+        stop(str(problem))
+    return notebook if "kernelspec" in notebook.metadata and code_cells(notebook) else None
+
+
+def code_cells(notebook) -> list:
+    """The cells that are executed."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def outdated(app, env, added, changed, removed) -> list[str]:
@@ -188,6 +184,15 @@ def check_switches() -> None:
             stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
 
 
+def side_by_side(run, names: list[str], workers: int):
+    """Results as they come. An interrupt ends all at once: a kernel ends with this process, and is not waited for."""
+    with ThreadPool(workers) as pool:
+        try:
+            yield from pool.imap_unordered(run, names)
+        except KeyboardInterrupt:
+            os._exit(130)
+
+
 def execute(app, stale: dict) -> None:
     """Execute notebooks in as many kernels as cores and memory allow."""
     from earlystop.runs.machine import here
@@ -204,18 +209,17 @@ def execute(app, stale: dict) -> None:
         folder = Path(env.doc2path(name)).parent
         return name, *run_notebook(stale[name], str(folder), env.mystnb_config.execution_timeout)
 
-    with ThreadPool(workers) as pool:
-        for name, taken, error in pool.imap_unordered(run, sorted(stale, key=lambda name: -seconds[name])):
-            if error:
-                failed.append(f"{env.doc2path(name)} failed after {taken:.1f} s.\n{error}")
-                logger.info("FAILED %s", name)
-                continue
-            if cache.create_hashed_notebook(stale[name])[1] != hashes[name]:
-                stop("src/ or requirements.txt changed while the chapters ran: build again.")
-            logger.info("executed %s in %.1f s", name, taken)
-            cache.keep(stale[name], env.doc2path(name), {"execution_seconds": taken, **facts})
-            env.earlystop_runs[name] = cache.run_of(stale[name])
-            app.earlystop_executed.append(name)
+    for name, taken, error in side_by_side(run, sorted(stale, key=lambda name: -seconds[name]), workers):
+        if error:
+            failed.append(f"{env.doc2path(name)} failed after {taken:.1f} s.\n{error}")
+            logger.info("FAILED %s", name)
+            continue
+        if cache.create_hashed_notebook(stale[name])[1] != hashes[name]:
+            stop("src/ or requirements.txt changed while the chapters ran: build again.")
+        logger.info("executed %s in %.1f s", name, taken)
+        cache.keep(stale[name], env.doc2path(name), {"execution_seconds": taken, **facts})
+        env.earlystop_runs[name] = cache.run_of(stale[name])
+        app.earlystop_executed.append(name)
     if failed:
         stop("\n\n".join(failed))
 
@@ -288,11 +292,10 @@ def offer_download(app, pagename, templatename, context, doctree) -> None:
 
 def write_download(app, pagename: str) -> None:
     """Write the executed notebook in its plain-Markdown form: the pair plus the outputs."""
-    done = executed(app, pagename)
     notebook = nbformat.read(pair_of(app, pagename), as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"][1:]  # the first one installs
-    for count, (cell, source) in enumerate(zip(cells, done), start=1):
-        cell.outputs, cell.execution_count = source.outputs, count
+    cells = code_cells(notebook)[1:]  # the first one installs
+    for count, (cell, done) in enumerate(zip(cells, executed(app, pagename)), start=1):
+        cell.outputs, cell.execution_count = done.outputs, count
     target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
@@ -314,12 +317,8 @@ def copy_mathjax(folder: Path) -> None:
     """Copy the part of MathJax that the pages load."""
     package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     for name in MATHJAX:
-        source, target = package / name, folder / "mathjax" / name
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        elif not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+        shutil.copytree(package / name, folder / "mathjax" / name, dirs_exist_ok=True)
+    shutil.copy(package / "tex-chtml.js", folder / "mathjax")
 
 
 # ------------------------------------------------------------ the finished book
@@ -327,23 +326,17 @@ def copy_mathjax(folder: Path) -> None:
 
 def executed(app, docname: str) -> list:
     """The code cells of a page as they were executed."""
-    notebook = app.earlystop_cache.merge_match_into_notebook(read_notebook(app, docname))[1]
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return code_cells(app.earlystop_cache.merge_match_into_notebook(read_notebook(app, docname))[1])
 
 
 def figure_problems(app, docname: str) -> list[str]:
     """The figures that a page declares and does not show, or not to everybody."""
-    notebook = read_notebook(app, docname)
-    options = [cell.metadata.get("mystnb", {}) for cell in notebook.cells] if notebook else []
-    found = list(app.env.get_doctree(docname).findall(nodes.figure))
-    shown = {
-        name
-        for figure in found
-        for image in figure.findall(nodes.image)
-        if image.get("alt")
-        for name in figure["names"]
-    }
-    names = [one["figure"].get("name") or "without a name" for one in options if "figure" in one]
+    notebook, shown = read_notebook(app, docname), set()
+    for figure in app.env.get_doctree(docname).findall(nodes.figure):
+        if any(image.get("alt") for image in figure.findall(nodes.image)):
+            shown |= set(figure["names"])
+    figures = [cell.metadata.get("mystnb", {}).get("figure") for cell in (code_cells(notebook) if notebook else [])]
+    names = [figure.get("name") or "without a name" for figure in figures if figure]
     text = "{}: figure {!r} shows no picture, or has no alt text (mystnb: image: alt)"
     return [text.format(docname, name) for name in names if name not in shown]
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from jsonschema import Draft7Validator
 from jupytext.myst import myst_to_notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.database import parse_file
@@ -37,7 +38,11 @@ LITERAL = {"code-block", "code", "raw", "parsed-literal"}  # what is in them is 
 MARKS = re.compile(
     r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n", re.M
 )  # for course.py, not for readers
-OPTIONS = {"figure": "caption caption_before name align", "image": "alt width height scale align classes"}
+STRICT = {"type": "object", "additionalProperties": False}
+FIGURE = {name: {} for name in ("caption", "name", "align", "caption_before")}
+IMAGE = {name: {} for name in ("alt", "width", "height", "scale", "align", "classes")}
+SHOWN = {"figure": STRICT | {"properties": FIGURE}, "image": STRICT | {"properties": IMAGE}}
+OPTIONS = STRICT | {"properties": {"tags": {"type": "array"}, "mystnb": STRICT | {"properties": SHOWN}}}  # of a cell
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -103,20 +108,17 @@ def contents(root: Path) -> dict[str, int]:
 
 def read(path: Path):
     """A page as a notebook; raises `PairError` for what cannot be read, and for options of cells that there are not."""
-    text = without_marks(path.read_text(encoding="utf8"))
+    text, where = without_marks(path.read_text(encoding="utf8")), f"book/{path.name}"
     try:
         found = myst_to_notebook(text)
-    except Exception as problem:
-        what, lines = (
-            getattr(problem, "instance", "\0"),
-            enumerate(text.splitlines(), start=1),
-        )  # of nbformat, not where
-        at = "".join(f"line {number}: {line}: " for number, line in lines if re.fullmatch(rf":?tags: {what}", line))
-        raise PairError(f"book/{path.name}: {at}{' '.join(str(problem).split())}") from None
+    except Exception as problem:  # nbformat does not say where
+        at = text.find(f"tags: {getattr(problem, 'instance', None)}\n")
+        line = f"line {text.count(chr(10), 0, at) + 1}: " if at > 0 else ""
+        raise PairError(f"{where}: {line}{' '.join(str(problem).split())}") from None
     for cell in found.cells:
-        if wrong := wrong_option(cell.metadata):
-            first = cell.source.strip().partition("\n")[0]
-            raise PairError(f"book/{path.name}: the cell that begins with {first!r} has no such option: {wrong}")
+        for problem in Draft7Validator(OPTIONS).iter_errors(cell.metadata):
+            place = f"{where}: the cell that begins with {cell.source.strip().partition(chr(10))[0]!r}"
+            raise PairError(f"{place}: {': '.join(map(str, problem.path)) or 'options'}: {problem.message}")
     return found
 
 
@@ -129,19 +131,6 @@ def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
             cells = [f"{number}. {{doc}}`{name}`", *(said.get(column, "") for column in header[1:])]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def wrong_option(options: dict) -> str:
-    """The first option of a cell that means nothing, or ''."""
-    shown = options.get("mystnb", {})
-    known = {"tags": list, "mystnb": dict} | {f"mystnb: {name}": dict for name in OPTIONS}
-    given = dict(options) | ({f"mystnb: {name}": shown[name] for name in shown} if isinstance(shown, dict) else {})
-    for name, value in given.items():
-        if not isinstance(value, known.get(name, ())):
-            return f"{name}: {value}"
-        for word in set(value) - set(OPTIONS[name[8:]].split()) if name[8:] else ():
-            return f"{name}: {word}"
-    return ""
 
 
 class Book:
