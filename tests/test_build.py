@@ -9,18 +9,27 @@ from pathlib import Path
 
 import earlystop_book
 import kernels
+import meaning
 import nbformat
 import pairs
 import psutil
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 
-HEAD = (
-    "---\njupytext:\n  text_representation:\n    format_name: myst\n"
-    "kernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
-)
+HEAD = """---
+jupytext: {text_representation: {format_name: myst}}
+kernelspec: {name: python3, display_name: Python 3}
+---
+
+"""
+TOC = """format: jb-book
+root: book/index
+parts:
+- {numbered: true, chapters: [{file: book/01_one}, {file: book/02_two}]}
+"""
 FIGURE = "---\nmystnb:\n  figure:\n    caption: A caption\n    name: fig-x\n  image:\n    alt: {alt}\n---\n"
 
 
@@ -29,9 +38,8 @@ def write(root, path, text):
     (root / path).write_text(text)
 
 
-@pytest.fixture
-def small_book(tmp_path):
-    """The book's own configuration with one page of ours."""
+def copy_of_the_book(tmp_path):
+    """The book's own configuration and package, with empty pages."""
     shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     for name in ("_config.yml", "requirements.txt", "book/references.bib"):
@@ -39,8 +47,15 @@ def small_book(tmp_path):
     shutil.copytree(
         ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__")
     )
-    write(tmp_path, "_toc.yml", "format: jb-book\nroot: book/index\n")
+    write(tmp_path, "_toc.yml", TOC)
+    for name in ("index", "01_one", "02_two"):
+        write(tmp_path, f"book/{name}.md", f"# {name}\n")
     return tmp_path
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    return copy_of_the_book(tmp_path)
 
 
 def test_the_build_reads_no_folder_but_that_of_the_pages():
@@ -61,45 +76,58 @@ def build(root, **variables):
     return run.returncode, run.stdout + run.stderr
 
 
-def test_a_finding_that_differs_here_is_counted_at_the_end_and_stops_nothing(small_book):
-    cell = 'display(Markdown("No."), metadata={"earlystop": {"finding": "01/%s", "differs": %s}})\n'
-    cells = "from IPython.display import Markdown, display\n" + cell % ("up", True) + cell % ("down", False)
-    write(small_book, "book/index.md", HEAD + f"# Page\n\n```{{code-cell}}\n{cells}```\n")
-    code, printed = build(small_book)
-    assert code == 0 and "Otherwise on this machine, as the pages say: 1 finding(s), 01/up" in printed
+EXERCISE = """## Exercises
+
+```{exercise-start} Twice
+:label: ex-twice
+```
+% implement, 5 minutes
+
+Write it.
+```{exercise-end}
+```
+
+```{solution-start} ex-twice
+:class: dropdown
+```
+
+```{code-cell}
+def twice(x):
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+```
+
+```{code-cell}
+:tags: [check]
+assert twice(1) == 2, "a hint"
+```
+
+```{code-cell}
+:tags: [check, remove-cell]
+assert twice(2) == 4, "hidden"
+```
+
+% 3 points: a reason
+
+```{solution-end}
+```
+"""
 
 
-def test_a_failing_cell_fails_the_build(small_book):
-    write(small_book, "book/index.md", HEAD + "# Page\n\n```{code-cell}\nwidth = 0\n1 / width  # oh\n```\n")
-    code, printed = build(small_book)
-    assert code != 0
-    for part in ("index.md", "1 / width  # oh", "ZeroDivisionError: division by zero"):
-        assert part in printed
+PAGE = """# One
 
-
-def test_a_figure_without_picture_or_alt_text_fails_the_build(small_book):
-    empty = "```{code-cell}\n" + FIGURE.format(alt="A line") + "print('no figure')\n```\n\n"
-    plot = FIGURE.format(alt="''").replace("fig-x", "fig-y") + "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\n"
-    page = "# Page\n\n```{runs-in}\n```\n\n" + empty + "```{code-cell}\n" + plot + "```\n"
-    write(small_book, "book/index.md", HEAD + page)
-    code, printed = build(small_book)
-    assert code != 0
-    assert "book/index: figure 'fig-x' produced no image" in printed
-    assert "figure 'fig-y' has no alt text" in printed
-
-
-PAGE = (
-    HEAD
-    + """# Page
+```{runs-in}
+```
 
 ```{code-cell}
 import os
 import matplotlib.pyplot as plt
 import torch
 names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")
-print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(),
-      plt.rcParams["lines.linewidth"],
-      plt.rcParams["figure.dpi"], __debug__, "EARLYSTOP_PROGRESS" in os.environ)
+styles = plt.rcParams["lines.linewidth"], plt.rcParams["figure.dpi"]
+print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(), *styles,
+      __debug__, "EARLYSTOP_PROGRESS" in os.environ)
 ```
 
 ```{code-cell}
@@ -113,8 +141,30 @@ mystnb:
 ---
 plt.plot([1, 2]);
 ```
+
+```{code-cell}
+from IPython.display import Markdown, display
+for name, differs in (("01/up", True), ("01/down", False)):
+    display(Markdown("No."), metadata={"earlystop": {"finding": name, "differs": differs}})
+```
+
+Look at {numref}`fig-x`.
+
+````{prf:theorem} Ours
+:label: thm-x
+
+$$
+x = 1
+$$ (eq-x)
+````
+
+```{prf:remark}
+:label: rem-x
+
+See {eq}`eq-x` and {eq}`eq-index`.
+```
+
 """
-)
 OUTSIDE = {
     "MPLBACKEND": "Agg",
     "TQDM_MININTERVAL": "often",
@@ -129,23 +179,153 @@ OUTSIDE = {
 }
 
 
-def test_settings_from_outside_change_no_page_and_are_named_in_one_line(small_book, tmp_path):
-    write(small_book, "book/index.md", PAGE)
-    write(tmp_path, "mine/matplotlibrc", "lines.linewidth: 77\nbackend: Agg\n")
+INDEX = """# Guide
+
+```{course-table}
+```
+
+```{chapter-table} chapter, a question
+```
+
+```{math}
+:label: eq-index
+
+y = 2
+```
+
+The form of an exercise:
+
+````{code-block} text
+```{exercise-start} Not counted
+:label: ex-example
+```
+````
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A book with one of everything, built with settings from outside: its folder, and what was printed."""
+    root = copy_of_the_book(tmp_path_factory.mktemp("whole"))
     write(
-        tmp_path,
-        "home/.ipython/profile_default/startup/first.py",
-        "import matplotlib; matplotlib.rcParams['figure.dpi'] = 33\n",
+        root, "_config.yml", (root / "_config.yml").read_text().replace('url: ""', 'url: "https://github.com/o/r"', 1)
     )
-    outside = OUTSIDE | {"MATPLOTLIBRC": str(tmp_path / "mine"), "HOME": str(tmp_path / "home")}
-    code, printed = build(small_book, **outside)
+    write(root, "book/index.md", INDEX)
+    asked = HEAD.replace("\n---\n\n", "\nchapter: {a question: 'Why, *oh why*?'}\n---\n\n")
+    write(root, "book/01_one.md", asked + PAGE + EXERCISE)
+    write(root, "book/02_two.md", HEAD + "# Two\n\n" + EXERCISE.replace("twice", "again"))
+    write(root, "notebooks/01_one.ipynb", nbformat.writes(pairs.Book(root).notebook("01_one")))
+    write(root, "mine/matplotlibrc", "lines.linewidth: 77\nbackend: Agg\n")
+    first = "import matplotlib; matplotlib.rcParams['figure.dpi'] = 33\n"
+    write(root, "home/.ipython/profile_default/startup/first.py", first)
+    code, printed = build(root, **OUTSIDE, MATPLOTLIBRC=str(root / "mine"), HOME=str(root / "home"))
     assert code == 0, printed
+    return root, printed
+
+
+def html_of(root, name):
+    return (root / "_build" / "html" / "book" / f"{name}.html").read_text()
+
+
+def text_of(root, name, instead=""):
+    return re.sub(r"<[^>]+>", instead, html_of(root, name))
+
+
+def test_settings_from_outside_change_no_page_and_are_named_in_one_line(whole):
+    root, printed = whole
     (line,) = [line for line in printed.splitlines() if line.startswith("Not used")]
     named = {part.split("=")[0] for part in line.partition(": ")[2].split(", ")}
-    assert named == set(outside) - {"HOME"}
-    page = (small_book / "_build" / "html" / "book" / "index.html").read_text()
-    (found,) = re.findall("found .*", re.sub(r"<[^>]+>", "", page))
+    assert named == set(OUTSIDE) | {"MATPLOTLIBRC"}
+    (found,) = re.findall("found .*", text_of(root, "01_one"))
     assert found == "found 1 1 1 1 1 module://matplotlib_inline.backend_inline 1.5 100.0 True False"
+
+
+def test_a_finding_that_differs_here_is_counted_at_the_end_and_stops_nothing(whole):
+    assert "Otherwise on this machine, as the pages say: 1 finding(s), 01/up" in whole[1]
+
+
+def test_a_page_has_the_buttons_of_its_host(whole):
+    page = html_of(whole[0], "01_one")
+    assert "https://colab.research.google.com/github/o/r/blob/main/notebooks/01_one.ipynb" in page
+    assert "https://github.com/o/r/edit/main/book/01_one.md" in page
+    assert "colab" not in html_of(whole[0], "index")
+
+
+def test_a_download_is_the_notebook_with_its_outputs(whole):
+    notebook = nbformat.read(whole[0] / "_build/html/_sources/book/01_one.ipynb", as_version=4)
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert not outputs[0] and "found 1 1 1" in outputs[1][0].text and "image/png" in outputs[2][0].data
+    assert "git+https://github.com/o/r@v" in notebook.cells[0].source
+
+
+def test_readers_see_a_solution_without_marks_and_a_table_of_points(whole):
+    text = text_of(whole[0], "01_one")
+    assert "return 2 * x" in text and "a hint" in text
+    assert not re.search("SOLUTION|hidden\\b.*twice|3 points|5 minutes", text) and "twice(2)" not in text
+    row = text_of(whole[0], "index", " ").split()
+    at = row.index("implement")
+    assert row[at - 1 : at + 4] == ["Twice", "implement", "5", "2", "3"]
+
+
+def test_a_table_of_chapters_says_what_their_front_matter_does(whole):
+    rows = BeautifulSoup(html_of(whole[0], "index"), "html.parser").select("table")[1].select("tbody tr")
+    assert [[cell.text for cell in row.select("td")] for row in rows] == [["1. One", "Why, oh why?"], ["2. Two", ""]]
+    assert rows[0].select_one("a")["href"] == "01_one.html" and rows[0].select_one("em").text == "oh why"
+
+
+def numbers_on_pages(site):
+    """The number of everything that has one on the built pages, by label."""
+    found = {}
+    for path in site.glob("book/*.html"):
+        for number in BeautifulSoup(path.read_text(), "html.parser").select(".caption-number, .eqno"):
+            owner = next(one for one in number.parents if one.get("id"))
+            found.setdefault(owner["id"].removeprefix("equation-"), re.search(r"\d[\d.]*", number.text)[0].rstrip("."))
+    return found
+
+
+def numbers_of_pairs(root):
+    """The same from the sources, as notebooks and assignments have them."""
+    labels = {
+        label: re.search(r"^(?:\w+ |\()(\d[\d.]*)\)?$", words) for label, words in pairs.Book(root).labels.items()
+    }
+    return {label: match[1] for label, match in labels.items() if match}
+
+
+def test_notebooks_number_as_the_pages_do(whole):
+    expected = {"fig-x": "1.1", "thm-x": "1.1", "rem-x": "1.2", "eq-x": "1.1", "ex-twice": "1.1", "ex-again": "2.1"}
+    assert numbers_of_pairs(whole[0]) == expected | {"eq-index": "1"}
+    shown = numbers_on_pages(whole[0] / "_build" / "html")
+    assert {label: shown[label] for label in expected} == expected and shown["eq-index"] == "1"
+
+
+def test_a_failing_cell_fails_the_build(small_book):
+    write(small_book, "book/01_one.md", HEAD + "# Page\n\n```{code-cell}\nwidth = 0\n1 / width  # oh\n```\n")
+    code, printed = build(small_book)
+    assert code != 0
+    for part in ("01_one.md", "1 / width  # oh", "ZeroDivisionError: division by zero"):
+        assert part in printed
+
+
+def test_a_malformed_option_stops_the_build_and_names_its_file_and_cell(small_book):
+    write(small_book, "book/01_one.md", HEAD + "# Page\n\n```{code-cell}\n---\nmystnb: [\n---\n1 + 1\n```\n")
+    code, printed = build(small_book)
+    assert code == 1 and "Traceback" not in printed
+    assert re.search(r"book/01_one.md: Code cell \d+ at line \d+ could not be read", printed)
+
+
+def test_a_figure_without_picture_or_alt_text_fails_the_build(small_book):
+    empty = "```{code-cell}\n" + FIGURE.format(alt="A line") + "print('no figure')\n```\n\n"
+    plot = FIGURE.format(alt="''").replace("fig-x", "fig-y") + "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\n"
+    write(small_book, "book/01_one.md", HEAD + "# Page\n\n" + empty + "```{code-cell}\n" + plot + "```\n")
+    code, printed = build(small_book)
+    assert code != 0
+    for name in ("fig-x", "fig-y"):
+        assert f"book/01_one: figure '{name}' shows no picture, or has no alt text" in printed
+
+
+def test_a_package_from_elsewhere_is_refused_in_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=f"comes from {ROOT / 'src'}.*, and not from {tmp_path / 'src'}"):
+        earlystop_book.check_package(tmp_path)
 
 
 def test_without_foreign_settings_nothing_is_said(tmp_path):
@@ -173,28 +353,18 @@ def test_a_switch_that_is_none_stops_the_build_in_one_line(monkeypatch, name, va
         earlystop_book.check_switches()
 
 
-def test_a_package_from_elsewhere_is_refused_in_one_line(small_book):
-    write(small_book, "book/index.md", PAGE)
-    code, printed = build(small_book, PYTHONPATH=str(ROOT / "src"))
-    assert code == 1 and "Traceback" not in printed and "executed" not in printed
-    assert (
-        f"The package earlystop comes from {ROOT / 'src/earlystop'}, and not from {small_book / 'src/earlystop'}"
-        in printed
-    )
-
-
 # ---------------------------------------------------------------- kernels that are slow, hang or die
 
 
 def cells(*sources):
-    return nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources]))
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
 
 
 @pytest.fixture
 def impatient(monkeypatch, tmp_path):
     """Execute cells with three seconds of patience; the error or ''."""
     monkeypatch.setattr(kernels.Watch, "tick", 0.2)
-    return lambda *sources: kernels.run_notebook(cells(*sources), str(tmp_path), 3)[2]
+    return lambda *sources: kernels.run_notebook(cells(*sources), str(tmp_path), 3)[1]
 
 
 def test_a_slow_cell_is_waited_for(impatient):
@@ -270,8 +440,8 @@ COLAB = {"colab_url": "https://colab.research.google.com"}
 
 
 @pytest.mark.parametrize(("url", "provider", "buttons"), [
-    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}),
-    ("git@gitlab.com:o/r.git", "gitlab", {}),
+    ("https://github.com/o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}),
+    ("https://gitlab.com/g/sub/r", "gitlab", {}),
     ("https://codeberg.org/o/r", "", {}), ("", "", {}),
 ])  # fmt: skip
 def test_buttons_are_those_that_a_host_has(tmp_path, url, provider, buttons):
@@ -283,135 +453,120 @@ def test_buttons_are_those_that_a_host_has(tmp_path, url, provider, buttons):
     assert options["repository_url"] == (pairs.repository(tmp_path) if provider else "")
 
 
-@pytest.mark.parametrize(("url", "colab", "edit"), [
-    ("git@github.com:o/r.git", True, "https://github.com/o/r/edit/main/book/01_one.md"),
-    ("https://gitlab.com/g/sub/r.git/", False, "https://gitlab.com/g/sub/r/-/edit/main/book/01_one.md"),
-])  # fmt: skip
-def test_a_page_has_the_buttons_of_its_host(small_book, url, colab, edit):
-    config = (small_book / "_config.yml").read_text().replace('url: ""', f'url: "{url}"', 1)
-    write(small_book, "_config.yml", config)
-    write(small_book, "_toc.yml", "format: jb-book\nroot: book/01_one\n")
-    write(small_book, "book/01_one.md", HEAD + "# Page\n\n```{code-cell}\n1 + 1\n```\n")
-    notebook = nbformat.writes(pairs.Book(small_book).notebook("01_one"))
-    assert f"git+{pairs.repository(small_book)}@v" in notebook
-    write(small_book, "notebooks/01_one.ipynb", notebook)
-    code, printed = build(small_book)
-    assert code == 0, printed
-    page = (small_book / "_build/html/book/01_one.html").read_text()
-    assert ("https://colab.research.google.com/github/o/r/blob/main/notebooks/01_one.ipynb" in page) == colab
-    assert ("colab" in page) == colab and edit in page
-
-
-EXERCISE = """## Exercises
-
-```{exercise-start} Twice
-:label: ex-twice
-```
-% implement, 5 minutes
-
-Write it.
-```{exercise-end}
-```
-
-```{solution-start} ex-twice
-:class: dropdown
-```
-
-```{code-cell}
-def twice(x):
-    ### BEGIN SOLUTION
-    return 2 * x
-    ### END SOLUTION
-```
-
-```{code-cell}
-:tags: [check]
-assert twice(1) == 2, "a hint"
-```
-
-```{code-cell}
-:tags: [check, remove-cell]
-assert twice(2) == 4, "hidden"
-```
-
-% 3 points: a reason
-
-```{solution-end}
-```
-"""
-
-
-def test_readers_see_a_solution_without_marks_and_tables_of_points_and_chapters(small_book):
-    write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/01_one\n")
-    tables = "```{course-table}\n```\n\n```{chapter-table} chapter, a question\n```\n"
-    write(small_book, "book/index.md", f"# Guide\n\n{tables}")
-    asked = HEAD.replace("\n---\n\n", "\nchapter:\n  a question: Why, *oh why*?\n---\n\n")
-    write(small_book, "book/01_one.md", asked + "# One\n\n" + EXERCISE)
-    code, printed = build(small_book)
-    assert code == 0, printed
-    page = (small_book / "_build" / "html" / "book" / "01_one.html").read_text()
-    text = re.sub(r"<[^>]+>", "", page)
-    assert "return 2 * x" in text and "a hint" in text
-    assert not re.search("SOLUTION|hidden\\b.*twice|3 points|5 minutes", text) and "twice(2)" not in text
-    guide = (small_book / "_build" / "html" / "book" / "index.html").read_text()
-    row = re.sub(r"<[^>]+>", " ", guide).split()
-    at = row.index("implement")
-    assert row[at - 1 : at + 4] == ["Twice", "implement", "5", "2", "3"]
-    assert re.search(r'1\. <a [^>]*href="01_one.html".*?<p>Why, <em>oh why</em>\?</p>', guide, flags=re.S)
-
-
-def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):
-    monkeypatch.delenv("EARLYSTOP_SCALE", raising=False)
-    keys = [earlystop_book.source_key(small_book)]
-    write(small_book, "src/earlystop/more.py", "x = 1\n")
-    keys.append(earlystop_book.source_key(small_book))
-    write(small_book, "requirements.txt", "numpy\n")
-    keys.append(earlystop_book.source_key(small_book))
-    monkeypatch.setenv("EARLYSTOP_SCALE", "paper")
-    keys.append(earlystop_book.source_key(small_book))
-    assert len(set(keys)) == 4
-    assert earlystop_book.source_key(small_book) == keys[-1]
+# ------------------------------------------------------------------------------- what is executed
 
 
 def executed(printed):
     """The pages that a build executed."""
-    return set(re.findall(r"executed (book/\w+) in", printed))
+    return set(re.findall(r"executed book/(\w+) in", printed))
+
+
+def edit(path, old, new):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
 
 
 def test_a_build_executes_what_changed_and_nothing_else(small_book):
-    page = HEAD + "# Page\n\n```{{code-cell}}\nprint({})\n```\n"
-    write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/other\n")
-    for name in ("index", "other"):
-        write(small_book, f"book/{name}.md", page.format(1))
-    assert executed(build(small_book)[1]) == {"book/index", "book/other"}
-    assert executed(build(small_book)[1]) == set()
-    write(small_book, "book/other.md", page.format(2))
-    assert executed(build(small_book)[1]) == {"book/other"}
-    write(small_book, "src/earlystop/more.py", "x = 1\n")
+    pages, src = small_book / "book", small_book / "src" / "earlystop"
+    write(src, "one.py", 'def one():\n    """One."""\n    return 1\n')
+    write(src, "two.py", "from earlystop import one\n\ndef two():\n    return 2 * one.one()\n")
+    write(src, "three.py", "def three():\n    return 3\n")
+    cell = "```{{code-cell}}\n{}from earlystop.{} import *\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```\n"
+    write(pages, "01_one.md", HEAD + "# One\n\n" + cell.format(FIGURE.format(alt="A line"), "two"))
+    write(pages, "02_two.md", HEAD + "# Two\n\n" + cell.format("", "three"))
+    assert executed(build(small_book)[1]) == {"01_one", "02_two"}
+    edit(pages / "01_one.md", "A caption", "Another caption")
+    edit(src / "one.py", '"""One."""', '"""Exactly one."""  # no more')
+    edit(src / "__init__.py", "__version__ = ", "__version__ =  ")
     code, printed = build(small_book)
-    assert code == 0 and executed(printed) == {"book/index", "book/other"}
-
-
-def test_a_half_written_cache_is_made_again(small_book):
-    write(small_book, "book/index.md", HEAD + "# Page\n\n```{code-cell}\nprint('whole')\n```\n")
-    build(small_book)
-    (notebook,) = (small_book / "_build" / ".jupyter_cache").rglob("base.ipynb")
-    notebook.write_text(notebook.read_text()[:100])
-    (small_book / "_build" / ".jupyter_cache" / "seconds.json").write_text('{"book')
-    for folder in ("html", ".doctrees"):
-        shutil.rmtree(small_book / "_build" / folder)
+    assert code == 0 and executed(printed) == set() and "Another caption" in html_of(small_book, "01_one")
+    edit(src / "one.py", "return 1", "return 10")
+    (notebook,) = [path for path in small_book.rglob("base.ipynb") if "earlystop.three" in path.read_text()]
+    notebook.write_text(notebook.read_text()[:100])  # as if a build was killed while it wrote
     code, printed = build(small_book)
-    assert code == 0 and executed(printed) == {"book/index"}
-    assert "whole" in (small_book / "_build" / "html" / "book" / "index.html").read_text()
+    assert code == 0 and executed(printed) == {"01_one", "02_two"}, printed
+    edit(src / "one.py", "return 10", "return 1")
+    edit(src / "three.py", "return 3", "return 4")
+    assert executed(build(small_book)[1]) == {"02_two"}
 
 
-def test_only_recent_caches_are_kept(tmp_path):
-    for age, name in enumerate(["now", "a", "b", "c", "d"]):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    earlystop_book.remove_old_caches(tmp_path, tmp_path / "now")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "now"]
+def changes(root, page, path, old, new):
+    """Whether an edit changes what a page with these cells depends on."""
+    before = meaning.key(page, root)
+    edit(root / path, old, new)
+    return meaning.key(page, root) != before
 
+
+ROOMS = {
+    "__init__.py": '__version__ = "0"\n',
+    "data.py": '"""Data."""\n\n\ndef draw():\n    return 1\n',
+    "figures/__init__.py": "from pkgutil import iter_modules\nROOMS = [room.name for room in iter_modules(__path__)]\n",
+    "figures/fig1.py": "from ..data import draw\nSIZE = 1\n",
+    "figures/fig2.py": "SIZE = 2\n",
+}
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    for name, text in ROOMS.items():
+        write(tmp_path, f"src/earlystop/{name}", text)
+    write(tmp_path, "requirements.txt", "numpy\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("page", "uses"), [
+    ("from earlystop.figures import fig1", {"fig1", "data"}), ("import earlystop.figures.fig2", {"fig2"}),
+    ("from earlystop import figures", {"fig1", "fig2", "data"}),
+    ("from earlystop.figures import ROOMS", {"fig1", "fig2", "data"}),
+    ("load('fig1')", {"fig1", "data"}), ("from earlystop.data import draw", {"data"}),
+    ("%pylab\nfrom earlystop import data", {"data"}),
+    ("import torch", set()), ("1 +", set()),
+])  # fmt: skip
+def test_a_page_depends_on_the_modules_that_it_uses(rooms, page, uses):
+    files = {"fig1": ("figures/fig1.py", "1"), "fig2": ("figures/fig2.py", "2"), "data": ("data.py", "1")}
+    found = {
+        one for one, (path, old) in files.items() if changes(rooms, [page], f"src/earlystop/{path}", old, old + "0")
+    }
+    assert found == uses
+
+
+def test_a_page_does_not_depend_on_comments_and_documentation(rooms):
+    page, path = ["from earlystop import data"], "src/earlystop/data.py"
+    assert not changes(rooms, page, path, "return 1", "return  1  # one")
+    assert not changes(rooms, page, path, '"""Data."""', '"""What\n\nis drawn."""')
+    assert not changes(rooms, page, "src/earlystop/__init__.py", '"0"', '"1+h2"')
+    assert changes(rooms, page, path, "return ", "return 0 + ")
+    assert changes(rooms, page, path, "def draw():", "def draw(*, n=1):")
+
+
+def test_a_page_depends_on_requirements_results_styles_and_switches(rooms, monkeypatch):
+    page, keys = ["import torch"], set()
+    for name in meaning.SWITCHES:
+        monkeypatch.delenv(name, raising=False)
+    for path in (
+        "requirements.txt",
+        "src/earlystop/book.mplstyle",
+        "book/results/1.json",
+        "src/earlystop/minutes.json",
+    ):
+        keys.add(meaning.key(page, rooms))
+        write(rooms, path, "new\n")
+    assert len(keys | {meaning.key(page, rooms)}) == 4  # the minutes are no matter
+    for name in meaning.SWITCHES:
+        monkeypatch.setenv(name, "paper")
+        keys.add(meaning.key(page, rooms))
+    assert len(keys) == 4 + len(meaning.SWITCHES)
+
+
+def test_a_change_during_the_execution_is_noticed(small_book):
+    cell = "```{code-cell}\nfrom earlystop import one\nopen('../src/earlystop/one.py', 'w').write('x = 2')\n```\n"
+    write(small_book, "src/earlystop/one.py", "x = 1\n")
+    write(small_book, "book/01_one.md", HEAD + "# One\n\n" + cell)
+    code, printed = build(small_book)
+    assert code == 1 and "src/ or requirements.txt changed while the chapters ran: build again." in printed
+
+
+# ---------------------------------------------------------------------------------- plain Markdown
 
 SAMPLES = [
     ("````{prf:theorem} Theorem 2.2\n:label: thm-x\n\nLet $x$.\n````", "> **Theorem 1.1 (Theorem 2.2).** Let $x$."),
@@ -433,6 +588,8 @@ SAMPLES = [
 def book(tmp_path):
     for name in ("_config.yml", "book/references.bib"):
         write(tmp_path, name, (ROOT / name).read_text())
+    write(tmp_path, "_toc.yml", "root: book/index\nparts:\n- numbered: true\n  chapters:\n  - file: book/01_one\n")
+    write(tmp_path, "book/index.md", "# Guide\n")
     text = "# One\n\n" + SAMPLES[0][0] + "\n\n" + SAMPLES[4][0] + "\n\n" + SAMPLES[7][0] + "\n"
     write(tmp_path, "book/01_one.md", HEAD + text)
     return tmp_path
@@ -443,10 +600,8 @@ def test_conversion_to_plain_markdown(book, myst, plain):
     assert pairs.Book(book).convert(myst, "sample") == plain
 
 
-SOLUTION = (
-    "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n"
-    "```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
-)
+SOLUTION = "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n"
+SOLUTION += "```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
 
 
 def test_a_solution_in_words_folds(book):

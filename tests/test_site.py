@@ -13,6 +13,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from test_build import numbers_of_pairs, numbers_on_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
@@ -50,6 +51,11 @@ def site():
 def test_every_page_exists():
     assert (SITE / "index.html").exists()
     assert not [page for page in PAGES if not (SITE / f"{page}.html").exists()]
+
+
+def test_notebooks_number_as_the_pages_do():
+    expected, shown = numbers_of_pairs(ROOT), numbers_on_pages(SITE)
+    assert len(expected) > 50 and {label: shown.get(label) for label in expected} == expected
 
 
 @pytest.mark.parametrize("page", PAGES)

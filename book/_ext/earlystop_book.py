@@ -1,34 +1,30 @@
 """The book's own Sphinx extension.
 
-It executes stale chapters side by side into a cache that knows the source code,
-serves MathJax from the site itself, points the launch buttons at ``notebooks/``,
-and checks the result of every build.
+It executes stale chapters side by side into a cache that knows the code they use, serves MathJax from the site
+itself, points the launch buttons at ``notebooks/``, and checks the result of every build.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import json
-import multiprocessing
 import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from bs4 import BeautifulSoup
 from course import CourseError, overview, read_course
 from docutils import nodes
 from docutils.statemachine import StringList
-from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from kernels import end_with_the_build, how_many, own_settings, run_notebook
-from myst_nb.core.read import create_nb_reader
-from pairs import PairError, chapter_table, repository, without_marks
+from jupyter_cache.cache.main import JupyterCacheBase
+from kernels import how_many, own_settings, run_notebook
+from meaning import key
+from myst_nb.core.execute import cache as myst_nb_cache
+from pairs import PairError, chapter_table, read, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -37,39 +33,18 @@ from earlystop.start import MINUTES, header
 
 logger = logging.getLogger(__name__)
 
-OLD_CACHES = 3  # caches of earlier source versions that are kept
-MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
+CACHED = 60  # runs that are kept: of all chapters, with several versions of the code
+STEERING = ("raises-exception", "skip-execution")  # tags that change an execution
+MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
 
+def stop(message: str) -> None:
+    """End the build with a message of ours and exit code 1, without Sphinx's own traceback."""
+    raise SystemExit(f"\n{message.rstrip()}\n\nThe book was not built.")
+
+
 # ---------------------------------------------------------------- configuration
-
-
-def source_key(root: Path) -> str:
-    """Hash everything outside a chapter that can change what the chapter prints."""
-    digest = hashlib.sha256(os.environ.get("EARLYSTOP_SCALE", "quick").encode())
-    sources = sorted(path for path in (root / "src").rglob("*") if path.suffix in (".py", ".mplstyle"))
-    results = sorted((root / "book" / "results").glob("*.json*"))
-    for path in [*sources, *results, root / "requirements.txt"]:
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def remove_old_caches(caches: Path, current: Path) -> None:
-    """Keep the current cache and the most recent others."""
-    others = [path for path in caches.iterdir() if path.is_dir() and path != current]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in others[OLD_CACHES:]:
-        shutil.rmtree(path)
-
-
-def check_package(root: Path) -> None:
-    """Stop if the package that the chapters would import is not the one beside them."""
-    found, ours = Path(earlystop.__file__ or "").resolve().parent, (root / "src" / "earlystop").resolve()
-    if found != ours:
-        stop(
-            f"The package earlystop comes from {found}, and not from {ours}: use this folder's own environment (make book)."
-        )
 
 
 def configure(app, config) -> None:
@@ -79,18 +54,23 @@ def configure(app, config) -> None:
     if unused := own_settings(os.environ, build):
         logger.info(unused)
     os.environ["EARLYSTOP_SCALE"] = os.environ.get("EARLYSTOP_SCALE", "").strip() or "quick"
-    caches = build / ".jupyter_cache"
-    current = caches / source_key(root)
-    current.mkdir(parents=True, exist_ok=True)
-    os.utime(current)
-    remove_old_caches(caches, current)
-    config.nb_execution_cache_path = str(current)
+    app.earlystop_cache = Cache(build / ".jupyter_cache", root)
+    myst_nb_cache.get_cache = lambda path: app.earlystop_cache  # myst-nb has no setting for it
     config.mathjax_path = "mathjax/tex-chtml.js"
     config.ogp_site_url = config.html_baseurl
     choose_buttons(root, config.html_theme_options)
     for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
         listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
     app.registry.css_files[:] = [css for css in app.registry.css_files if "thebe" not in css[0]]
+
+
+def check_package(root: Path) -> None:
+    """Stop if the package that the chapters would import is not the one beside them."""
+    found, ours = Path(earlystop.__file__ or "").resolve().parent, (root / "src" / "earlystop").resolve()
+    if found != ours:
+        stop(
+            f"The package earlystop comes from {found}, and not from {ours}: use this folder's environment (make book)."
+        )
 
 
 def choose_buttons(root: Path, options: dict) -> None:
@@ -103,16 +83,50 @@ def choose_buttons(root: Path, options: dict) -> None:
     provider = next((name for name in BUTTONS if name in host), "")
     if address and not provider:
         logger.info("Pages have no buttons for %s; notebooks install the package from there.", address)
-    options.update(
-        repository_url=address if provider else "",
-        repository_provider=provider,
-        use_edit_page_button=bool(provider),
-        use_repository_button=bool(provider),
-    )
+    options |= {"repository_url": address if provider else "", "repository_provider": provider}
+    options |= dict.fromkeys(("use_edit_page_button", "use_repository_button"), bool(provider))
     options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"} if host == "github.com" else {}
 
 
 # -------------------------------------------------------------------- execution
+
+
+class Cache(JupyterCacheBase):
+    """jupyter-cache, in which a notebook is the same as long as its code and all that this uses mean the same.
+
+    Of a cell's options only those that change its execution count: a new caption executes nothing.
+    """
+
+    def __init__(self, path: Path, root: Path):
+        super().__init__(path)
+        self.root = root
+        self.change_cache_limit(CACHED)
+
+    def create_hashed_notebook(self, nb, **_):
+        """The code cells of a notebook, and its hash."""
+        cells, digest = super().create_hashed_notebook(nb, cell_metadata=())
+        tags = [[tag for tag in STEERING if tag in cell.metadata.get("tags", [])] for cell in cells.cells]
+        uses = key([cell.source for cell in cells.cells], self.root)
+        return cells, hashlib.sha256(f"{digest} {tags} {uses}".encode()).hexdigest()[:32]
+
+    def merge_match_into_notebook(self, nb, **_):
+        """A notebook with the outputs of its run, and with its own options."""
+        return super().merge_match_into_notebook(nb, cell_meta=())
+
+    def run_of(self, notebook) -> dict:
+        """What is known of a notebook's run; empty where there is none, or only half of one."""
+        try:
+            record = self.match_cache_notebook(notebook)
+            self.merge_match_into_notebook(notebook)
+        except Exception:  # none, or a build was killed while it wrote
+            return {}
+        return record.data | {"hash": record.hashkey}
+
+    def keep(self, notebook, place: str, data: dict) -> None:
+        """Store a run."""
+        digest = self.create_hashed_notebook(notebook)[1]
+        shutil.rmtree(self._get_notebook_path_cache(digest).parent, ignore_errors=True)  # perhaps half of one
+        self.cache_notebook_bundle(CacheBundleIn(notebook, place, data=data), check_validity=False, overwrite=True)
 
 
 def remove_marks(app, docname: str, source: list[str]) -> None:
@@ -122,50 +136,39 @@ def remove_marks(app, docname: str, source: list[str]) -> None:
 
 def read_notebook(app, docname: str):
     """Read a page as a notebook; None where it has nothing to execute."""
-    path, settings = app.env.doc2path(docname), app.env.mystnb_config
-    text = without_marks(Path(path).read_text(encoding="utf8"))
-    reader = create_nb_reader(path, app.env.myst_config, settings, text)
-    notebook = reader.read(text) if reader else None
-    if notebook is None or not any(cell.cell_type == "code" for cell in notebook.cells):
-        return None
-    mode = notebook.metadata.get("mystnb", {}).get("execution_mode", settings.execution_mode)
-    return notebook if mode == "cache" else None
-
-
-def stop(message: str) -> None:
-    """End the build with a message of ours and exit code 1, without Sphinx's own traceback."""
-    raise SystemExit(f"\n{message.rstrip()}\n\nThe book was not built.")
-
-
-def cached_run(cache, notebook) -> dict:
-    """What is known of a notebook's cached run; empty where there is none, or only half of one."""
     try:
-        record = cache.match_cache_notebook(notebook)
-    except KeyError:
-        return {}
-    try:
-        cache.merge_match_into_notebook(notebook)
-    except Exception:  # a build was killed while it wrote
-        shutil.rmtree(Path(cache.path) / "executed" / record.hashkey, ignore_errors=True)
-        return {}
-    return record.data
+        notebook = read(Path(app.env.doc2path(docname)))
+    except PairError as problem:
+        stop(str(problem))
+    return notebook if "kernelspec" in notebook.metadata and code_cells(notebook) else None
+
+
+def code_cells(notebook) -> list:
+    """The cells that are executed."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outdated(app, env, added, changed, removed) -> list[str]:
+    """Pages that are as they were, and use code that is not."""
+    known = {name: run for name, run in getattr(env, "earlystop_runs", {}).items() if name not in removed}
+    return [name for name, run in known.items() if app.earlystop_cache.run_of(read_notebook(app, name)) != run]
 
 
 def execute_stale(app, env, docnames) -> None:
     """Execute the chapters that are not in the cache, side by side, longest first."""
     env.earlystop_runs = getattr(env, "earlystop_runs", {})
-    app.earlystop_executed, cache, stale = [], get_cache(env.mystnb_config.execution_cache_path), {}
+    app.earlystop_executed, stale = [], {}
     for docname in sorted(docnames):
         notebook = read_notebook(app, docname)
         env.earlystop_runs.pop(docname, None)
         if notebook is not None:
-            run = cached_run(cache, notebook)
+            run = app.earlystop_cache.run_of(notebook)
             if "machine" in run:  # missing where myst-nb executed a page that changed meanwhile
                 env.earlystop_runs[docname] = run
             else:
                 stale[docname] = notebook
     if stale:
-        execute(app, env, cache, stale)
+        execute(app, stale)
 
 
 def check_switches() -> None:
@@ -181,46 +184,42 @@ def check_switches() -> None:
             stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
 
 
-def execute(app, env, cache, stale: dict) -> None:
-    """Execute notebooks in as many processes as cores and memory allow."""
+def side_by_side(run, names: list[str], workers: int):
+    """Results as they come. An interrupt ends all at once: a kernel ends with this process, and is not waited for."""
+    with ThreadPool(workers) as pool:
+        try:
+            yield from pool.imap_unordered(run, names)
+        except KeyboardInterrupt:
+            os._exit(130)
+
+
+def execute(app, stale: dict) -> None:
+    """Execute notebooks in as many kernels as cores and memory allow."""
     from earlystop.runs.machine import here
 
     check_switches()
-    workers = how_many(len(stale))
-    timings = Path(env.mystnb_config.execution_cache_path).parent / "seconds.json"
-    try:
-        seconds = json.loads(timings.read_text())
-    except (OSError, ValueError):  # none yet, or half of it
-        seconds = {}
+    cache, env, failed = app.earlystop_cache, app.env, []
     facts = {"machine": here().words, "scale": os.environ["EARLYSTOP_SCALE"]}
-    patience, failed, spawn = env.mystnb_config.execution_timeout, [], multiprocessing.get_context("spawn")
+    hashes = {name: cache.create_hashed_notebook(notebook)[1] for name, notebook in stale.items()}
+    workers, before = how_many(len(stale)), {one.uri: one.data for one in cache.list_cache_records()}
+    seconds = {name: before.get(env.doc2path(name), {}).get("execution_seconds", 1e9) for name in stale}
     logger.info("executing %d chapter(s), %d at a time", len(stale), workers)
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_the_build) as pool:
-        jobs = {}
-        for name in sorted(stale, key=lambda name: -seconds.get(name, 1e9)):
-            path = Path(env.doc2path(name))
-            jobs[pool.submit(run_notebook, nbformat.writes(stale[name]), str(path.parent), patience)] = name
-        for job in as_completed(jobs):
-            try:
-                name, (text, seconds_taken, error) = jobs[job], job.result()
-            except BrokenProcessPool:
-                stop(
-                    f"A process that executed {jobs[job]} or another chapter was ended from outside: is there enough memory?"
-                )
-            if source_key(Path(app.srcdir)) != Path(env.mystnb_config.execution_cache_path).name:
-                pool.shutdown(cancel_futures=True)
-                stop("src/ or requirements.txt changed while the chapters ran: build again.")
-            if error:
-                failed.append(f"{env.doc2path(name)} failed after {seconds_taken:.1f} s.\n{error}")
-                logger.info("FAILED %s", name)
-                continue
-            logger.info("executed %s in %.1f s", name, seconds_taken)
-            data = {"execution_seconds": seconds_taken, **facts}
-            bundle = CacheBundleIn(nbformat.reads(text, as_version=4), env.doc2path(name), data=data)
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            env.earlystop_runs[name], seconds[name] = data, seconds_taken
-            app.earlystop_executed.append(name)
-    timings.write_text(json.dumps(seconds, indent=1, sort_keys=True))
+
+    def run(name: str) -> tuple[str, float, str]:
+        folder = Path(env.doc2path(name)).parent
+        return name, *run_notebook(stale[name], str(folder), env.mystnb_config.execution_timeout)
+
+    for name, taken, error in side_by_side(run, sorted(stale, key=lambda name: -seconds[name]), workers):
+        if error:
+            failed.append(f"{env.doc2path(name)} failed after {taken:.1f} s.\n{error}")
+            logger.info("FAILED %s", name)
+            continue
+        if cache.create_hashed_notebook(stale[name])[1] != hashes[name]:
+            stop("src/ or requirements.txt changed while the chapters ran: build again.")
+        logger.info("executed %s in %.1f s", name, taken)
+        cache.keep(stale[name], env.doc2path(name), {"execution_seconds": taken, **facts})
+        env.earlystop_runs[name] = cache.run_of(stale[name])
+        app.earlystop_executed.append(name)
     if failed:
         stop("\n\n".join(failed))
 
@@ -293,13 +292,10 @@ def offer_download(app, pagename, templatename, context, doctree) -> None:
 
 def write_download(app, pagename: str) -> None:
     """Write the executed notebook in its plain-Markdown form: the pair plus the outputs."""
-    cache = get_cache(app.env.mystnb_config.execution_cache_path)
-    executed = cache.merge_match_into_notebook(read_notebook(app, pagename))[1]
-    done = [cell for cell in executed.cells if cell.cell_type == "code"]
     notebook = nbformat.read(pair_of(app, pagename), as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"][1:]  # the first one installs
-    for count, (cell, source) in enumerate(zip(cells, done), start=1):
-        cell.outputs, cell.execution_count = source.outputs, count
+    cells = code_cells(notebook)[1:]  # the first one installs
+    for count, (cell, done) in enumerate(zip(cells, executed(app, pagename)), start=1):
+        cell.outputs, cell.execution_count = done.outputs, count
     target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
@@ -321,46 +317,34 @@ def copy_mathjax(folder: Path) -> None:
     """Copy the part of MathJax that the pages load."""
     package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     for name in MATHJAX:
-        source, target = package / name, folder / "mathjax" / name
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        elif not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+        shutil.copytree(package / name, folder / "mathjax" / name, dirs_exist_ok=True)
+    shutil.copy(package / "tex-chtml.js", folder / "mathjax")
 
 
 # ------------------------------------------------------------ the finished book
 
 
+def executed(app, docname: str) -> list:
+    """The code cells of a page as they were executed."""
+    return code_cells(app.earlystop_cache.merge_match_into_notebook(read_notebook(app, docname))[1])
+
+
 def figure_problems(app, docname: str) -> list[str]:
-    """List the figures that a page declares and does not show."""
-    notebook, page = read_notebook(app, docname), Path(app.outdir) / f"{docname}.html"
-    if not page.exists():
-        return [f"{docname}: the page is missing in the built book"]
-    if notebook is None:
-        return []
-    images = BeautifulSoup(page.read_text(encoding="utf8"), "html.parser").select("img[src]")
-    shown = {" ".join(i.get("alt", "").split()) for i in images if (page.parent / i["src"]).exists()}
-    problems = []
-    for cell in notebook.cells:
-        figure = cell.metadata.get("mystnb", {})
-        if not {"figure", "image"} & set(figure):
-            continue
-        name = figure.get("figure", {}).get("name") or cell.source.strip().splitlines()[0]
-        alt = " ".join(str(figure.get("image", {}).get("alt") or "").split())
-        if not alt:
-            problems.append(f"{docname}: figure {name!r} has no alt text (mystnb: image: alt)")
-        elif alt not in shown:
-            problems.append(f"{docname}: figure {name!r} produced no image")
-    return problems
+    """The figures that a page declares and does not show, or not to everybody."""
+    notebook, shown = read_notebook(app, docname), set()
+    for figure in app.env.get_doctree(docname).findall(nodes.figure):
+        if any(image.get("alt") for image in figure.findall(nodes.image)):
+            shown |= set(figure["names"])
+    figures = [cell.metadata.get("mystnb", {}).get("figure") for cell in (code_cells(notebook) if notebook else [])]
+    names = [figure.get("name") or "without a name" for figure in figures if figure]
+    text = "{}: figure {!r} shows no picture, or has no alt text (mystnb: image: alt)"
+    return [text.format(docname, name) for name in names if name not in shown]
 
 
 def findings_that_differ(app) -> list[str]:
     """Names of what came out otherwise here than where it was recorded."""
-    cache = get_cache(app.env.mystnb_config.execution_cache_path)
-    notebooks = [read_notebook(app, name) for name in app.env.earlystop_runs.keys() & app.env.all_docs.keys()]
-    pages = [cache.merge_match_into_notebook(one)[1] for one in notebooks if one]
-    outputs = [output for page in pages for cell in page.cells for output in cell.get("outputs", [])]
+    names = app.env.earlystop_runs.keys() & app.env.all_docs.keys()
+    outputs = [output for name in names for cell in executed(app, name) for output in cell.outputs]
     marks = [output.get("metadata", {}).get("earlystop", {}) for output in outputs]
     return sorted({mark["finding"] for mark in marks if mark.get("differs")})
 
@@ -389,6 +373,7 @@ def setup(app) -> dict:
     app.add_directive("chapter-table", ChapterTable)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
+    app.connect("env-get-outdated", outdated)
     app.connect("env-before-read-docs", execute_stale)
     app.connect("html-page-context", offer_download)
     app.connect("html-page-context", finish_page, priority=900)

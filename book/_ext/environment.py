@@ -6,6 +6,7 @@ It has the packages of requirements.txt and of the parts that are named, in the 
 It belongs to its path, to its Python and to the content of these files. Plain Python: an old one can still say so.
 """
 
+import contextlib
 import fcntl
 import glob
 import hashlib
@@ -17,16 +18,12 @@ import subprocess
 import sys
 
 OLDEST, NEWEST = (3, 11), (3, 14)
+HERE = sys.version_info[:2]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, ".installed")
 LOCK = os.path.join("requirements", "lock.txt")
-
-
-def stop(message):
-    """End with one line."""
-    sys.exit(message)
 
 
 def run(*command):
@@ -36,31 +33,14 @@ def run(*command):
         sys.exit(code)
 
 
-def requirements(part):
-    """The list of a part's packages."""
-    return "requirements.txt" if part == "book" else os.path.join("requirements", part + ".txt")
-
-
 def content():
     """A hash of what decides which packages are installed."""
     digest = hashlib.sha256()
     lists = sorted(glob.glob(os.path.join(glob.escape(ROOT), "requirements", "*.txt")))
-    for path in [os.path.join(ROOT, "requirements.txt"), os.path.join(ROOT, "pyproject.toml")] + lists:
+    for path in [os.path.join(ROOT, name) for name in ("requirements.txt", "pyproject.toml")] + lists:
         with open(path, "rb") as file:
             digest.update(os.path.basename(path).encode() + b"\0" + file.read())
     return digest.hexdigest()
-
-
-def version_of(python):
-    """Major and minor version of a Python; None where it does not run."""
-    try:
-        return (
-            subprocess.check_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-            .decode()
-            .strip()
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def stamp():
@@ -75,27 +55,28 @@ def stamp():
 def outdated(made, wanted):
     """Why an environment cannot be used; empty if it can. `wanted` is a Python that was asked for, or None."""
     if made["path"] != ROOT:
-        return "it was copied or moved from " + made["path"]
+        return f"it was copied or moved from {made['path']}"
     if made["content"] != content():
         return "the lists of packages have changed"
-    if version_of(PYTHON) != made["python"]:
-        return "its Python %s is gone" % made["python"]
-    if wanted and wanted != made["python"]:
-        return "it has Python %s" % made["python"]
-    return ""
+    try:
+        found = subprocess.check_output([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    except (OSError, subprocess.CalledProcessError):
+        found = b""
+    if found.decode().strip() != made["python"]:
+        return f"its Python {made['python']} is gone"
+    return f"it has Python {made['python']}" if wanted and wanted != made["python"] else ""
 
 
 def make_new(why):
     """An empty environment of the Python that runs this; refuse one for which there are no packages."""
-    here = sys.version_info[:2]
-    if not OLDEST <= here <= NEWEST:
-        name = os.path.basename(sys.executable)
-        stop("This book needs Python %d.%d to %d.%d; %s is %d.%d. Name another, for example: make book PYTHON=python%d.%d"
-             % (OLDEST + NEWEST + (name,) + here + NEWEST))  # fmt: skip
+    if not OLDEST <= HERE <= NEWEST:
+        oldest, here, newest = (".".join(map(str, one)) for one in (OLDEST, HERE, NEWEST))
+        sys.exit(f"This book needs Python {oldest} to {newest}; {os.path.basename(sys.executable)} is {here}. "
+                 f"Name another, for example: make book PYTHON=python{newest}")  # fmt: skip
     if why:
-        print("Making a new .venv: %s." % why, flush=True)
+        print(f"Making a new .venv: {why}.", flush=True)
     run(sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv() else []), VENV)
-    return {"path": ROOT, "python": "%d.%d" % here, "content": content(), "parts": []}
+    return {"path": ROOT, "python": "{}.{}".format(*HERE), "content": content(), "parts": []}
 
 
 def uv():
@@ -111,8 +92,8 @@ def install(made, parts):
         with open(os.path.join(ROOT, LOCK)) as file:
             torch = re.search(r"^torch==\S+", file.read(), flags=re.M).group()
         run(*tool, "--no-deps", torch, "--index-url", index)
-    lists = [word for part in parts for word in ("-r", requirements(part))]
-    run(*tool, "-c", LOCK, *lists)
+    lists = ["requirements.txt" if part == "book" else f"requirements/{part}.txt" for part in parts]
+    run(*tool, "-c", LOCK, *[word for name in lists for word in ("-r", name)])
     if "book" in parts:
         run(*tool, "--no-deps", "--no-build-isolation", "--editable", ".")
     made["parts"] += parts
@@ -120,48 +101,29 @@ def install(made, parts):
         json.dump(made, file, indent=1)
 
 
-def wait_for_others():
-    """Wait while another call installs here; the lock ends with this process."""
-    try:
-        fcntl.flock(os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX)
-    except OSError:  # a file system without locks
-        pass
-
-
-def refuse_jupyter_book_2():
-    """Jupyter Book 2 is another program, which reads no `_config.yml`."""
-    pattern = os.path.join(glob.escape(VENV), "lib", "python*", "site-packages", "jupyter_book-*.dist-info")
-    for found in glob.glob(pattern):
-        version = os.path.basename(found)[len("jupyter_book-") : -len(".dist-info")]
-        if not version.startswith("1."):
-            stop(
-                "This book needs Jupyter Book 1 (README.md says why), and .venv has %s: remove .venv, and call make again."
-                % version
-            )
-
-
 def main(parts, wanted=None):
     """Make sure that `.venv` is there, is this copy's, and has the packages of the book and of parts."""
     if not os.access(ROOT, os.W_OK):
-        stop(
-            "%s is read-only, and .venv, notebooks/ and _build/ are written there: copy it to a folder of your own."
-            % ROOT
+        sys.exit(
+            f"{ROOT} is read-only, and .venv, notebooks/, _build/ are written there: copy it to a folder of your own."
         )
-    wait_for_others()
+    with contextlib.suppress(
+        OSError
+    ):  # wait for other calls, where the file system has locks; it ends with this process
+        fcntl.flock(os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX)
     made = stamp()
     why = outdated(made, wanted) if made else ""
     if why or not made:
         made = make_new(why)
-    missing = [part for part in ["book"] + parts if part not in made["parts"]]
+    missing = [part for part in ["book", *parts] if part not in made["parts"]]
     if missing:
         install(made, missing)
-    refuse_jupyter_book_2()
 
 
 if __name__ == "__main__":
     # PYTHON_WANTED: make was told which Python, and the environment must have this one.
     try:
-        main([part for part in sys.argv[1:] if part != "book"],
-             "%d.%d" % sys.version_info[:2] if os.environ.get("PYTHON_WANTED") else None)  # fmt: skip
+        asked = [part for part in sys.argv[1:] if part != "book"]
+        main(asked, "{}.{}".format(*HERE) if os.environ.get("PYTHON_WANTED") else None)
     except KeyboardInterrupt:
         sys.exit(130)

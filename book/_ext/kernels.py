@@ -1,9 +1,7 @@
-"""How a chapter is executed: with settings of the build's own, in as many kernels as fit, and never waited for in vain."""
+"""How a chapter is executed: with the build's own settings, in as many kernels as fit, never waited for in vain."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
 import threading
 import time
@@ -41,34 +39,29 @@ def own_settings(environment, build: Path) -> str:
         "JUPYTER_RUNTIME_DIR": str(build / ".ipython" / "runtime"),
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not a user's of the same name
     }
-    foreign = {name: environment[name] for name in sorted(environment) if FOREIGN.fullmatch(name) and environment[name]}
-    unused = [f"{name}={value}" for name, value in foreign.items() if value != ours.get(name)]
-    unused += [
-        name
-        for name in sorted(environment)
-        if name.startswith("EARLYSTOP_") and not (FOREIGN.fullmatch(name) or OURS.fullmatch(name))
-    ]
-    for name in foreign:
-        del environment[name]
+    unused = []
+    for name in sorted(environment):
+        value, known = environment[name], FOREIGN.fullmatch(name)
+        if known and value:
+            unused += [f"{name}={value}"] * (value != ours.get(name))
+            del environment[name]
+        elif name.startswith("EARLYSTOP_") and not known and not OURS.fullmatch(name):
+            unused.append(name)
     environment.update(ours)
     return f"Not used, the build has settings of its own: {', '.join(unused)}" if unused else ""
 
 
 def memory() -> int:
     """Bytes that this process may use: those of the machine, or fewer where its control groups say so."""
-    limits = [psutil.virtual_memory().total]
+    limits, lines = [psutil.virtual_memory().total], []
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, group = line.split(":", 2)
-            if controllers in ("", "memory"):  # version 2, version 1
-                top, name = (
-                    Path("/sys/fs/cgroup", controllers),
-                    "memory.limit_in_bytes" if controllers else "memory.max",
-                )
-                inside = top / group.lstrip("/")
-                for folder in [inside, *(parent for parent in inside.parents if parent.is_relative_to(top))]:
-                    with suppress(OSError, ValueError):  # there is none, or it is "max"
-                        limits.append(int((folder / name).read_text()))
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    for _, controllers, group in (line.split(":", 2) for line in lines):
+        top = Path("/sys/fs/cgroup", controllers)
+        inside, name = top / group.lstrip("/"), "memory.limit_in_bytes" if controllers else "memory.max"
+        for folder in [inside, *inside.parents] if controllers in ("", "memory") else []:  # version 2, version 1
+            with suppress(OSError, ValueError):  # there is none, or it is "max"
+                limits.append(int((folder / name).read_text()))
     return min(limits)
 
 
@@ -99,28 +92,23 @@ class Watch(threading.Thread):
         """Look at the kernel's processor time until the end; a suspended machine makes no looks."""
         used, quiet = 0.0, 0.0
         while not self.over.wait(self.tick):
-            family, now = self.family(), 0.0
-            for process in family:
-                with suppress(psutil.Error):
-                    now += sum(process.cpu_times()[:4])  # with children that have ended
+            now = sum(self.each(lambda process: sum(process.cpu_times()[:4])))  # with children that have ended
             quiet += self.tick
-            if not family or abs(now - used) > self.least * quiet:
+            if not now or abs(now - used) > self.least * quiet:
                 used, quiet = now, 0.0
             elif 0 < self.patience <= quiet:
                 self.hung = True
-                for process in family:
-                    with suppress(psutil.Error):
-                        process.kill()
+                self.each(lambda process: process.kill())
                 return
 
-    def family(self) -> list[psutil.Process]:
-        """The kernel's processes; none before it starts and after its end."""
-        pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
-        try:
-            kernel = psutil.Process(pid) if pid else None
-            return [kernel, *kernel.children(recursive=True)] if kernel else []
-        except psutil.Error:
-            return []
+    def each(self, action) -> list:
+        """Do something to each of the kernel's processes; there are none before it starts and after its end."""
+        pid, done = getattr(getattr(self.client.km, "provisioner", None), "pid", None), []
+        with suppress(psutil.Error):
+            for process in [kernel := psutil.Process(pid), *kernel.children(recursive=True)] if pid else []:
+                with suppress(psutil.Error):
+                    done.append(action(process))
+        return done
 
     def words(self, problem: Exception) -> str:
         """What happened to the kernel, and where."""
@@ -136,20 +124,9 @@ class Watch(threading.Thread):
         return f"Its kernel could not be used {where}: {problem}"
 
 
-def end_with_the_build() -> None:
-    """In a worker: end when the build is killed, and the kernel ends with the worker."""
-
-    def watch():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def run_notebook(text: str, folder: str, patience: float) -> tuple[str, float, str]:
-    """Execute a notebook for as long as it takes; return its text, its seconds, and the error or ''."""
-    notebook, start = nbformat.reads(text, as_version=4), time.perf_counter()
-    # No timing: it would land in the cells' metadata, which the cache compares.
+def run_notebook(notebook: nbformat.NotebookNode, folder: str, patience: float) -> tuple[float, str]:
+    """Execute a notebook for as long as it takes; return its seconds, and the error or ''."""
+    start, error = time.perf_counter(), ""
     client = NotebookClient(
         notebook,
         resources={"metadata": {"path": folder}},
@@ -159,7 +136,6 @@ def run_notebook(text: str, folder: str, patience: float) -> tuple[str, float, s
         iopub_timeout=86_400,
         extra_arguments=["--log-level=40"],
     )
-    error = ""
     with Watch(client, patience) as watch:
         try:
             client.execute()
@@ -167,4 +143,4 @@ def run_notebook(text: str, folder: str, patience: float) -> tuple[str, float, s
             error = ANSI.sub("", str(problem))
         except (DeadKernelError, RuntimeError) as problem:
             error = watch.words(problem)
-    return nbformat.writes(notebook), time.perf_counter() - start, error
+    return time.perf_counter() - start, error

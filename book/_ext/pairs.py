@@ -1,9 +1,8 @@
 """Write ``notebooks/<chapter>.ipynb`` from ``book/<chapter>.md``, one way.
 
-A chapter is MyST Markdown; its notebook must read well in plain Jupyter and in
-Colab, which know no MyST: directives become quotes and headings, references
-become words.  The result depends on the sources only.  The version of the package,
-which notebooks ask for, is written first: its last part stands for the package's content.
+A chapter is MyST Markdown; its notebook must read well in plain Jupyter and in Colab, which know no MyST: directives
+become quotes and headings, references become words.  The result depends on the sources only.  The version of the
+package, which notebooks ask for, is written first: its last part stands for the package's content.
 
     python book/_ext/pairs.py
 """
@@ -17,11 +16,14 @@ import os
 import re
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
-import jupytext
 import nbformat
 import yaml
+from jsonschema import Draft7Validator
+from jupytext.myst import myst_to_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,21 +31,23 @@ FENCE = re.compile(r"^(\s*)(`{3,}|:{3,}|~{3,})(?:\{([\w:-]+)\})?[ \t]*(.*?)\s*$"
 ROLE = re.compile(r"\{([a-zA-Z:_-]+)\}`([^`]+)`")
 TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
-BOXES = {
-    "note",
-    "tip",
-    "warning",
-    "important",
-    "hint",
-    "caution",
-    "attention",
-    "seealso",
-    "admonition",
-    "dropdown",
-    "margin",
-}
-DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents"}
-MARKS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n", re.M)  # for course.py, not for readers
+EQUATION = re.compile(r"\s*\$\$\s*\(([\w:.-]+)\)\s*$", re.M)
+BOXES = "note tip warning important hint caution attention seealso admonition dropdown margin".split()  # noqa: SIM905
+DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents", "exercise-end", "solution-end"}
+LITERAL = {"code-block", "code", "raw", "parsed-literal"}  # what is in them is shown as it is
+MARKS = re.compile(
+    r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n", re.M
+)  # for course.py, not for readers
+STRICT = {"type": "object", "additionalProperties": False}
+FIGURE = {name: {} for name in ("caption", "name", "align", "caption_before")}
+IMAGE = {name: {} for name in ("alt", "width", "height", "scale", "align", "classes")}
+SHOWN = {"figure": STRICT | {"properties": FIGURE}, "image": STRICT | {"properties": IMAGE}}
+OPTIONS = STRICT | {"properties": {"tags": {"type": "array"}, "mystnb": STRICT | {"properties": SHOWN}}}  # of a cell
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+class PairError(Exception):
+    """A chapter holds something that a notebook cannot show."""
 
 
 def without_marks(text: str) -> str:
@@ -51,41 +55,9 @@ def without_marks(text: str) -> str:
     return MARKS.sub("", text)
 
 
-class PairError(Exception):
-    """A chapter holds something that a notebook cannot show."""
-
-
-def chapters(root: Path = ROOT) -> list[str]:
-    """The chapters in the order of `_toc.yml`; raise `PairError` where that and the files disagree."""
-    listed = re.findall(
-        r"(?m)^[- ]*(?:file|root): *[\"']?book/(\d\d_\w+)", (root / "_toc.yml").read_text(encoding="utf8")
-    )
-    files = {path.stem for path in (root / "book").glob("[0-9][0-9]_*.md")}
-    for name in sorted(files - {*listed}):
-        raise PairError(f"book/{name}.md: no line of _toc.yml names this chapter, add '- file: book/{name}' to a part")
-    for place, name in enumerate(listed, start=1):
-        if name not in files:
-            raise PairError(f"_toc.yml: there is no book/{name}.md")
-        if int(name[:2]) != place:
-            raise PairError(f"_toc.yml: book/{name} is chapter {place} there, so its name must begin with {place:02}_")
-    return listed
-
-
-def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
-    """A MyST table of the chapters; but for the first, its columns are what front matter says under `chapter`."""
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    for name in chapters(root):
-        text = (root / "book" / f"{name}.md").read_text(encoding="utf8")
-        front = re.match(r"---\n(.*?)\n---\n", text, re.S)
-        said = (yaml.safe_load(front[1]) if front else {}).get("chapter") or {}
-        cells = [f"{int(name[:2])}. {{doc}}`{name}`", *(said.get(column, "") for column in header[1:])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
 def quote(title: str, body: str) -> str:
     """A block quote with a bold title."""
-    text = f"**{title.rstrip('.')}.** {body}" if not body.startswith(("-", "$$", "1.")) else f"**{title}.**\n\n{body}"
+    text = f"**{title}.**\n\n{body}" if body.startswith(("-", "$$", "1.")) else f"**{title.rstrip('.')}.** {body}"
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
 
 
@@ -112,12 +84,53 @@ def blocks(text: str, where: str):
         if end is None:
             raise PairError(f"{where}: {lines[at].strip()!r} is not closed (is a code cell nested in it?)")
         yield None, "", plain
-        plain = []
-        indent = len(fence[1])
+        plain, indent = [], len(fence[1])
         body = [line[indent:] if line[:indent].isspace() else line for line in lines[at + 1 : end]]
-        yield (fence[3] or "", fence[4], body) if fence[3] else ("", lines[at], [*lines[at + 1 : end], lines[end]])
+        yield (fence[3], fence[4], body) if fence[3] else ("", lines[at], lines[at + 1 : end + 1])
         at = end + 1
     yield None, "", plain
+
+
+def contents(root: Path) -> dict[str, int]:
+    """The pages by `_toc.yml`, each with the number of its chapter or 0; every numbered file must be there."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf8"))
+    parts, found = [toc, *toc.get("parts", [])], {Path(toc["root"]).name: 0}
+    for part in parts:
+        for chapter in part.get("chapters", []):
+            found[Path(chapter["file"]).name] = 1 + max(found.values()) if part.get("numbered") else 0
+    for path in sorted((root / "book").glob("[0-9]*.md")):
+        if path.stem not in found:
+            raise PairError(
+                f"book/{path.name} is no page yet: write '- file: book/{path.stem}' where it belongs in _toc.yml"
+            )
+    return found
+
+
+def read(path: Path):
+    """A page as a notebook; raises `PairError` for what cannot be read, and for options of cells that there are not."""
+    text, where = without_marks(path.read_text(encoding="utf8")), f"book/{path.name}"
+    try:
+        found = myst_to_notebook(text)
+    except Exception as problem:  # nbformat does not say where
+        at = text.find(f"tags: {getattr(problem, 'instance', None)}\n")
+        line = f"line {text.count(chr(10), 0, at) + 1}: " if at > 0 else ""
+        raise PairError(f"{where}: {line}{' '.join(str(problem).split())}") from None
+    for cell in found.cells:
+        for problem in Draft7Validator(OPTIONS).iter_errors(cell.metadata):
+            place = f"{where}: the cell that begins with {cell.source.strip().partition(chr(10))[0]!r}"
+            raise PairError(f"{place}: {': '.join(map(str, problem.path)) or 'options'}: {problem.message}")
+    return found
+
+
+def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
+    """A MyST table of the chapters; but for the first, its columns are what front matter says under `chapter`."""
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for name, number in contents(root).items():
+        if number:
+            said = read(root / "book" / f"{name}.md").metadata.get("chapter", {})
+            cells = [f"{number}. {{doc}}`{name}`", *(said.get(column, "") for column in header[1:])]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 class Book:
@@ -128,58 +141,57 @@ class Book:
         self.root = root
         self.package = package_address(root) if package is None else package
         self.papers = parse_file(str(root / "book" / "references.bib")).entries
-        self.labels, self.pages, self.notebooks = {}, {}, {}
-        for path in sorted((root / "book").glob("*.md")):
-            self.notebooks[path.stem] = jupytext.reads(without_marks(path.read_text(encoding="utf8")), fmt="md:myst")
-            self.collect(path.stem, self.notebooks[path.stem])
+        self.labels, self.pages, self.notebooks, self.counts = {}, {}, {}, Counter()
+        for page, chapter in contents(root).items():
+            self.notebooks[page] = read(root / "book" / f"{page}.md")
+            for cell in self.notebooks[page].cells:
+                figure = cell.metadata.get("mystnb", {}).get("figure", {})
+                if figure.get("caption"):
+                    self.number("Figure", chapter, figure.get("name"))
+                if cell.cell_type == "markdown":
+                    self.collect(page, chapter, cell.source)
 
-    def collect(self, page: str, notebook) -> None:
-        """Number the figures, exercises and equations of a page as the book does."""
-        chapter = int(page[:2]) if page[:2].isdigit() else 0
-        self.counts = {}
+    @property
+    def chapters(self) -> list[str]:
+        """The pages that are chapters."""
+        return [page for page in self.notebooks if page[:2].isdigit()]
 
-        def numbered(kind: str, label: str | None) -> None:
-            self.counts[kind] = self.counts.get(kind, 0) + 1
-            if label:
-                number = f"{chapter}.{self.counts[kind]}"
-                self.labels[label] = f"({number})" if kind == "equation" else f"{kind} {number}"
+    def number(self, kind: str, chapter: int, label: str | None, words: str = "{} {}") -> None:
+        """Count one more of a kind, as Sphinx does: by chapter, and on all other pages together."""
+        self.counts[kind, chapter] += 1
+        if label:
+            count = self.counts[kind, chapter]
+            self.labels[label] = words.format(kind, f"{chapter}.{count}" if chapter else count)
 
-        for cell in notebook.cells:
-            figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure.get("caption"):
-                numbered("Figure", figure.get("name"))
-            if cell.cell_type == "markdown":
-                self.collect_text(page, cell.source, numbered)
-
-    def collect_text(self, page: str, text: str, numbered) -> None:
+    def collect(self, page: str, chapter: int, text: str) -> None:
         """Record the labels in Markdown text, directives included."""
-        for name, argument, body in blocks(text, f"book/{page}.md"):
-            if name is None:
-                label = None
-                for line in body:
-                    if match := LABEL.match(line):
-                        label = match[1]
-                    elif match := re.match(r"^(#+)\s+(.*)$", line):
-                        self.pages.setdefault(page, match[2])
-                        if label:
-                            self.labels[label] = match[2]
-                        label = None
-                    elif match := re.search(r"\$\$\s*\(([\w:.-]+)\)\s*$", line):
-                        numbered("equation", match[1])
-                continue
+        for name, _, body in blocks(text, f"book/{page}.md"):
             options, inner = split_options(body)
             label = options.get("label") or options.get("name")
-            if name.startswith("prf:") and name != "prf:proof":
-                numbered("prf", label)  # one count for all of them, as in the book
-                if label:
-                    number = self.labels[label].split()[1]
-                    self.labels[label] = f"{name[4:].capitalize()} {number}"
+            if name is None:
+                self.collect_plain(page, chapter, body)
+            elif name.startswith("prf:") and name != "prf:proof":  # one count for all of them
+                self.number("prf", chapter, label, name[4:].capitalize() + " {1}")
             elif name in ("exercise", "exercise-start"):
-                numbered("Exercise", label)
+                self.number("Exercise", chapter, label)
             elif name == "math" and label:
-                numbered("equation", label)
-            if name:
-                self.collect_text(page, inner, numbered)
+                self.number("equation", chapter, label, "({1})")
+            if name and name not in LITERAL:
+                self.collect(page, chapter, inner)
+
+    def collect_plain(self, page: str, chapter: int, lines: list[str]) -> None:
+        """Record the labels of headings and of equations between dollars."""
+        label = None
+        for line in lines:
+            if match := LABEL.match(line):
+                label = match[1]
+            elif match := re.match(r"^#+\s+(.*)$", line):
+                self.pages.setdefault(page, match[1])
+                if label:
+                    self.labels[label] = match[1]
+                label = None
+            elif match := EQUATION.search(line):
+                self.number("equation", chapter, match[1], "({1})")
 
     def name_of(self, label: str, where: str) -> str:
         """The words that stand for a label."""
@@ -187,37 +199,38 @@ class Book:
             raise PairError(f"{where}: nothing is labelled {label!r}")
         return self.labels[label]
 
+    def tag(self, label: str, where: str) -> str:
+        """The number of an equation, in its formula."""
+        return f"\\tag{{{self.name_of(label, where)[1:-1]}}}"
+
     def cite(self, keys: str, style: str, where: str) -> str:
         """Author and year of the cited papers."""
         texts = []
-        for key in keys.split(","):
-            if key.strip() not in self.papers:
-                raise PairError(f"{where}: references.bib has no {key.strip()!r}")
-            paper = self.papers[key.strip()]
+        for key in map(str.strip, keys.split(",")):
+            if key not in self.papers:
+                raise PairError(f"{where}: references.bib has no {key!r}")
+            paper = self.papers[key]
             names = [" ".join(person.last_names) for person in paper.persons["author"]]
-            who = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
-            who = re.sub(r"[{}\\'\"]", "", who)
+            who = re.sub(r"[{}\\'\"]", "", f"{names[0]} et al." if len(names) > 2 else " and ".join(names))
             texts.append(f"{who} ({paper.fields['year']})" if style == "t" else f"{who}, {paper.fields['year']}")
         return ", ".join(texts) if style == "t" else f"({'; '.join(texts)})"
 
     def role(self, match: re.Match, where: str) -> str:
         """Turn one role into plain text."""
         role, text = match[1], match[2]
-        named = TARGET.match(text)
-        label = named[2] if named else text
-        if role in ("prf:ref", "ref", "numref", "eq"):
-            found = self.name_of(label, where)
-            return re.sub(r"%s|\{number\}", found.split()[-1], named[1]) if named else found
         if role.startswith("cite"):
             return self.cite(text, role.partition(":")[2] or "p", where)
-        raise PairError(f"{where}: no plain text for the role {match[0]}")
+        if role not in ("prf:ref", "ref", "numref", "eq"):
+            raise PairError(f"{where}: no plain text for the role {match[0]}")
+        named = TARGET.match(text)
+        found = self.name_of(named[2] if named else text, where)
+        return re.sub(r"%s|\{number\}", found.split()[-1], named[1]) if named else found
 
     def inline(self, text: str, where: str) -> str:
         """Convert roles, labels, links and comments in running text."""
         lines = [line for line in text.splitlines() if not LABEL.match(line) and not line.startswith("%")]
         text = ROLE.sub(lambda match: self.role(match, where), "\n".join(lines))
-        tag = lambda match: f"\\tag{{{self.name_of(match[1], where)[1:-1]}}}\n$$"
-        text = re.sub(r"\s*\$\$\s*\(([\w:.-]+)\)\s*$", lambda match: "\n" + tag(match), text, flags=re.M)
+        text = EQUATION.sub(lambda match: f"\n{self.tag(match[1], where)}\n$$", text)
         text = re.sub(r"\[([^\]]*)\]\(#([\w:.-]+)\)", lambda m: m[1] or self.name_of(m[2], where), text)
         text = re.sub(r"\]\((?:\./)?(\d\d_\w+)\.md(#[\w-]*)?\)", r"](\1.ipynb)", text)
         return re.sub(r"(?<=\S)\{[.#][\w. #-]+\}", "", text)
@@ -237,27 +250,24 @@ class Book:
     def directive(self, name: str, argument: str, body: list[str], where: str) -> str:
         """Convert one directive."""
         options, raw = split_options(body)
+        label = options.get("label", "")
+        if name == "math":
+            return "\n".join(["$$", raw, *([self.tag(label, where)] if label else []), "$$"])
         if name in ("code-cell", "raw-cell"):
             raise PairError(f"{where}: a code cell is nested in a directive, so no notebook can run it")
-        if name == "math":
-            label = options.get("label")
-            return f"$$\n{raw}\n" + (f"\\tag{{{self.labels[label][1:-1]}}}\n" if label else "") + "$$"
         inner = self.convert(raw, where)
         if name.startswith("prf:"):
-            title = self.labels.get(options.get("label"), name[4:].capitalize())
+            title = self.labels.get(label, name[4:].capitalize())
             return quote(f"{title} ({argument})" if argument else title, inner)
         if name in BOXES:
             return quote(argument or name.capitalize(), inner)
         if name in ("exercise", "exercise-start"):
-            number = self.name_of(options.get("label", ""), where)
-            return f"**{number}{f' ({argument})' if argument else ''}.** {inner}".rstrip()
+            title = f" ({argument})" if argument else ""
+            return f"**{self.name_of(label, where)}{title}.** {inner}".rstrip()
         if name in ("solution", "solution-start"):
             title = f"Solution to {self.name_of(argument, where)}"
-            if name == "solution-start":
-                return f"**{title}.** {inner}".rstrip()
-            return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
-        if name in ("exercise-end", "solution-end"):
-            return ""
+            folded = f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
+            return folded if name == "solution" else f"**{title}.** {inner}".rstrip()
         raise PairError(f"{where}: no plain Markdown for the directive {{{name}}}")
 
     def fold(self, text: str) -> str:
@@ -266,77 +276,66 @@ class Book:
         end = r"(?:`{3,}|:{3,})\{solution-end\}\n(?:`{3,}|:{3,})"
         return re.sub(start + r"(.*?)" + end, r"``````{solution} \2\n\3\4``````", text, flags=re.S)
 
+    def cells(self, cell, where: str) -> list:
+        """What stands in a notebook for a cell of its chapter."""
+        if cell.cell_type == "markdown":
+            text = self.convert(self.fold(cell.source), where)
+            return [new_markdown_cell(text)] if text else []
+        tags = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        text = " ".join(self.inline(figure.get("caption", ""), where).split())
+        caption = new_markdown_cell(f"*{self.labels.get(figure.get('name'), 'Figure')}. {text}*")
+        return [new_code_cell(cell.source, metadata=tags)] + [caption] * bool(text)
+
     def notebook(self, page: str):
         """The notebook of one chapter."""
-        where, source, cells = f"book/{page}.md", self.notebooks[page], [install_cell(page, self.package)]
-        for cell in source.cells:
-            if cell.cell_type == "markdown":
-                text = self.convert(self.fold(cell.source), where)
-                if text:
-                    cells.append(nbformat.v4.new_markdown_cell(text))
-                continue
-            tags = cell.metadata.get("tags")
-            cells.append(nbformat.v4.new_code_cell(cell.source, metadata={"tags": tags} if tags else {}))
-            figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure.get("caption"):
-                text = " ".join(self.inline(figure["caption"], where).split())
-                cells.append(
-                    nbformat.v4.new_markdown_cell(f"*{self.labels.get(figure.get('name'), 'Figure')}. {text}*")
-                )
-        seen = {}
+        where, source, seen = f"book/{page}.md", self.notebooks[page], Counter()
+        cells = [install_cell(page, self.package), *(new for cell in source.cells for new in self.cells(cell, where))]
         for cell in cells:
             digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
-            seen[digest] = seen.get(digest, 0) + 1
+            seen[digest] += 1
             cell.id = f"{digest}-{seen[digest]}"
-        metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-        metadata |= {key: source.metadata[key] for key in ("accelerator", "colab") if key in source.metadata}
-        metadata["generated"] = UNSEALED
-        result = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
+        kept = {key: source.metadata[key] for key in ("accelerator", "colab") if key in source.metadata}
+        metadata = {"kernelspec": KERNEL, **kept, "generated": UNSEALED}
+        result = new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
         nbformat.validate(result)
         return result
 
 
-def install_cell(page: str, package: str):
-    """The first cell: makes the book's package importable, or says how; then what is to come.
+INSTALL = """# The package of this book, where it is missing; an installed torch or numpy stays as it is.
+from importlib import metadata, util
+{fetch}if not util.find_spec("earlystop"):
+    raise ImportError("the package of this book is not installed: {advice}; {again}")
+if not util.find_spec("earlystop.start"):
+    raise ImportError("the installed package earlystop is an old copy: run {renew}, then restart the kernel")
+import earlystop.start
+earlystop.start.chapter("{page}", "{version}")"""
+FETCH = """if not util.find_spec("earlystop"):
+    stay = [f"{{name}}=={{metadata.version(name)}}" for name in ("torch", "numpy") if util.find_spec(name)]
+    %pip install -q "{package}" {{" ".join(stay)}}
+"""  # the names of torch and numpy with their versions forbid pip to change them
 
-    ``package`` is what pip installs where the package is missing; empty if there is no address.
-    The names of torch and numpy with their versions forbid pip to change them.
-    """
-    missing = 'if not util.find_spec("earlystop"):'
-    install = [
-        missing,
-        '    stay = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy") if util.find_spec(name)]',
-        f'    %pip install -q "{package}" {{" ".join(stay)}}',
-    ]
-    advice = "switch the network on (on Kaggle: Internet), or " if package else ""
-    advice += "run `pip install .` with this kernel's Python in a copy of the book; then restart the kernel, run this cell again"
-    renew = (
-        f"run `%pip install '{package}'`"
-        if package
-        else "run `pip install .` with this kernel's Python in the book's new copy"
-    )
-    lines = [
-        "# The package of this book, where it is missing; an installed torch or numpy stays as it is.",
-        "from importlib import metadata, util",
-        *(install if package else []),
-        missing,
-        f'    raise ImportError("the package of this book is not installed: {advice}")',
-        'if not util.find_spec("earlystop.start"):',
-        f'    raise ImportError("the installed package earlystop is an old copy: {renew}, then restart the kernel")',
-        "import earlystop.start",
-        f'earlystop.start.chapter("{page}", "{read_version()}")',
-    ]
-    return nbformat.v4.new_code_cell("\n".join(lines))
+
+def install_cell(page: str, package: str):
+    """The first cell: makes the book's package importable by `package`, pip's name for it or '', or says how."""
+    words = {
+        "fetch": FETCH.format(package=package) if package else "",
+        "again": "then restart the kernel, run this cell again",
+        "advice": "run `pip install .` with this kernel's Python in a copy of the book",
+        "renew": "`pip install .` with this kernel's Python in the book's new copy",
+    }
+    if package:
+        words["advice"] = f"switch the network on (on Kaggle: Internet), or {words['advice']}"
+        words["renew"] = f"`%pip install '{package}'`"
+    return new_code_cell(INSTALL.format(page=page, version=read_version(), **words))
 
 
 # ------------------------------------------------------------------- the version of the package
 
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.M)
 LINE = r'__version__ = ".+"\n'
-MERGED = re.compile(
-    rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M
-)  # both sides of a merge
-PACKAGE = ("src/earlystop/**/*.py", "src/earlystop/*.mplstyle", "src/earlystop/*.json", "book/results/*.json*")
+MERGED = re.compile(rf"^<{{7}} .*\n({LINE})(?:\|{{7}} .*\n{LINE})?={{7}}\n{LINE}>{{7}} .*\n", re.M)  # both sides
+PACKAGE = ("*.py", "*.mplstyle", "*.json")
 
 
 def read_version(root: Path = ROOT) -> str:
@@ -349,7 +348,8 @@ def source_version(root: Path = ROOT) -> str:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
     built = [project["build-system"], project["project"], project["tool"].get("setuptools")]
     digest = hashlib.sha256(json.dumps(built, sort_keys=True).encode())
-    for path in sorted(path for pattern in PACKAGE for path in root.glob(pattern)):
+    paths = [path for pattern in PACKAGE for path in (root / "src/earlystop").rglob(pattern)]
+    for path in sorted([*paths, *(root / "book/results").glob("*.json*")]):
         content = path.read_bytes().replace(b"\r\n", b"\n")
         if path.name == "__init__.py":
             content = VERSION.sub("", content.decode("utf8")).encode()
@@ -361,54 +361,29 @@ def write_version(root: Path = ROOT) -> bool:
     """Write the version that the package should have into it; whether it was another one, or two in a merge."""
     path = root / "src/earlystop/__init__.py"
     found = path.read_text(encoding="utf8")
-    text = MERGED.sub(r"\1", found)
-    if text != found:
-        path.write_text(text, encoding="utf8")
-    text = VERSION.sub(f'__version__ = "{source_version(root)}"', text)
-    if text != found:
-        path.write_text(text, encoding="utf8")
-    return text != found
+    path.write_text(MERGED.sub(r"\1", found), encoding="utf8")
+    path.write_text(VERSION.sub(f'__version__ = "{source_version(root)}"', path.read_text("utf8")), encoding="utf8")
+    return path.read_text(encoding="utf8") != found
 
 
 # ------------------------------------------------------------------ the address of the repository
 
-PUBLIC = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht")
-ADDRESS = re.compile(
-    r"(?:git\+)?(?:(?P<scheme>https?|ssh|git)://)?(?:[^@/\s]*@)?"  # how, and who
-    r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::(?P<port>\d+)(?=/))?[:/]+(?P<path>\S+)",
-    re.IGNORECASE,
-)
+ADDRESS = re.compile(r"https?://[\w-]+(\.[\w-]+)+(:\d+)?(/~?\w[\w.-]*){2,}")
 
 
 def repository(root: Path = ROOT) -> str:
-    """The web address of the repository that ``_config.yml`` names in any form; '' if it names none.
-
-    Without user, password and suffix, as ``https://host/owner/name``. Raises `PairError` for what is no address.
-    """
+    """The web address of the repository by ``_config.yml``, '' if it names none; `PairError` for what is no address."""
     try:
-        config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")) or {}
+        found = (yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")) or {}).get("repository") or {}
     except yaml.YAMLError as problem:
         raise PairError(f"_config.yml cannot be read: {' '.join(str(problem).split())}") from None
-    found = config.get("repository") or {}
-    url = found.get("url") if isinstance(found, dict) else found
-    if url is None or url == "" or (isinstance(url, str) and not url.strip()):
-        return ""
-    match = ADDRESS.fullmatch(url.strip()) if isinstance(url, str) and isinstance(found, dict) else None
-    if match and (match["scheme"] or "." in match["host"]):
-        host, scheme = match["host"].lower().removeprefix("www."), (match["scheme"] or "").lower()
-        parts = [part for part in re.split("[?#]", match["path"])[0].split("/") if part]
-        ends = [
-            at for at, part in enumerate(parts) if at >= 2 and part in ("-", "tree", "blob", "src", "commits", "wiki")
-        ]
-        parts = parts[: 2 if host in PUBLIC and host != "gitlab.com" else min(ends, default=len(parts))]
-        parts[-1:] = [part.removesuffix(".git") for part in parts[-1:]]
-        if len(parts) >= 2 and all(re.fullmatch(r"~?[\w.-]*\w[\w.-]*", part) for part in parts):
-            port = f":{match['port']}" if match["port"] and scheme in ("http", "https") else ""
-            return f"{'http' if scheme == 'http' and host not in PUBLIC else 'https'}://{host}{port}/{'/'.join(parts)}"
-    raise PairError(
-        f"_config.yml: repository.url {url!r} is no address of a repository: "
-        "write it as https://github.com/OWNER/NAME, or leave it empty"
-    )
+    url = found.get("url") or "" if isinstance(found, dict) else found
+    address = str(url).strip().rstrip("/").removesuffix(".git")
+    if address and not (isinstance(found, dict) and ADDRESS.fullmatch(address)):
+        raise PairError(
+            f"_config.yml: repository: url must be like https://github.com/OWNER/NAME or empty, not {url!r}"
+        )
+    return address
 
 
 def package_address(root: Path) -> str:
@@ -418,7 +393,6 @@ def package_address(root: Path) -> str:
 
 
 # ------------------------------------------------------------------------- writing the notebooks
-
 
 UNSEALED = "0" * 16
 SEAL = re.compile(r'(?<="generated": ")[0-9a-f]{16}(?=")')
@@ -430,8 +404,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(SEAL.sub("", text).encode()).hexdigest()[:16]
 
 
-def seal(text: str) -> str:
-    """Put the digest of a notebook's text into it, in the place that its metadata keep for it."""
+def seal(notebook) -> str:
+    """The text of a notebook, with its digest in the place that its metadata keep for it."""
+    text = notebook if isinstance(notebook, str) else nbformat.writes(notebook) + "\n"
     return SEAL.sub(digest(text), text)
 
 
@@ -446,9 +421,7 @@ def keep_aside(path: Path, folder: Path) -> Path:
     """Move a file into a folder, under a name that is free, and return that."""
     folder.mkdir(parents=True, exist_ok=True)
     names = (folder / f"{path.stem}.mine{number or ''}{path.suffix}" for number in (0, *range(2, 10**6)))
-    kept = next(name for name in names if not os.path.lexists(name))
-    path.rename(kept)
-    return kept
+    return path.rename(next(name for name in names if not os.path.lexists(name)))
 
 
 def write(path: Path, text: str, aside: Path | None = None) -> str:
@@ -463,9 +436,8 @@ def write(path: Path, text: str, aside: Path | None = None) -> str:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf8")  # all of it, or nothing
     if os.path.lexists(path) and (not path.is_file() or changed(path)):
-        line += (
-            f"; what was there had been changed, and is now {os.path.relpath(keep_aside(path, aside or path.parent))}"
-        )
+        kept = os.path.relpath(keep_aside(path, aside or path.parent))
+        line += f"; what was there had been changed, and is now {kept}"
     os.replace(part, path)
     return line
 
@@ -473,7 +445,7 @@ def write(path: Path, text: str, aside: Path | None = None) -> str:
 def all_pairs(root: Path = ROOT, package: str | None = None, folder: Path | None = None) -> dict[Path, str]:
     """Every notebook's path and text."""
     book, folder = Book(root, package), folder or root / "notebooks"
-    return {folder / f"{page}.ipynb": seal(nbformat.writes(book.notebook(page)) + "\n") for page in chapters(root)}
+    return {folder / f"{page}.ipynb": seal(book.notebook(page)) for page in book.chapters}
 
 
 def main(arguments: list[str]) -> int:

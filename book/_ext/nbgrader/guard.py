@@ -7,9 +7,10 @@ A guard against accidents and simple tricks, not a prison: the guide says what t
 def _guard() -> None:
     import os
     import sys
+    from contextlib import suppress
 
     os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}  # progress bars would count as errors
-    try:
+    with suppress(ImportError, AttributeError):  # no such limit on this system
         import resource
 
         memory = int(float(os.environ.get("COURSE_MEMORY_GB", 4)) * 1e9)
@@ -17,20 +18,8 @@ def _guard() -> None:
             limit, hard = getattr(resource, name), resource.getrlimit(getattr(resource, name))[1]
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(limit, (most, most))
-    except (ImportError, AttributeError):  # no such limit on this system
-        pass
-    refused = (
-        "socket.connect",
-        "socket.sendto",
-        "socket.getaddrinfo",
-        "socket.gethostby",
-        "subprocess.Popen",
-        "os.system",
-        "os.exec",
-        "os.posix_spawn",
-        "os.fork",
-        "os.kill",
-    )
+    network = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostby")
+    refused = (*network, "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.kill")
 
     def hook(event: str, arguments: tuple, refused=refused) -> None:
         if event.startswith(refused):

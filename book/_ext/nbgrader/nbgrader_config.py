@@ -12,29 +12,17 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
 
-from grading import ExportTable, LimitedExecute, RestoreAnswers
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    ClearOutput,
-    IgnorePattern,
-    LimitOutput,
-    OverwriteCells,
-    SaveAutoGrades,
-)
-
 c = get_config()
 c.CourseDirectory.course_id = "stopping-early"
 c.CourseDirectory.root = str(HERE)
-c.Autograde.sanitize_preprocessors = [RestoreAnswers, ClearOutput, OverwriteCells, CheckCellMetadata]
+ours, theirs = "grading.{}".format, "nbgrader.preprocessors.{}".format
+c.Autograde.sanitize_preprocessors = [
+    ours("RestoreAnswers"), *map(theirs, ("ClearOutput", "OverwriteCells", "CheckCellMetadata"))
+]  # fmt: skip
 c.Autograde.autograde_preprocessors = [
-    LimitedExecute,
-    IgnorePattern,
-    LimitOutput,
-    CheckCellMetadata,
-    SaveAutoGrades,
-    AssignLatePenalties,
+    ours("LimitedExecute"),
+    *map(theirs, ("IgnorePattern", "LimitOutput", "CheckCellMetadata", "SaveAutoGrades", "AssignLatePenalties")),
 ]
 c.LimitedExecute.timeout = 30  # seconds a cell; then its kernel is killed, and the next cell gets a new one
 c.LimitedExecute.memory = 4.0  # GB of data a kernel may hold (Linux; elsewhere there is no limit)
-c.ExportApp.plugin_class = ExportTable  # grades.csv shows no points that were not given
+c.ExportApp.plugin_class = ours("ExportTable")  # grades.csv shows no points that were not given
