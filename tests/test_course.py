@@ -232,6 +232,7 @@ REFUSED = {
     "check 2 passes without an answer": [page(check("twice(1) == 2"), check("2 == 2"), check("twice(2) == 4"))],
     "the solution fails its own check 3": [page(*map(check, CHECKS[:2]), check("twice(1) == 3"))],
     "no exercises": ["Nothing here.\n"],
+    "between ```{exercise-start} and -end": [page() + "\n````{exercise}\n:label: ex-plain\n\nWhy?\n````\n"],
     "2 checks, should be at least 3": [page(*map(check, CHECKS[:2]))],
     "check 1 gives no hint": [page(check("twice(1) == 2", hint=""), *map(check, CHECKS[:2]))],
     "has no ### END SOLUTION": [page(answer=ANSWER.replace("    ### END SOLUTION\n", ""))],

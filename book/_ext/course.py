@@ -105,8 +105,13 @@ def split(text: str, book: Book, where: str) -> tuple[list, str]:
 def read_chapter(book: Book, name: str) -> Chapter:
     """Collect the exercises of one chapter; raise `CourseError` if there are none."""
     where = f"book/{name}.md"
-    text = (book.root / where).read_text(encoding="utf8").partition("\n## Exercises\n")[2]
+    whole = (book.root / where).read_text(encoding="utf8")
+    text = whole.partition("\n## Exercises\n")[2]
     found = list(EXERCISE.finditer(text))
+    if len(found) != len(re.findall(r"^[`:]{3,}\{exercise(?:-start)?\}", whole, re.M)):
+        raise CourseError(
+            f"{where}: an exercise stands below '## Exercises', between ```{{exercise-start}} and -end, with a label"
+        )
     if not found:
         raise CourseError(f"{where}: the chapter has no exercises, write one or leave it out with --chapters")
     setup, _ = split(text[: found[0].start()], book, where)
