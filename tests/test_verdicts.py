@@ -348,6 +348,9 @@ def test_a_chapter_says_whose_sizes_its_runs_have(room, kind, words):
 # --------------------------------------------------------------------- what is drawn
 
 
+CURVES = (("noisy", "training, given labels"), ("true", "training, true labels"), ("test", "test"))
+
+
 def drawn(ax):
     """Curves of a panel by their label; histograms, too."""
     curves = {line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines}
@@ -372,7 +375,7 @@ def test_figure_1_stops_where_its_titles_say():
     for ax, index in ((late, -1), (early, 1)):
         curves, _ = drawn(ax)
         assert np.allclose(curves["1 − 0.9ρ"], [[20, 0.82], [80, 0.28]])
-        for key, label, _ in plots.CURVES:
+        for key, label in CURVES:
             mean = [np.mean([c[key][index] for c in cells if c["corruption_rate"] == rate]) for rate in sorted(rates)]
             assert np.allclose(curves[label], np.stack([[20, 80], mean], axis=1))
     curves, _ = drawn(rules)
@@ -405,7 +408,7 @@ def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
             assert np.allclose(bars[label], np.mean([cell[key] for cell in here], axis=0))
         assert [line.get_xdata()[0] for line in top.lines] == pytest.approx([0.45 * rate**2, 1 - rate + 0.45 * rate**2])
         curves, _ = drawn(bottom)
-        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *(one[:2] for one in plots.CURVES)):
+        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *CURVES):
             assert np.allclose(curves[label].T, [[0, 1, 2, 4], np.mean([cell[key] for cell in here], axis=0)])
 
 
