@@ -9,9 +9,9 @@ TINY := --set train_size=256 --set epochs=2 --set corruption_rates=0,0.5
 PORT ?= 8000
 COURSE ?=
 BIN := .venv/bin
-PARTS := book course slides tests
+PARTS := book course slides tests lint
 
-.PHONY: help book test serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
+.PHONY: help book test lint serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
 # What a shell sets for another Python is not this one's: packages, warnings that end a program, scripts.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP PYTHONINSPECT
 export TORCH_INDEX UV
@@ -24,6 +24,11 @@ book: with-book notebooks ## execute the chapters that changed and build _build/
 
 test: with-tests ## run the tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
+
+lint: with-lint ## check style and types (ruff, pyright)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
 
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
@@ -39,9 +44,9 @@ check-site: with-tests ## test the built book in a browser
 colab-check: with-tests ## run every notebook in a fresh environment like Colab's
 	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py
 
-real-data: with-book notebooks ## run notebooks 04 to 06 on the real data into _build/real
+real-data: with-book notebooks ## run the notebooks that ask for a GPU on the real data into _build/real
 	@mkdir -p _build/real
-	for name in 04_mnist 05_cifar10 06_jacobian; do \
+	for page in $$(grep -l '^accelerator: GPU' book/[0-9]*.md); do name=$$(basename $$page .md); \
 	  EARLYSTOP_SCALE="$(REAL_SCALE)" TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/jupyter execute notebooks/$$name.ipynb \
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
 	done
@@ -66,7 +71,7 @@ lock: ## choose the newest versions of all that requirements.txt and requirement
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv (pip install uv)."; exit 1; }
 	env -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL -u UV_INDEX -u UV_CONSTRAINT "$(UV)" pip compile --no-config --quiet --universal \
 	  --python-version 3.11 --strip-extras --upgrade --custom-compile-command "make lock" --default-index https://pypi.org/simple \
-	  --output-file requirements/lock.txt requirements.txt requirements/tests.txt
+	  --output-file requirements/lock.txt requirements.txt requirements/tests.txt requirements/lint.txt
 
 # The environment: book/_ext/environment.py decides whether something must be installed.
 $(PARTS:%=with-%): with-%:

@@ -8,8 +8,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 for name in ("EARLYSTOP_SCALE", "EARLYSTOP_DEVICE", "EARLYSTOP_PRECISION"):
     os.environ.pop(name, None)
 
-import pytest
-import torch
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
 

@@ -17,7 +17,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
-HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+HEAD = (
+    "---\njupytext:\n  text_representation:\n    format_name: myst\n"
+    "kernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+)
 FIGURE = "---\nmystnb:\n  figure:\n    caption: A caption\n    name: fig-x\n  image:\n    alt: {alt}\n---\n"
 
 
@@ -94,7 +97,8 @@ import os
 import matplotlib.pyplot as plt
 import torch
 names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")
-print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(), plt.rcParams["lines.linewidth"],
+print("found", torch.get_num_threads(), *(os.environ[name] for name in names), plt.get_backend(),
+      plt.rcParams["lines.linewidth"],
       plt.rcParams["figure.dpi"], __debug__, "EARLYSTOP_PROGRESS" in os.environ)
 ```
 
@@ -174,7 +178,7 @@ def test_a_package_from_elsewhere_is_refused_in_one_line(small_book):
     code, printed = build(small_book, PYTHONPATH=str(ROOT / "src"))
     assert code == 1 and "Traceback" not in printed and "executed" not in printed
     assert (
-        f"The package earlystop comes from {ROOT / 'src' / 'earlystop'}, and not from {small_book / 'src' / 'earlystop'}"
+        f"The package earlystop comes from {ROOT / 'src/earlystop'}, and not from {small_book / 'src/earlystop'}"
         in printed
     )
 
@@ -266,7 +270,8 @@ COLAB = {"colab_url": "https://colab.research.google.com"}
 
 
 @pytest.mark.parametrize(("url", "provider", "buttons"), [
-    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}), ("git@gitlab.com:o/r.git", "gitlab", {}),
+    ("git@github.com:o/r.git", "github", COLAB), ("https://github.example.com/o/r", "github", {}),
+    ("git@gitlab.com:o/r.git", "gitlab", {}),
     ("https://codeberg.org/o/r", "", {}), ("", "", {}),
 ])  # fmt: skip
 def test_buttons_are_those_that_a_host_has(tmp_path, url, provider, buttons):
@@ -336,19 +341,23 @@ assert twice(2) == 4, "hidden"
 """
 
 
-def test_readers_see_a_solution_without_marks_and_a_table_of_points(small_book):
+def test_readers_see_a_solution_without_marks_and_tables_of_points_and_chapters(small_book):
     write(small_book, "_toc.yml", "format: jb-book\nroot: book/index\nchapters:\n- file: book/01_one\n")
-    write(small_book, "book/index.md", "# Guide\n\n```{course-table}\n```\n")
-    write(small_book, "book/01_one.md", HEAD + "# One\n\n" + EXERCISE)
+    tables = "```{course-table}\n```\n\n```{chapter-table} chapter, a question\n```\n"
+    write(small_book, "book/index.md", f"# Guide\n\n{tables}")
+    asked = HEAD.replace("\n---\n\n", "\nchapter:\n  a question: Why, *oh why*?\n---\n\n")
+    write(small_book, "book/01_one.md", asked + "# One\n\n" + EXERCISE)
     code, printed = build(small_book)
     assert code == 0, printed
     page = (small_book / "_build" / "html" / "book" / "01_one.html").read_text()
     text = re.sub(r"<[^>]+>", "", page)
     assert "return 2 * x" in text and "a hint" in text
     assert not re.search("SOLUTION|hidden\\b.*twice|3 points|5 minutes", text) and "twice(2)" not in text
-    row = re.sub(r"<[^>]+>", " ", (small_book / "_build" / "html" / "book" / "index.html").read_text()).split()
+    guide = (small_book / "_build" / "html" / "book" / "index.html").read_text()
+    row = re.sub(r"<[^>]+>", " ", guide).split()
     at = row.index("implement")
     assert row[at - 1 : at + 4] == ["Twice", "implement", "5", "2", "3"]
+    assert re.search(r'1\. <a [^>]*href="01_one.html".*?<p>Why, <em>oh why</em>\?</p>', guide, flags=re.S)
 
 
 def test_cache_key_follows_source_requirements_and_scale(small_book, monkeypatch):
@@ -434,7 +443,10 @@ def test_conversion_to_plain_markdown(book, myst, plain):
     assert pairs.Book(book).convert(myst, "sample") == plain
 
 
-SOLUTION = "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
+SOLUTION = (
+    "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n"
+    "```{{solution-start}} e\n:class: dropdown\n```\nSo.\n\n{cell}```{{solution-end}}\n```\n"
+)
 
 
 def test_a_solution_in_words_folds(book):

@@ -21,8 +21,15 @@ from nbgrader.api import Gradebook
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
 
-HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
-ASKED = "```{{exercise-start}} Twice\n:label: {label}\n```\n% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"
+HEAD = (
+    "---\njupytext:\n  text_representation:\n    format_name: myst\n"
+    "kernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# One\n\n## Exercises\n\n"
+)
+ASKED = (
+    "```{{exercise-start}} Twice\n:label: {label}\n```\n"
+    "% implement, 5 minutes\n\nWrite it.\n```{{exercise-end}}\n```\n\n"
+    "```{{solution-start}} {label}\n:class: dropdown\n```\n\n{body}```{{solution-end}}\n```\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,9 @@ def exercises(chapters):
 
 
 def test_there_are_enough_exercises_of_every_kind(chapters):
-    assert all(3 <= len(chapter.exercises) <= 6 for chapter in chapters)
+    for chapter in chapters:
+        count = len(chapter.exercises)
+        assert 3 <= count <= 6, f"book/{chapter.name}.md: {count} exercise(s), should be 3 to 6"
     every = exercises(chapters).values()
     assert len(every) >= 30
     assert {exercise.kind for exercise in every} == set(course.KINDS)
@@ -58,7 +67,8 @@ def test_individual_data_do_not_change_what_is_right(seed):
             course.check_grades(chapter, exercise)
 
 
-# What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks that must notice.
+# What students typically get wrong in each exercise, as lines that take the place of the solution, and the checks
+# that must notice.
 WRONG = {
     "ex-dataset-radius": (
         ["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"],
@@ -103,7 +113,7 @@ WRONG = {
         [
             "first, second, hidden = widths",
             "pixels = ((side - 4) / 2) ** 2",
-            "return (first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1))",
+            "return first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + n_classes * (hidden + 1)",
         ],
         {3},
     ),
@@ -155,7 +165,9 @@ def failed_checks(chapter, exercise, sources):
 
 
 def test_every_exercise_has_a_typical_mistake(chapters):
-    assert exercises(chapters).keys() == WRONG.keys()
+    without, gone = exercises(chapters).keys() - WRONG.keys(), WRONG.keys() - exercises(chapters).keys()
+    assert not without, f"add a typical mistake of {', '.join(sorted(without))} to WRONG in {__file__}"
+    assert not gone, f"no exercise has this id: {', '.join(sorted(gone))} in WRONG in {__file__}"
 
 
 @pytest.mark.parametrize("label", WRONG)
@@ -197,8 +209,10 @@ def small_book(tmp_path):
         shutil.copy(ROOT / name, tmp_path / name)
 
     def read(*texts, **options):
-        for number, text in enumerate(texts, start=1):
-            (tmp_path / "book" / f"0{number}_page.md").write_text(HEAD + text)
+        names = [f"0{number}_page" for number in range(1, len(texts) + 1)]
+        for name, text in zip(names, texts):
+            (tmp_path / "book" / f"{name}.md").write_text(HEAD + text)
+        (tmp_path / "_toc.yml").write_text("".join(f"- file: book/{name}\n" for name in names))
         found = course.read_course(root=tmp_path, **options)
         course.check_course(found)
         return found
@@ -388,10 +402,12 @@ HARM = {  # in place of the answer to ex-dataset-walk
     "loop": LOOP,
     "exit": "import sys\nsys.exit(0)",
     "quit": "import os\nos._exit(0)",
-    "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\ndef walked_angle(r):\n    return 0.0",
+    "memory": "hog = bytearray(5 * 10**9)\nfor at in range(0, len(hog), 4096):\n    hog[at] = 1\n"
+    "def walked_angle(r):\n    return 0.0",
     "reader": READER,
     "chatter": "while True:\n    print('x' * 10**6)",
-    "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\npublish_display_data({'text/plain': 3})\n"
+    "odd": "print(chr(0xd83d))\nfrom IPython.display import display, publish_display_data\n"
+    "publish_display_data({'text/plain': 3})\n"
     "display({'application/json': chr(0xdc00)}, raw=True)\ndef walked_angle(r):\n    return 0.0",
     "message": "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'comm_open', {'data': None},\n"
     "    parent=get_ipython().kernel.get_parent())\ndef walked_angle(r):\n    return 0.0",
@@ -420,7 +436,7 @@ def small_course(small_chapter, tmp_path_factory):
 
 
 def test_an_endless_loop_costs_only_its_own_points(small_course, small_chapter):
-    folder, table, log = small_course
+    folder, _, log = small_course
     full = expected(small_chapter)
     points = {name: 0 if name.startswith("ex-dataset-walk") else full[name] for name in full}
     assert automatic(scores(folder, "loop", NAME)) == points, log
@@ -429,7 +445,7 @@ def test_an_endless_loop_costs_only_its_own_points(small_course, small_chapter):
 
 
 def test_the_table_shows_no_grade_that_was_not_given(small_course, small_chapter):
-    folder, table, log = small_course
+    _folder, table, log = small_course
     given = sum(points for name, points in expected(small_chapter).items() if not name.startswith("ex-dataset-walk"))
     assert {name: line["score"] for name, line in table.items()} == {"loop": str(float(given)), "garbage": ""}
     words = sum(bool(exercise.rubric) for exercise in small_chapter.exercises)
@@ -521,7 +537,8 @@ def hostile(small_chapter, tmp_path_factory, listener):
 
     def loud(cell, name):
         if name.startswith("ex-dataset-walk-answer"):
-            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
+            cell.source += "\nquiet_angle = walked_angle\ndef walked_angle(r):\n"
+            cell.source += "    import warnings\n    warnings.warn('slow')\n    return quiet_angle(r)"
         return [cell]
 
     def helped(cell, name):  # a cell of their own, with what the answer needs
@@ -569,7 +586,7 @@ def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, stude
 
 @pytest.mark.leg
 def test_repairs_are_said(hostile):
-    folder, _, log = hostile
+    folder, _, _ = hostile
     text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
     assert "ex-dataset-walk-answer was missing and counts as blank" in text
     assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()

@@ -1,22 +1,17 @@
-"""The loss and gradient descent against autograd and a NumPy loop; the experiment of Figure 5."""
+"""The loss and gradient descent against autograd and a NumPy loop."""
 
 import math
 import re
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from earlystop.figure5 import Figure5, figure5_cells, figure5_data, figure5_run, figure5_runs
 from reference import named, network, problem
 from scipy import special
 
-from earlystop import figure5, figures
-from earlystop.data import around_centers, clusterable_dataset
 from earlystop.descent import DivergenceError, gradient, gradient_descent, largest_stable_step, loss
-from earlystop.metrics import auroc, split_losses
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, initial_weights
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS
 
 K, D, N = 16, 5, 12
 small = partial(problem, K, D, N)
@@ -177,126 +172,3 @@ def test_a_bad_argument_is_refused_with_its_value(change, message):
     good = dict(weights=weights, inputs=inputs, labels=labels, step_size=0.1, iterations=3)
     with pytest.raises(ValueError, match=message):
         gradient_descent(**{**good, **change})
-
-
-# ------------------------------------------------------------------------ Figure 5
-
-
-@pytest.fixture(scope="module")
-def stored():
-    """Mean errors and flip rate over the seeds of the stored result at the paper's setting."""
-    result = figures.load("fig5")
-    where = {k: v for k, v in figure5_cells(Figure5.at("paper"))[0].items() if k != "seed"}
-    means = {"flipped": result.numbers("flipped", **where).mean().item()}
-    for time, iteration in (("early", 80), ("late", 4500)):
-        at = result["cells"][0]["iteration"].index(iteration)
-        for kind in ("given", "true"):
-            means[f"{time} {kind}"] = result.numbers(f"error_{kind}", **where)[:, at].mean().item()
-    return means
-
-
-@pytest.fixture
-def double_figure5(double, monkeypatch):
-    """Data and weights of Figure 5 in double precision."""
-    for make in (clusterable_dataset, initial_weights):
-        monkeypatch.setattr(figure5, make.__name__, partial(make, dtype=torch.float64))
-
-
-def test_figure_5_has_the_sizes_of_the_paper():
-    config = Figure5.at("paper")
-    data = figure5_data(config, seed=0)
-    assert data.inputs.shape == (400, 20) and data.clusters.bincount().tolist() == [200, 200]
-    assert data.classes.tolist() == [0, 1] and data.corrupted.sum() == 120
-    radius = (data.inputs - data.centers[data.clusters]).norm(dim=1)
-    torch.testing.assert_close(radius, torch.full_like(radius, 0.5))
-    assert (data.centers[0] - data.centers[1]).norm() >= 1
-    assert (config.hidden_units, config.early, config.iterations) == (1000, 80, 4500)
-
-
-def test_the_stored_figure_5_has_learned_the_truth_and_not_the_flips_at_iteration_80(stored):
-    assert stored["early true"] <= 0.01
-    assert abs(stored["early given"] - stored["flipped"]) <= 0.02
-
-
-def test_the_stored_figure_5_has_fitted_the_flips_at_iteration_4500(stored):
-    assert stored["late given"] <= 0.02
-    assert abs(stored["late true"] - stored["flipped"]) <= 0.02
-
-
-def test_figure_5_flips_about_15_percent():
-    flipped = sum(figure5_data(Figure5.at("quick"), seed).flipped.sum().item() for seed in range(5))
-    # 120 of 400 labels are drawn again, 5 times: binomial with 600 fair coins.
-    assert abs(flipped - 300) <= 5 * math.sqrt(600 / 4)
-
-
-def test_figure_5_draws_its_weights_independently_of_its_data():
-    for seed in range(3):
-        data, run = figure5_run(Figure5.at("quick", iterations=0), seed)
-        directions = torch.cat([data.centers, data.inputs - data.centers[data.clusters]])
-        directions = directions / directions.norm(dim=1, keepdim=True)
-        rows = run.weights / run.weights.norm(dim=1, keepdim=True)
-        # Of 402,000 random cosines in R^20 the largest exceeds 0.95 with chance 2e-5.
-        assert (rows @ directions.T).abs().max() < 0.95
-
-
-def test_figure_5_sweeps_one_size_at_a_time_around_the_setting_of_the_paper():
-    config = Figure5.at("paper")
-    cells = figure5_cells(config)
-    base = {"corruption_rate": 0.3, "hidden_units": 1000, "input_noise": 0.5, "clusters": 2}
-    paper = [c for c in cells if c["noise"] == "offset" and base.items() <= c.items()]
-    assert [cell["seed"] for cell in paper] == list(range(100))
-    others = [cell for cell in cells if cell not in paper]
-    changed = [[key for key in (*base, "noise") if c[key] != {**base, "noise": "offset"}[key]]
-               for c in others]  # fmt: skip
-    assert all(len(keys) == 1 for keys in changed)
-    assert {keys[0] for keys in changed} == {*base, "noise"}
-    assert all(cells.count(cell) == 1 for cell in others)
-    fewer = figure5_cells(Figure5.at("paper", seeds=2))
-    assert all(cell in cells for cell in fewer) and len(fewer) < len(cells)
-
-
-def test_the_cells_of_figure_5_run_together_as_each_by_itself(double_figure5):
-    config = Figure5.at("quick", iterations=120, hidden_units=100)
-    base = {"corruption_rate": 0.3, "hidden_units": 100, "input_noise": 0.5, "clusters": 2,
-            "noise": "offset"}  # fmt: skip
-    changes = [{"seed": 0}, {"seed": 1}, {"seed": 0, "corruption_rate": 0.6},
-               {"seed": 0, "input_noise": 0.1}, {"seed": 0, "noise": "shell"}]  # fmt: skip
-    cells = [base | change for change in changes]
-    together = figure5_runs(config, cells)
-    alone = [figure5_runs(config, [cell])[0] for cell in cells]
-    for one, other in zip(together, alone):
-        assert one.keys() == other.keys()
-        for key, value in one.items():
-            first, second = torch.as_tensor(value), torch.as_tensor(other[key])
-            torch.testing.assert_close(first, second, rtol=0, atol=1e-9)
-    curves = [one["distance"].tolist() for one in alone]
-    assert all(curve != pytest.approx(curves[0], abs=1e-6) for curve in curves[1:])
-
-
-def test_the_numbers_of_figure_5_are_those_of_its_run(double_figure5):
-    config = Figure5.at("quick", iterations=300, hidden_units=100, early=40)
-    base = {"corruption_rate": 0.3, "hidden_units": 100, "input_noise": 0.5, "clusters": 2}
-    (one,) = figure5_runs(config, [base | {"noise": "offset", "seed": 3}])
-    data, run = figure5_run(config, 3)
-    points = one["iteration"].tolist()
-    assert points[0] == 0 and points[-1] == 300 and 40 in points
-    torch.testing.assert_close(one["distance"], run.distance[points])
-    outputs = run.outputs[points].numpy()
-    for key, labels in (("error_true", data.clean_labels), ("error_given", data.labels)):
-        expected = ((outputs > 0.5) != labels.numpy().astype(bool)).mean(axis=1)
-        np.testing.assert_allclose(one[key], expected, atol=1e-12)
-    assert one["flipped"] == data.flipped.float().mean()
-    for name, tau in (("early", 40), ("late", 300)):
-        groups = split_losses((run.outputs[tau] - data.labels).square(), data.flipped)
-        assert one[f"auroc_{name}"] == pytest.approx(auroc(*groups), abs=1e-12)
-        for group, losses in zip(("clean", "flipped"), groups):
-            shares = one[f"{group}_{name}"]
-            assert shares.sum().item() == pytest.approx(1)
-            within = np.histogram(losses.numpy().clip(max=1.5), len(shares), (0, 1.5))[0]
-            np.testing.assert_allclose(shares, within / len(losses), atol=1e-12)
-        fresh = around_centers(data, 400, 3, noise="offset")
-        _, then = figure5_run(replace(config, iterations=tau), 3)
-        hidden = torch.erf(fresh.inputs @ then.weights.T)
-        outputs = 0.1 * (hidden[:, :50].sum(dim=1) - hidden[:, 50:].sum(dim=1))
-        wrong = ((outputs > 0.5) != fresh.labels.bool()).float().mean().item()
-        assert one[f"fresh_error_{name}"].item() == pytest.approx(wrong, abs=1e-12)

@@ -82,7 +82,7 @@ PAGES = margins.pages()
 @pytest.mark.parametrize("name", PAGES)
 def test_each_assertion_and_finding_of_a_page_was_measured_and_none_is_gone(name):
     page, found = margins.Named(margins.code_cells(PAGES[name])), read_json(margins.RECORD)["findings"]
-    assert sorted(page.asserts) == sorted(margins.tabled(name)), "run benchmarks/margins.py --save"
+    assert sorted(page.asserts) == sorted(margins.tabled(name)), f"run python benchmarks/margins.py {name} --save"
     recorded = {one for one in found if one.split("/")[0] == name}
     assert all(any(re.fullmatch(pattern, one) for one in recorded) for pattern in page.findings)
     assert all(any(re.fullmatch(pattern, one) for pattern in page.findings) for one in recorded)

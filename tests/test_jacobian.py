@@ -18,6 +18,7 @@ from earlystop.jacobian import (
     singular_values,
     top_singular_values,
 )
+from earlystop.runs.machine import Machine
 
 
 def norm(matrix):
@@ -85,7 +86,7 @@ def test_the_gram_matrix_of_a_model_equals_a_loop_over_samples():
 @pytest.mark.parametrize("rows_held", [0.5, 1, 4, 6, 100])
 def test_the_gram_matrix_of_a_model_is_the_same_in_parts(whole_jacobian, tile, rows_held):
     model, x, number, rows = whole_jacobian
-    actual = model_gram(model, x, number, limit=rows_held * 8 * rows.shape[1], tile_rows=tile)
+    actual = model_gram(model, x, number, Machine(jacobian_bytes=rows_held * 8 * rows.shape[1], tile=tile))
     expected = rows @ rows.T
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12 * expected.max().item())
     assert torch.equal(actual, actual.T)
@@ -102,7 +103,7 @@ def test_a_limit_on_the_memory_is_kept(monkeypatch, limit_in_rows):
         return original(tensor, *shape)
 
     monkeypatch.setattr(torch.Tensor, "new_empty", recorded)
-    model_gram(model, x, number, limit=(limit_in_rows + 0.5) * 4 * p, tile_rows=2)
+    model_gram(model, x, number, Machine(jacobian_bytes=(limit_in_rows + 0.5) * 4 * p, tile=2))
     assert sizes == [(limit_in_rows, p), (2, p)]  # what is held, and a tile of the rows beyond
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -217,6 +218,21 @@ def test_an_old_python_can_read_what_refuses_it():
     ast.parse(Path(environment.__file__).read_text(), feature_version=(3, 7))
 
 
+def test_the_source_distribution_has_every_file_that_git_has(tmp_path):
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("git knows which files are the book's, and this copy has none")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+    for name in files:
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "copy" / name)
+    code = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "copy", capture_output=True, check=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
+        packed = {name.partition("/")[2] for name in sdist.getnames()}
+    assert files <= packed, sorted(files - packed)
+
+
 # ------------------------------------------------------------------------ versions
 
 
@@ -235,7 +251,7 @@ def locked():
 
 def test_the_lock_has_what_was_chosen_and_nothing_of_the_machine_that_wrote_it():
     versions = locked()
-    for path in LISTS:
+    for path in [*LISTS, ROOT / "requirements/lint.txt"]:
         for one in pins(path):
             assert one.specifier.contains(versions[canonicalize_name(one.name)]), f"{one}: call make lock"
     assert all(
@@ -293,8 +309,10 @@ def test_a_part_brings_what_its_programs_import(part):
 
 
 def test_all_places_name_the_same_pythons():
-    oldest, newest = ("%d.%d" % one for one in (environment.OLDEST, environment.NEWEST))
+    oldest, newest = ("{}.{}".format(*one) for one in (environment.OLDEST, environment.NEWEST))
     assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
+    named = re.findall(r"Language :: Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    assert (named[0], named[-1]) == (oldest, newest)
     assert f"--python-version {oldest}" in (ROOT / "Makefile").read_text()
     for name in ("README.md", "requirements.txt", "Makefile"):
         said = re.findall(r"Python (3\.\d+) to (3\.\d+)", (ROOT / name).read_text())

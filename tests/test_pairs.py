@@ -31,8 +31,15 @@ def code_cells(book, name):
     return [cell for cell in book.notebooks[name].cells if cell.cell_type == "code"]
 
 
-def test_there_are_six_chapters():
-    assert [name[:2] for name in CHAPTERS] == ["01", "02", "03", "04", "05", "06"]
+def test_the_table_of_contents_and_the_files_name_the_same_chapters():
+    assert pairs.chapters() == CHAPTERS and len(CHAPTERS) >= 6
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("key", ["question", "in the paper", "students can"])
+def test_a_chapter_has_its_line_in_the_tables_of_chapters(book, name, key):
+    said = book.notebooks[name].metadata.get("chapter", {})
+    assert said.get(key, "").strip(), f"book/{name}.md: write '{key}: ...' below 'chapter:' in its front matter"
 
 
 def test_committed_notebooks_are_the_regenerated_ones():
@@ -96,9 +103,10 @@ def test_chapters_and_notebooks_hold_the_same_code(book, notebooks, name):
     assert ours == [cell.source for cell in code_cells(book, name)]
 
 
-def test_long_chapters_ask_for_a_gpu(notebooks):
-    for name in CHAPTERS[3:]:
-        assert notebooks[name].metadata.get("accelerator") == "GPU", name
+def test_a_chapter_that_asks_for_a_gpu_has_a_notebook_that_does(book, notebooks):
+    asking = {name: book.notebooks[name].metadata.get("accelerator") for name in CHAPTERS}
+    assert {name: one.metadata.get("accelerator") for name, one in notebooks.items()} == asking
+    assert {"04_mnist", "05_cifar10", "06_jacobian"} <= {name for name, device in asking.items() if device == "GPU"}
 
 
 # --------------------------------------------------------------- notebooks that their owner changed

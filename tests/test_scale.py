@@ -178,7 +178,7 @@ def test_the_precision_is_the_one_asked_for(monkeypatch):
         (dict(corruption_rates=(0.5, float("nan"))), "corruption_rates is nan, should be between 0 and 1"),
         (dict(corruption_rates=(0.3, 0.3000001)), r"name each only once \(numbers count to 6 digits\)"),
         (dict(losses=("least_squares", "hinge")), "losses has 'hinge', should be of least_squares, cross_entropy"),
-        (dict(data="imagenet"), "data has 'imagenet', should be of digits, mnist"),
+        (dict(data="imagenet"), "data set 'imagenet' is unknown, use one of digits, mnist"),
     ],
 )
 def test_a_size_out_of_its_range_is_refused(change, message):

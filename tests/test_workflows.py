@@ -25,6 +25,19 @@ def test_actions_are_pinned_by_commit():
     assert used and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in used)
 
 
+def test_newer_actions_are_proposed():
+    (update,) = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    assert update["package-ecosystem"] == "github-actions" and update["directory"] == "/"
+
+
+@pytest.mark.parametrize("name", ["fault", "content"])
+def test_templates_of_issues_are_forms(name):
+    form = yaml.safe_load((ROOT / f".github/ISSUE_TEMPLATE/{name}.yml").read_text())
+    ids = [field["id"] for field in form["body"]]
+    assert form["name"] and form["description"] and len(ids) == len(set(ids)) > 1
+    assert all(field["type"] in ("input", "textarea") and field["attributes"]["label"] for field in form["body"])
+
+
 @pytest.mark.parametrize(("name", "step"), [(n, s) for n, s in STEPS if "run" in s])
 def test_scripts_parse(name, step):
     script = re.sub(r"\$\{\{.*?\}\}", "x", step["run"])

@@ -187,7 +187,7 @@ def read_course(chapters: str | None = None, exercises: str | None = None, root:
     Raises `CourseError` for a name that does not exist, and for sources that cannot be graded.
     """
     book = Book(root)
-    names = [name for name in book.notebooks if name[:2].isdigit()]
+    names = pairs.chapters(root)
     if chapters:
         wanted = [part.strip() for part in chapters.split(",")]
         for part in wanted:

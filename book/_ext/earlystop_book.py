@@ -28,7 +28,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from kernels import end_with_the_build, how_many, own_settings, run_notebook
 from myst_nb.core.read import create_nb_reader
-from pairs import PairError, repository, without_marks
+from pairs import PairError, chapter_table, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -251,9 +251,28 @@ class CourseTable(SphinxDirective):
             self.env.note_dependency(str(path))
         try:
             lines = overview(read_course(root=root))
-        except CourseError as problem:
+        except (CourseError, PairError) as problem:
             stop(str(problem))
         self.state.nested_parse(StringList(lines, source="exercises"), self.content_offset, place)
+        return place.children
+
+
+class ChapterTable(SphinxDirective):
+    """``{chapter-table} chapter, question``: every chapter with what its front matter says, by the names of columns."""
+
+    required_arguments, final_argument_whitespace = 1, True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, and let it follow the chapters."""
+        root, place = Path(self.env.srcdir), nodes.container()
+        header = [name.strip() for name in self.arguments[0].split(",")]
+        try:
+            lines = chapter_table(header, root)
+        except PairError as problem:
+            stop(str(problem))
+        for path in [root / "_toc.yml", *(root / "book").glob("[0-9][0-9]_*.md")]:
+            self.env.note_dependency(str(path))
+        self.state.nested_parse(StringList(lines, source="chapters"), self.content_offset, place)
         return place.children
 
 
@@ -367,6 +386,7 @@ def setup(app) -> dict:
     """Connect everything to Sphinx."""
     app.add_directive("runs-in", RunsIn)
     app.add_directive("course-table", CourseTable)
+    app.add_directive("chapter-table", ChapterTable)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
     app.connect("env-before-read-docs", execute_stale)

@@ -55,6 +55,34 @@ class PairError(Exception):
     """A chapter holds something that a notebook cannot show."""
 
 
+def chapters(root: Path = ROOT) -> list[str]:
+    """The chapters in the order of `_toc.yml`; raise `PairError` where that and the files disagree."""
+    listed = re.findall(
+        r"(?m)^[- ]*(?:file|root): *[\"']?book/(\d\d_\w+)", (root / "_toc.yml").read_text(encoding="utf8")
+    )
+    files = {path.stem for path in (root / "book").glob("[0-9][0-9]_*.md")}
+    for name in sorted(files - {*listed}):
+        raise PairError(f"book/{name}.md: no line of _toc.yml names this chapter, add '- file: book/{name}' to a part")
+    for place, name in enumerate(listed, start=1):
+        if name not in files:
+            raise PairError(f"_toc.yml: there is no book/{name}.md")
+        if int(name[:2]) != place:
+            raise PairError(f"_toc.yml: book/{name} is chapter {place} there, so its name must begin with {place:02}_")
+    return listed
+
+
+def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
+    """A MyST table of the chapters; but for the first, its columns are what front matter says under `chapter`."""
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for name in chapters(root):
+        text = (root / "book" / f"{name}.md").read_text(encoding="utf8")
+        front = re.match(r"---\n(.*?)\n---\n", text, re.S)
+        said = (yaml.safe_load(front[1]) if front else {}).get("chapter") or {}
+        cells = [f"{int(name[:2])}. {{doc}}`{name}`", *(said.get(column, "") for column in header[1:])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def quote(title: str, body: str) -> str:
     """A block quote with a bold title."""
     text = f"**{title.rstrip('.')}.** {body}" if not body.startswith(("-", "$$", "1.")) else f"**{title}.**\n\n{body}"
@@ -445,8 +473,7 @@ def write(path: Path, text: str, aside: Path | None = None) -> str:
 def all_pairs(root: Path = ROOT, package: str | None = None, folder: Path | None = None) -> dict[Path, str]:
     """Every notebook's path and text."""
     book, folder = Book(root, package), folder or root / "notebooks"
-    chapters = [page for page in book.notebooks if page[:2].isdigit()]
-    return {folder / f"{page}.ipynb": seal(nbformat.writes(book.notebook(page)) + "\n") for page in chapters}
+    return {folder / f"{page}.ipynb": seal(nbformat.writes(book.notebook(page)) + "\n") for page in chapters(root)}
 
 
 def main(arguments: list[str]) -> int:

@@ -88,7 +88,7 @@ def load_images(name: str, split: str = "train") -> Images:
     split that returns `Images`: `"mydata:load"` stands for `load` in mydata.py. Raises `ValueError` for an unknown
     name or split and for images unlike the book's, `DataError` if the data cannot be had or is damaged.
     """
-    load = _loader(name)
+    load = loader(name)
     refuse({f"split is {split!r}, should be 'train' or 'test'": split not in SPLITS})
     images = load(split)
     return _checked(name, images) if ":" in name else images
@@ -130,7 +130,7 @@ def _patterns(split: str) -> Images:
     return Images(pixels, torch.arange(500) % 10, TITLES["patterns"])
 
 
-def _loader(name: str) -> Callable[[str], Images]:
+def loader(name: str) -> Callable[[str], Images]:
     """The function of the split that a name stands for."""
     if name in TITLES:
         return {"digits": _digits, "patterns": _patterns}.get(name) or partial(_from_hub, name)

@@ -36,26 +36,23 @@ def chapter(name: str, version: str) -> None:
 
 def expected(name: str, scale: str, gpu: str = "") -> str:
     """How long a chapter takes at a scale, on the machine of the table that is nearest."""
-    table = times()
+    machines, rows = times()["machines"], times()["minutes"].get(name)
+    if rows is None:
+        return "this chapter was not timed yet"
     size = "large" if any(known in gpu for known in LARGE_GPUS) else "small"
-    machine = table["machines"]["quick" if scale == "quick" or not gpu else size]
-    minutes = table["minutes"][name][scale].get(machine)
-    if minutes is None:
+    machine = machines["quick" if scale == "quick" or not gpu else size]
+    if machine not in rows[scale]:
         return "this scale is made for a GPU, and was not timed without one"
-    return f"{duration(minutes)} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
+    return f"{duration(rows[scale][machine])} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
 
 
 def header(name: str) -> str:
-    """What the page of a chapter says about GPUs, as HTML; empty for a page that is no chapter."""
-    table = times()
-    if name not in table["minutes"]:
+    """What the page of a chapter says about GPUs, as HTML; empty where nothing was timed."""
+    rows = times()["minutes"].get(name)
+    if rows is None:
         return ""
-    parts = []
-    for size in ("small", "large"):
-        machine = table["machines"][size]
-        times_at = {s: duration(table["minutes"][name][s][machine]) for s in ("colab", "paper")}
-        each = ", ".join(f"{takes} at <code>{scale}</code>" for scale, takes in times_at.items())
-        parts.append(f"on {machine}: {each}")
+    at = lambda scale, machine: f"{duration(rows[scale][machine])} at <code>{scale}</code>"
+    parts = [f"on {machine}: {at('colab', machine)}, {at('paper', machine)}" for machine in rows["colab"]]
     return f"Estimated {'; '.join(parts)}."
 
 
@@ -78,10 +75,6 @@ def times() -> dict[str, Any]:
 
 def duration(minutes: float) -> str:
     """Minutes in words, not more exactly than they are known."""
-    if minutes < 0.75:
-        return "less than a minute"
     if minutes < 1.5:
-        return "about a minute"
-    if minutes < 90:
-        return f"about {minutes:.0f} minutes"
-    return f"about {minutes / 60:.0f} hours"
+        return "about a minute" if minutes >= 0.75 else "less than a minute"
+    return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"

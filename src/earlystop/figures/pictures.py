@@ -1,12 +1,16 @@
 """Pictures that are no figure of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 from torch import Tensor
 
 from earlystop import plots
+from earlystop.data import Dataset
 from earlystop.figures.splits import Split
 
 
@@ -76,3 +80,77 @@ def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, togethe
     right.plot(x, together, "-.", color="black", label="their sum")
     right.set(xscale="log", yscale="log", xlabel="iteration + 1", ylabel="norm of the gradient from")
     right.legend()
+
+
+# Chapters 1 to 3
+
+MARKERS = "os^"  # one for each label, from low to high
+
+
+def labeled_points(
+    ax: Axes, across: Tensor, up: Tensor, given: Tensor, truth: Tensor, classes: Tensor, size=5.0, larger=1.7
+) -> None:
+    """Points with a marker and a color for each given label; the wrong ones larger, and on top."""
+    for wrong in (False, True):
+        for i, label in enumerate(classes):
+            rows = (given == label) & ((given != truth) == wrong)
+            ax.plot(
+                across[rows], up[rows], MARKERS[i], markersize=size * (larger if wrong else 1),
+                color=plots.level_color(i, len(classes)), markeredgecolor="black",
+                markeredgewidth=0.18 * size if wrong else 0.3, linestyle="",
+            )  # fmt: skip
+
+
+def dataset_model(dataset: Dataset) -> None:
+    """The paper's Figure 2: inputs on the unit circle, the disc of each center, and the labels of three classes."""
+    _, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[3, 2])
+    left.add_patch(Circle((0, 0), 1, fill=False, color="gray"))
+    for number, center in enumerate(dataset.centers.tolist(), start=1):
+        left.add_patch(Circle(center, dataset.input_noise, color="gray", alpha=0.2))
+        left.plot(*center, "+", color="black", markersize=9)
+        left.text(0.68 * center[0], 0.68 * center[1], f"c$_{number}$", ha="center", va="center")
+    x, y = dataset.inputs.T
+    labeled_points(left, x, y, dataset.labels, dataset.clean_labels, dataset.classes)
+    left.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
+    for i, label in enumerate(dataset.classes.tolist()):
+        right.plot(0, label, MARKERS[i], color=plots.level_color(i, 3), markersize=10)
+        right.text(0.25, label, f"$α_{i + 1} = {label:.2g}$", va="center")
+    low, high = dataset.classes[1:].tolist()
+    right.annotate("", (-0.3, low), (-0.3, high), arrowprops={"arrowstyle": "<->"})
+    right.text(-0.4, (low + high) / 2, f"δ = {high - low:.2g}", ha="right", va="center")
+    right.axvline(0, color="black", linewidth=1, zorder=0)
+    right.set(xlim=(-1.4, 1.4), ylim=(-1.15, 1.15), xticks=[], ylabel="label")
+    right.grid(False)
+
+
+def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence[Tensor]) -> None:
+    """Where each classifier of the plane says 1, and the points that `labeled_points` draws."""
+    line = torch.linspace(-1.4, 1.4, 201)
+    plane = torch.cartesian_prod(line, line)
+    _, axes = plt.subplots(1, len(classifiers), figsize=(7.2, 3.2), sharey=True)
+    for ax, (name, g) in zip(axes, classifiers.items()):
+        values = g(plane).reshape(201, 201).T
+        ax.contourf(line, line, values, levels=[0, values.max() + 1], colors=["#cccccc"])
+        labeled_points(ax, *points, size=4)
+        ax.set(title=name, aspect="equal", xlabel="x₁")
+        ax.grid(False)
+    axes[0].set(ylabel="x₂")
+
+
+def robustness(
+    sweeps: Sequence[tuple[str, Sequence[float], Sequence[dict]]], swept: Sequence[Sequence[Tensor]]
+) -> None:
+    """Errors against the truth as one ingredient of the theorem changes, a panel each; seeds by values."""
+    symbols = {"rho": "corruption rate, ρ", "classes": "classes, $\\bar{K}$",
+               "k": "hidden units, k", "noise": "radius of a cluster, ε₀"}  # fmt: skip
+    words = {"classes": "$\\bar{K}$", "noise": "ε₀"}
+    _, axes = plt.subplots(2, 2, figsize=(7, 5), sharey=True)
+    for ax, (key, values, settings), results in zip(axes.flat, sweeps, swept):
+        for fixed, result, style in zip(settings, results, (plots.TRUE, plots.OTHER)):
+            ((name, value),) = fixed.items()
+            plots.band(ax, values, result, f"{words[name]} = {value}", **style)
+        ax.set(xlabel=symbols[key], xscale="log" if key == "k" else "linear")
+        ax.legend(loc="upper left")
+    axes[0, 0].axvline(2 / 8, **plots.REFERENCE)
+    for ax in axes[:, 0]:
+        ax.set(ylabel="error, true labels")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from earlystop.architectures import conv_net
 from earlystop.data import redraw_labels
-from earlystop.images import HUB, TITLES, Images, load_images, sample_split
+from earlystop.images import HUB, TITLES, Images, content_hash, load_images, loader, sample_split
 from earlystop.runs.experiment import Cell
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, listed
 from earlystop.runs.machine import Machine, here
@@ -36,7 +36,7 @@ SMALL = {"train_size": 512, "validation_size": 10, "test_size": 10}  # from whic
 
 def data_set(quick: str, other: str) -> Any:
     """The size that names the data."""
-    return sizes(quick, other, other, "data", of=TITLES)
+    return sizes(quick, other, other, "data", must=loader)
 
 
 def number(quick: int, colab: int, paper: int, doc: str, **more: Any) -> Any:
@@ -87,6 +87,7 @@ def load_split(
 ) -> Split:  # fmt: skip
     """A random split of the training images, and labels of which a share ρ is drawn again.
 
+    Where a data set brings noisy labels of its own, training images have these, whatever ρ is.
     `test_size` test images are drawn too, by default all of them. With `streams` "shared" the
     draws are those of results from before they were separate.
     """
@@ -98,11 +99,14 @@ def load_split(
     size = len(test) if test_size is None else test_size
     (test,) = sample_split(test, size, seed=seed if own else 0, stream="test images" if own else "split")
     classes = torch.arange(10, device=device)
+    given = training.given
+    if given is None:
+        given, _ = redraw_labels(training.labels, classes, corruption_rate, seed)
     return Split(
         train=training,
         validation=validation,
         test=test.to(device),
-        noisy=redraw_labels(training.labels, classes, corruption_rate, seed)[0],
+        noisy=given,
         noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, *validation_draw)[0],
     )
 
@@ -174,8 +178,12 @@ def setting(split: Split, config: Any, scale: str, name: str) -> str:
 
 
 def data_hashes(config: Any) -> dict[str, str]:
-    """Hashes of the pixels and labels that an experiment reads, if they are not made by code."""
-    return HUB[config.data][3] if config.data in HUB else {}
+    """Hashes of the pixels and labels that an experiment reads, if they are not made by this package."""
+    if config.data in TITLES:
+        return HUB[config.data][3] if config.data in HUB else {}
+    parts = {split: _images(config.data, split) for split in ("train", "test")}
+    labels = {split: [one.labels, *([] if one.given is None else [one.given])] for split, one in parts.items()}
+    return {split: content_hash(one.pixels, *labels[split]) for split, one in parts.items()}
 
 
 def passes(config: Any) -> tuple[int, int]:

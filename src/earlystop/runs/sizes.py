@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 SCALES = ("quick", "colab", "paper")
@@ -49,6 +49,7 @@ class Size:
     least: float = 0
     most: float = float("inf")
     of: Iterable | None = None  # the values that there are
+    must: Callable[[Any], Any] | None = None  # raises `ValueError` for any other value
     length: int | None = None  # of a tuple
     once: bool = False  # whether each value of a tuple may be there only once
 
@@ -63,6 +64,8 @@ class Size:
         for one in values:
             if known is not None and one not in known:
                 raise ValueError(f"{key} has {one!r}, should be of {', '.join(map(str, known))}")
+            if self.must:
+                self.must(one)
             if isinstance(one, (int, float)) and not self.least <= one <= self.most:
                 wanted = (
                     f"{self.least} or more" if self.most == float("inf") else f"between {self.least} and {self.most}"

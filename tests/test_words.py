@@ -1,0 +1,137 @@
+"""Each branch of what the pages say of their runs, from values on both sides of its threshold."""
+
+import pytest
+import torch
+
+from earlystop.figures import fig3, fig5, words
+
+LEFT = torch.tensor([0.0, 0.025])
+UNSHOWN = ("as_linearized", "width_hardly_matters", "further")  # their sentences do not have the value
+
+FINDINGS = [  # function, arguments, and a part of what is said then and not otherwise
+    ("truth_first", (80, 0.02, 0.01, 0.0), "the truth is learned and the noise is not: at iteration 80 the error"),
+    ("truth_first", (80, 0.16, 0.011, 0.15), "not just the truth is learned: at iteration 80 the error is 16.0% on"),
+    ("truth_first", (80, 0.12, 0.01, 0.15), "not just the truth is learned"),
+    ("noise_later", (4500, 0.02, 0.02, 0.0), "Run long, the noise is learned: at iteration 4,500 the error is 2.00%"),
+    ("noise_later", (4500, 0.021, 0.14, 0.15), "not just the noise is learned: at iteration 4,500 the error is 2.10%"),
+    ("noise_later", (4500, 0.02, 0.18, 0.15), "not just the noise is learned"),
+    ("separated", (0.981,), "separated almost perfectly: the AUROC is **0.981**."),
+    ("separated", (0.98,), "not quite separated: the AUROC is **0.980**."),
+    ("still_ordered", (0.81,), "the *order* of the losses still gives most flipped samples away: **0.810**."),
+    ("still_ordered", (0.8,), "the *order* of the losses gives few flipped samples away: **0.800**."),
+    ("hardly_overlapping", (0.49,), "overlap by then; here they do so only partly, in **49%** of their area."),
+    ("hardly_overlapping", (0.5,), "overlap by then, and here they do, in **50%** of their area."),
+    ("neighborhood", (0.01, 0.01), "The early network knows the neighborhood: on fresh inputs"),
+    ("neighborhood", (0.011, 0.02), "is not much better: on fresh inputs (recipe on the unit sphere) it errs on **1.1"),
+    ("neighborhood", (0.002, 0.001), "is not much better"),
+    ("harm", (0.04, 0.1), "the truth on 10.0%: it has memorized wrong labels without spoiling their neighborhood"),
+    ("harm", (0.05, 0.1), "the truth on 10.0%, in their neighborhood **0.50 times** as often."),
+    ("harm", (0.0, 0.0), "it has memorized wrong labels"),
+    ("noise_is_far", (80, 4500, 1.0, 3.1), "by 1.0, at 4,500 by 3.1: the noise is **3.1 times** as far away."),
+    ("noise_is_far", (80, 4500, 1.0, 3.0), "by 1.0, at 4,500 by 3.0: the noise is only **3.0 times** as far away."),
+    ("inside_the_limit", (0.0,), "With ρ ≤ δ/8 and tight clusters no training sample is misclassified"),
+    ("inside_the_limit", (0.0025,), "With ρ ≤ δ/8 and tight clusters up to **0.25%** of the training samples"),
+    ("narrow_networks", (4, 0.05), "Width hardly matters in tight clusters: with 4 hidden units the error is at most"),
+    ("narrow_networks", (4, 0.051), "Width matters even in tight clusters"),
+    ("wide_clusters", (0.4, 0.01, 0.11), "Two classes forgive wide clusters and eight do not: with a radius of 0.4"),
+    ("wide_clusters", (0.4, 0.02, 0.11), "Wide clusters are no clear matter of the number of classes"),
+    ("wide_clusters", (0.4, 0.01, 0.1), "Wide clusters are no clear matter of the number of classes"),
+    ("like_inverse", (-1.19, 0.03, 0.1, 2.0), "grows about like 1/ε₀: between ε₀ = 0.03 and 0.1, for δ = 2, the"),
+    ("like_inverse", (-0.8, 0.03, 0.1, 2.0), "does not grow like 1/ε₀"),
+    ("like_inverse", (-1.2, 0.03, 0.1, 2.0), "does not grow like 1/ε₀"),
+    ("doubled_gap", (0.03, 1.0, 1.51), "At ε₀ = 0.03 doubling δ from 1 multiplies it by **1.51**."),
+    ("doubled_gap", (0.03, 1.0, 1.5), "Doubling δ from 1 hardly matters at ε₀ = 0.03: a factor of **1.50**."),
+    ("as_linearized", (0.29, 1 + LEFT, 0.1), "(every output within 0.10 of its label) travels about as far as the"),
+    ("as_linearized", (0.3, 1 + LEFT, 0.1), "does not travel as far as the linearized network: **1.00 to 1.02** times"),
+    ("all_fitted", (0 * LEFT,), "All 2 networks fit all the labels they were given."),
+    ("all_fitted", (LEFT,), "Some network still misses 2.5% of its given labels, and counts"),
+    ("fitting_is_far", (9.0, 3.1), "takes the weights to 9.0, in each run at least **3.1 times** as far."),
+    ("fitting_is_far", (9.0, 3.0), "takes the weights to 9.0, in one run only **3.0 times** as far."),
+    ("width_hardly_matters", ((100, 3000), LEFT, 1.49), "The width hardly matters: from k = 100 to 3,000 that"),
+    ("width_hardly_matters", ((100, 3000), LEFT, 1.5), "The width matters: from k = 100 to 3,000 that distance"),
+    ("ridge_at_rest", (0.009,), "Each run has come to rest: its last 100 iterations change the distance by at most"),
+    ("ridge_at_rest", (0.01,), "Not each run has come to rest: 100 iterations still change a distance by 1.00%."),
+    ("both_learn", ("1 to 3", "2"), "at distances **1 to 3**, ridge at **2** (on its grid of λ)."),
+    ("both_learn", ("1 to 3", "none"), "the true labels: **1 to 3** for stopping, **none** for ridge (on its"),
+    ("both_learn", ("none", "2"), "the true labels: **none** for stopping, **2** for ridge"),
+    ("further", (0.9, 0.1, 0.2, 0.5, 1.21), "More noise, further away: to fit 90% of the given labels, the weights"),
+    ("further", (0.9, 0.1, 0.2, 0.5, 1.2), "More noise is hardly further away: to fit 90% of the given labels"),
+    ("further_at_the_end", (1.21,), "After the last epoch they are **1.2 times** as far."),
+    ("further_at_the_end", (1.2,), "After the last epoch it is no more than a factor of **1.20**."),
+    ("steps_forward", ("at 90%", 1.0), "the distance at 90% grows, at least **1.00** times."),
+    ("steps_forward", ("at 90%", 0.99), "The distance at 90% does not grow at each step: from one rate to the next it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "arguments", "said"), FINDINGS)
+def test_a_finding_is_said_as_it_came_out(function, arguments, said):
+    holds, yes, no, value, form = getattr(words, function)(*arguments)
+    now, otherwise = (yes, no) if holds else (no, yes)
+    assert said in now and said not in otherwise
+    assert value is None or function in UNSHOWN or format(value, form) in yes + no
+    assert function not in UNSHOWN or value == (arguments[0] if function == "as_linearized" else arguments[-1])
+
+
+def test_all_findings_are_tried_both_ways():
+    told = {
+        name for name, one in vars(words).items() if getattr(one, "__annotations__", {}).get("return") == words.Words
+    }
+    found = {(function, bool(getattr(words, function)(*arguments)[0])) for function, arguments, _ in FINDINGS}
+    assert found == {(name, holds) for name in told - {"either"} for holds in (True, False)}
+
+
+RUNS = torch.tensor([0.0, 0.03])
+SHORT, ALL, ONE = (torch.tensor(fitted) for fitted in ([False, False], [True, True], [True, False]))
+ROWS = [[0.1, 0.05, 0.125, 0.004, 0.05], [0.3, 0.15, 0.125, 0.009, 0.15], [0.6, 0.3, 0.125, 0.08, 0.3]]
+WIDTH = [[30, 0.15, 0.125, 0.02, 0.15], [3000, 0.15, 0.125, 0.01, 0.15]]
+LOST = [[2, 1, 0.1, 0, 0.01, 0.1, 0.01], [3, 0.5, 0.2, 0, 0.02, 0.2, 0.02], [8, 0.1, 0.3, 0.2, 0.4, 0.37, 0.35]]
+UP, DOWN = [([0.1, 0.2], True), ([0.3, 0.4], True)], [([0.3, 0.2], False), ([0.3, 0.4], True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (words.first_descent(80, 0.14, 0.001, 0.15), ["**14.0%**", "15.0% are wrong", "**0.1%** of the true"]),
+        (words.covered((0.1, 0.2), (0.0, 0.01), (0.02, 0.02)), ["to 0.25;", "ρ = **0.2**", "0.083 against **0**."]),
+        (words.asked({2: (0.1, 1e6), 8: (0.2, 5.0)}), [
+            "with 2 classes a radius of **0.1** and asks for **1,000,000** hidden units, and with 8 classes a",
+        ]),
+        (words.no_pair_certifies(1.0, 0.5, 1.1), ["more than **1.0**", "does not explain the length"]),
+        (words.no_pair_certifies(1.1, 0.5, 1.1), ["moved by 1.1", "asks for more than the early network"]),
+        (fig3.verdict_level(0.9, [0.3, 0.5]), ["That is **90%**.", "so only the runs with ρ of 30% or more"]),
+        (fig3.verdict_level(0.5, []), ["so **no run needs to have fitted any noise to get there:**"]),
+        (fig3.verdict_readings(0.9, UP, UP, [True, True]), [
+            "goes from 0.10 to **0.20** at 90% accuracy and from 0.30 to **0.40**", "**Both readings rise at every"]),
+        (fig3.verdict_readings(0.9, UP, DOWN, [True, False]), [
+            "tensors from 0.30 to **0.20** at 90% accuracy (largest 0.30) and", "**All weights together rise"]),
+        (fig3.verdict_readings(0.9, DOWN, UP, [False, True]), ["**Only the mean over the tensors rises with every"]),
+        (fig3.verdict_readings(0.9, DOWN, DOWN, [False, False]), ["**Neither reading rises with every rate.**"]),
+        (fig5.verdict_runs(0.5, RUNS, ALL, RUNS), [
+            "**50%** of the networks", "worst contradicts 3.00%", "**100%** contradict at", "within 3.0% of the"]),
+        (fig5.verdict_runs(0.5, RUNS, ONE, RUNS[:1]), ["**50%** contradict at most 2%", "within 0.0% of the share"]),
+        (fig5.verdict_runs(0.5, RUNS, SHORT, RUNS[:0]), ["**0%** contradict", "given: **this run is too short"]),
+        (fig5.verdict_fresh(("1%", "2%"), 0.01, 0.01, 0.0), ["on 1% of them, the late ones on **2%**", "no lack of"]),
+        (fig5.verdict_fresh(("1%", "9%"), 0.01, 0.09, 0.1), ["as the paper says, and nearly as badly"]),
+        (fig5.verdict_fresh(("1%", "8%"), 0.01, 0.08, 0.1), ["as the paper says, but the harm is **0.80 times**"]),
+        (fig5.verdict_recipe(2, (0.01, 0.15), (0.02, 0.16)), ["Over 2 seeds", "1.00% early", "changes little."]),
+        (fig5.verdict_recipe(1, (0.01, 0.15), (0.01, 0.18)), ["Over 1 seed the", "leaving the sphere **matters**."]),
+        (fig5.verdict_recipe(1, (0.04, 0.15), (0.01, 0.15)), ["leaving the sphere **matters**."]),
+        (fig5.verdict_rates(ROWS[:1], ROWS[:2], 0.125, [0.007]), [
+            "most **0.40%**, in the worst single run 0.70%. On", "ρ = **0.3**, that is 15.0% flipped labels, against"]),
+        (fig5.verdict_rates([], ROWS[:1], 0.125, []), ["On average it is at most 1% up to ρ = **0.1**"]),
+        (fig5.verdict_rates(ROWS[:1], [], 0.125, [0.2]), ["run 20.00%. It is above 1% at every rate."]),
+        (fig5.verdict_classes(LOST[:2], 80)[0], ["up to K = **3**", "an early error of **2.0%**, as predicted."]),
+        (fig5.verdict_classes(LOST, 80)[1], ["For K of 8 the last", "better than iteration 80", "**35%** or more."]),
+        (fig5.verdict_classes([[2, 1, 0.1, 0, 0.03, 0.1, 0]], 80)[0], ["**3.0%**, more than the means alone"]),
+        (fig5.verdict_width(WIDTH, ROWS), [
+            "From k = 30 to 3,000", "**2.00%** to **1.00%**", "ε₀ = 0.1 to 0.6", "**0.40%** to **8.00%**",
+            "5.0% for the smallest radius and 30.0% for the largest: the smaller"]),
+        (fig5.verdict_width(WIDTH, ROWS[:1]), ["for the smallest radius and 5.0% for the largest."]),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_what_the_numbers_are(text, parts):
+    assert all(part in text for part in parts), text
+
+
+def test_slow_classes_are_named_only_where_there_are_some():
+    assert [len(fig5.verdict_classes(rows, 80)) for rows in (LOST[:2], LOST)] == [1, 2]
