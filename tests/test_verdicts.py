@@ -196,7 +196,7 @@ SENTENCES = [  # text, parts that it has, parts that it has not
     (fig1.near_line([]), ["Nowhere do the networks agree with as much as 95%"], ["within"]),
     (fig1.at_half(0.5, 0.9, 0.6, 0.8, 0.5), ["At 50%", "is **90.0%** stopped early and 60.0% at",
      "is **80.0%** and 50.0%"], []),
-    (fig1.rule_costs({0.3: (0.8, 0.9), 0.5: (0.75, 0.9), 0.6: (0.5, 0.7)}), ["most 15.0 points", "most 20.0 above"], []),
+    (fig1.rule_costs({0.3: (0.8, 0.9), 0.5: (0.75, 0.9), 0.6: (0.5, 0.7)}), ["most 15.0 po", "most 20.0 above"], []),
     (fig1.rule_costs({0.3: (0.9, 0.8)}), ["most 0.0 points of test accuracy up to ρ = 50%, and at most 0.0 above"], []),
     (fig1.journey(fig1_result(), {("l", 0.1): 0.95, ("l", 0.5): 0.96}, 0.1, 0.03), [
      "agree with 95.0% to 96.0%",
