@@ -148,10 +148,11 @@ def fig4ab_cell(rate, overlap, clean=0.1, wrong=0.6, seed=0):
 
 
 def fig4c_cell(counts=(12, 15), drop=1.5, head="single", n=200):
-    """Spectra that fall by the factor `drop` after the third value."""
+    """Spectra with one value far above the others, which fall by the factor `drop` after the third."""
     cell = {"head": head, "seed": 0, "accuracy": 0.987, "flipped": 0.15}
     for i, (time, count) in enumerate(zip(("before", "after"), counts)):
-        values = 100 * (0.99 - 0.002 * i) ** np.arange(n) / np.where(np.arange(n) > 2, drop, 1)
+        values = (0.99 - 0.002 * i) ** np.arange(n) / np.where(np.arange(n) > 2, drop, 1)
+        values[0] = 5
         cell |= {f"singular_values_{time}": values.tolist(), f"above_tenth_{time}": count}
         cell |= {f"{key}_within_{time}": np.linspace(0.1 + i / 9, 1, n).tolist() for key in ("labels", "flips")}
     return cell
@@ -195,7 +196,7 @@ SENTENCES = [  # text, parts that it has, parts that it has not
     (fig1.near_line([]), ["Nowhere do the networks agree with as much as 95%"], ["within"]),
     (fig1.at_half(0.5, 0.9, 0.6, 0.8, 0.5), ["At 50%", "is **90.0%** stopped early and 60.0% at",
      "is **80.0%** and 50.0%"], []),
-    (fig1.rule_costs({0.3: (0.8, 0.9), 0.5: (0.9, 0.8), 0.6: (0.5, 0.7)}), ["most 10.0 points", "most 20.0 above"], []),
+    (fig1.rule_costs({0.3: (0.8, 0.9), 0.5: (0.75, 0.9), 0.6: (0.5, 0.7)}), ["most 15.0 po", "most 20.0 above"], []),
     (fig1.rule_costs({0.3: (0.9, 0.8)}), ["most 0.0 points of test accuracy up to ρ = 50%, and at most 0.0 above"], []),
     (fig1.journey(fig1_result(), {("l", 0.1): 0.95, ("l", 0.5): 0.96}, 0.1, 0.03), [
      "agree with 95.0% to 96.0%",
@@ -237,6 +238,7 @@ SENTENCES = [  # text, parts that it has, parts that it has not
      ["After 40 epochs cross-entropy fits 98.0% to 99.0% of the given labels, least squares 97.0% to 97.9%. "
      "**With cross-entropy the same network"], []),
     (fig1.who_fits(BOTH, 40, True, False), ["**sooner**"], ["**With"]),
+    (fig1.who_fits(BOTH - 0.005, 40, False, True), ["At some rates"], ["Neither"]),
     (fig1.who_fits(BOTH, 40, False, True), ["At some rates"], ["**With", "sooner"]),
     (fig1.who_fits(BOTH + 0.01, 40, True, True), ["Both come near"], []),
     (fig1.who_fits(BOTH - 0.011, 40, True, True), ["Neither reaches"], ["At some"]),
@@ -279,6 +281,7 @@ SENTENCES = [  # text, parts that it has, parts that it has not
     (fig4ab.separation_lost(made("fig4ab", AB), {0.3: T([0.5, 0.9, 0.8, 0.88])}, {0.3: 0.95}),
      ["does **not** erode the separation in these runs, and as it"], []),
     (fig4c.verdict(made("fig4c", [fig4c_cell()])), ["**The count is the paper's, no gap between",
+     "largest is 5.1 to 5.1 times the second",
      "of 10,000 singular values: 12 before and 15 after training (single output)"], []),
     (fig4c.verdict(made("fig4c", [fig4c_cell((9, 15), 4)], samples=200)),
      ["**Few are large, but not the paper's 10 to 20; there is a gap**", "at most 4.0 times"], []),
@@ -348,6 +351,9 @@ def test_a_chapter_says_whose_sizes_its_runs_have(room, kind, words):
 # --------------------------------------------------------------------- what is drawn
 
 
+CURVES = (("noisy", "training, given labels"), ("true", "training, true labels"), ("test", "test"))
+
+
 def drawn(ax):
     """Curves of a panel by their label; histograms, too."""
     curves = {line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines}
@@ -372,7 +378,7 @@ def test_figure_1_stops_where_its_titles_say():
     for ax, index in ((late, -1), (early, 1)):
         curves, _ = drawn(ax)
         assert np.allclose(curves["1 − 0.9ρ"], [[20, 0.82], [80, 0.28]])
-        for key, label, _ in plots.CURVES:
+        for key, label in CURVES:
             mean = [np.mean([c[key][index] for c in cells if c["corruption_rate"] == rate]) for rate in sorted(rates)]
             assert np.allclose(curves[label], np.stack([[20, 80], mean], axis=1))
     curves, _ = drawn(rules)
@@ -405,7 +411,7 @@ def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
             assert np.allclose(bars[label], np.mean([cell[key] for cell in here], axis=0))
         assert [line.get_xdata()[0] for line in top.lines] == pytest.approx([0.45 * rate**2, 1 - rate + 0.45 * rate**2])
         curves, _ = drawn(bottom)
-        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *(one[:2] for one in plots.CURVES)):
+        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *CURVES):
             assert np.allclose(curves[label].T, [[0, 1, 2, 4], np.mean([cell[key] for cell in here], axis=0)])
 
 
@@ -415,7 +421,7 @@ def test_figure_4c_tells_before_from_after():
     for (left, right), cell in zip(axes, cells):
         curves, _ = drawn(right)
         for time in ("before", "after"):
-            share = np.divide(cell[f"singular_values_{time}"], 100)
+            share = np.divide(cell[f"singular_values_{time}"], 5)
             assert np.allclose(curves[f"{time} training"].T, [range(1, 201), share])
             (bars,) = [patch for patch in left.patches if patch.get_label() == f"{time} training"]
             assert set(np.histogram(share, bins=40, range=(0, 1))[0]) <= set(bars.get_xy()[:, 1])

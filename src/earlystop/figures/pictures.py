@@ -41,9 +41,10 @@ def growth(series: list[dict]) -> None:
 
 def labelled(axes: np.ndarray, split: Split, names: Sequence[str], both: str, **look) -> None:
     """The first training images with the names of their given labels; where one is wrong, of `both`."""
-    for i, ax in enumerate(axes.flat):
-        given, true = names[split.noisy[i]], names[split.train.labels[i]]
-        ax.imshow(split.train.pixels[i].permute(1, 2, 0).squeeze().cpu(), cmap="gray")
+    labels = split.noisy.tolist(), split.train.labels.tolist()
+    for ax, pixels, *pair in zip(axes.flat, split.train.pixels, *labels):
+        given, true = (names[label] for label in pair)
+        ax.imshow(pixels.permute(1, 2, 0).squeeze().cpu(), cmap="gray")
         title, weight = (given, "normal") if given == true else (both.format(given, true), "bold")
         ax.set_title(title, loc="center", weight=weight, **look)
         ax.axis("off")
