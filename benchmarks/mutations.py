@@ -15,7 +15,8 @@ from pathlib import Path
 import sklearn.datasets  # noqa: F401, once for all processes
 import torch._dynamo  # noqa: F401
 
-from earlystop.fingerprint import PATHS, differences
+from earlystop.figures import EXPERIMENTS
+from earlystop.runs.fingerprint import differences
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -23,7 +24,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 MUTATIONS = [
     ("least squares, a factor", "training", "return 0.5 * (outputs", "return 0.51 * (outputs"),
     ("cross-entropy, a temperature", "training", "-outputs.log_softmax", "-(1.2 * outputs).log_softmax"),
-    ("Adadelta's step", "training", "step_size: float = 1.0", "step_size: float = 0.9"),
+    ("Adadelta's step", "figures/splits", "step_size=1.0, **more", "step_size=0.9, **more"),
     ("Adam's step", "training", "Adam(weights, lr=step_size", "Adam(weights, lr=1.1 * step_size"),
     ("Adam's ε", "training", "Adam(weights, lr=step_size,", "Adam(weights, lr=step_size, eps=1e-4,"),
     (
@@ -37,32 +38,32 @@ MUTATIONS = [
     (
         "labels drawn again, a tenth fewer",
         "data",
-        "count = round(corruption_rate * len(labels))",
-        "count = round(0.9 * corruption_rate * len(labels))",
+        "round(corruption_rate * len(labels))",
+        "round(0.9 * corruption_rate * len(labels))",
     ),
     (
         "labels drawn from another stream",
         "data",
-        "generator = random_stream(seed, stream)\n    count",
-        "generator = random_stream(seed + 1, stream)\n    count",
+        "generator, count = random_stream(seed, stream)",
+        "generator, count = random_stream(seed + 1, stream)",
     ),
-    ("validation labels by the training labels' stream", "figure1", '{"seed": seed + 1}', '{"seed": seed}'),
+    (
+        "validation labels by the training labels' stream",
+        "figures/splits",
+        '(seed + 1, "corruption")',
+        '(seed, "corruption")',
+    ),
     (
         "validation labels by a stream they share",
-        "figure1",
-        '"stream": "corruption of validation labels"',
-        '"stream": "corruption"',
+        "figures/splits",
+        '(seed, "corruption of validation labels")',
+        '(seed, "corruption")',
     ),
-    (
-        "another split of the test images",
-        "figure1",
-        '"stream": "test images"} if own else {}',
-        '"stream": "test images"} if own else {"seed": seed}',
-    ),
+    ("another split of the test images", "figures/splits", "seed=seed if own else 0", "seed=seed"),
     ("normalization", "training", "- mean) / std", "- mean) / (std + 0.01)"),
     (
         "normalized by another set",
-        "figure1",
+        "figures/splits",
         "[getattr(s, part) for s in self.splits], [s.train for s in self.splits]",
         "[getattr(s, part) for s in self.splits], [s.test for s in self.splits]",
     ),
@@ -74,22 +75,17 @@ MUTATIONS = [
     ),
     ("no shortcut", "architectures", "self.conv2(x)) + shortcut", "self.conv2(x)) + 0 * shortcut"),
     ("initial weights by inputs", "architectures", 'mode="fan_out"', 'mode="fan_in"'),
-    (
-        "blocks beyond the first of a stage",
-        "architectures",
-        "for block in range(blocks)",
-        "for block in range(min(1, blocks))",
-    ),
-    ("no calibration", "figure4c", "calibrate(model, inputs, way.calibrated)", "model.eval()"),
-    ("calibration forgets early batches", "figure4c", "m.momentum = len(part) / seen", "m.momentum = 0.5"),
+    ("blocks beyond the first of a stage", "architectures", "for _ in range(blocks - 1)", "for _ in range(0)"),
+    ("no calibration", "figures/fig4c", "calibrate(model, inputs, machine.calibrated)", "model.eval()"),
+    ("calibration forgets early batches", "training", "m.momentum = len(part) / seen", "m.momentum = 0.5"),
     (
         "Jacobian, rows beyond those held",
         "jacobian",
         "= _exact_product(tile, known)",
         "= _exact_product(tile, known) * (1 if inside else 0.9)",
     ),
-    ("Jacobian of another output", "figure4c", "lambda out: out[1] - out[0]", "lambda out: out[1]"),
-    ("singular values not rooted", "figure4c", ".clamp(min=0).sqrt().flip(0)", ".clamp(min=0).flip(0)"),
+    ("Jacobian of another output", "figures/fig4c", "lambda out: out[1] - out[0]", "lambda out: out[1]"),
+    ("singular values not rooted", "figures/fig4c", ".clamp(min=0).sqrt().flip(0)", ".clamp(min=0).flip(0)"),
     ("seeds of the weights", "architectures", "manual_seed(seed)", "manual_seed(seed + 1)"),
     ("the order of batches", "training", '"batches of epoch', '"orders of epoch'),
     (
@@ -104,16 +100,16 @@ MUTATIONS = [
         "self.loss(outputs.float(), y).mean()",
         "self.loss(outputs.float(), y).sum()",
     ),
-    ("no bfloat16", "scale", 'enabled=precision() == "bfloat16"', "enabled=False"),
+    ("no bfloat16", "runs/machine", 'enabled=self.precision == "bfloat16"', "enabled=False"),
     (
         "no bfloat16 in training side by side",
         "training",
-        "                with autocast():\n",
+        "                with self.stack.machine.autocast():\n",
         "                if True:\n",
     ),
-    ("float16 for bfloat16", "scale", "dtype=torch.bfloat16, enabled", "dtype=torch.float16, enabled"),
+    ("float16 for bfloat16", "runs/machine", "dtype=torch.bfloat16, enabled", "dtype=torch.float16, enabled"),
     ("evaluated as in training", "training", "    stack.model.eval()\n", "    stack.model.train()\n"),
-    ("when it is measured", "scale", "epoch % self.then_every == 0", "epoch % self.then_every == 1"),
+    ("when it is measured", "runs/machine", "epoch % self.then_every == 0", "epoch % self.then_every == 1"),
     (
         "distance over all weights",
         "training",
@@ -143,12 +139,12 @@ MUTATIONS = [
     ),
     ("ties of AUROC", "metrics", "(below + up_to).double() / 2", "(below + up_to).double() / 2.1"),
     ("bins of the overlap", "metrics", "bins: int = 50", "bins: int = 40"),
-    ("when to stop by agreement", "figure4ab", "1 - 0.9 * corruption_rate", "1 - corruption_rate"),
+    ("when to stop by agreement", "figures/fig4ab", "share = 1 - 0.9 * corruption_rate", "share = 1 - corruption_rate"),
     (
         "the early iteration",
-        "figure5",
-        "return min(config.early, config.iterations), ",
-        "return min(config.early + 1, config.iterations), ",
+        "figures/fig5",
+        "return min(self.early, self.iterations), ",
+        "return min(self.early + 1, self.iterations), ",
     ),
 ]
 REFACTORINGS = [
@@ -173,10 +169,15 @@ REFACTORINGS = [
     (
         "labels drawn again by a mask",
         "data",
-        "noisy[chosen] = classes[drawn]",
-        "noisy = noisy.scatter(0, chosen, classes[drawn])",
+        "noisy[chosen], corrupted[chosen] = classes[drawn], True",
+        "noisy, corrupted[chosen] = noisy.scatter(0, chosen, classes[drawn]), True",
     ),
-    ("other evaluation batches", "training", "stack.way.evaluated\n    for", "2 * stack.way.evaluated + 1\n    for"),
+    (
+        "other evaluation batches",
+        "training",
+        "stack.machine.evaluated\n    for",
+        "2 * stack.machine.evaluated + 1\n    for",
+    ),
     (
         "normalization in another order",
         "training",
@@ -193,7 +194,7 @@ REFACTORINGS = [
         "another size of tiles",
         "jacobian",
         "tiles = [",
-        "tile_rows = max(1, tile_rows // 3)\n    spare = spare if spare is None else spare[:tile_rows]\n    tiles = [",
+        "tile_rows = max(1, tile_rows // 3)\n    spare = spare[:tile_rows]\n    tiles = [",
     ),
     (
         "J Jᵀ by singular values of J's products",
@@ -217,11 +218,11 @@ def taken(source: Path, answer: Connection) -> None:
         del sys.modules[name]
     sys.path.insert(0, str(source))
     try:
-        from earlystop.fingerprint import PATHS, fingerprint
-        from earlystop.fingerprint import __file__ as own
+        from earlystop.figures import EXPERIMENTS, __file__
+        from earlystop.runs.fingerprint import fingerprint
 
-        assert own.startswith(str(source))
-        answer.send({name: fingerprint(name) for name in PATHS})
+        assert __file__.startswith(str(source))
+        answer.send({name: fingerprint(one) for name, one in EXPERIMENTS.items()})
     except Exception as error:  # whatever a mutation leads to
         answer.send(f"{type(error).__name__}: {str(error).splitlines()[0]}")
 
@@ -248,7 +249,7 @@ def noticed(base: dict, module: str, old: str, new: str) -> str:
         found = numbers(Path(folder))
     if isinstance(found, str):
         return f"fails: {found[:70]}"
-    return next((told for name in PATHS for told in differences(name, base[name], found[name])), "")
+    return next((told for name in EXPERIMENTS for told in differences(name, base[name], found[name])), "")
 
 
 def main() -> int:

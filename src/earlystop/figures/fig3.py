@@ -134,8 +134,8 @@ def verdict(result: Result) -> str:
         word = "**Undecided**: the runs are too short to have fitted noise"
     (start, end), (first, last) = ways[low], ways[high]
     return (
-        f"{word}. To fit {level:.0%} of the given labels, all weights together move by {start:.2f} of their initial norm "
-        f"at {low:.0%} corruption, by {first:.2f} at {high:.0%}; in the end by {end:.2f} and {last:.2f}."
+        f"{word}. To fit {level:.0%} of the given labels, all weights together move by {start:.2f} of their "
+        f"initial norm at {low:.0%} corruption, by {first:.2f} at {high:.0%}; in the end by {end:.2f} and {last:.2f}."
     )
 
 

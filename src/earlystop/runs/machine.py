@@ -74,7 +74,8 @@ def here(device: str | None = None, precision: str | None = None) -> Machine:
 
     Left at "auto" it is a CUDA GPU or the CPU, and bfloat16 where a GPU has units for it, else
     float32: GPUs before Ampere (T4, V100) would only emulate it. An Apple GPU (mps) has no float64,
-    so it is used only where it is asked for. Raises `ValueError` for what is unknown, or a device that this machine lacks.
+    so it is used only where it is asked for. Raises `ValueError` for what is unknown, and for a
+    device that this machine lacks.
     """
     device = device or os.environ.get("EARLYSTOP_DEVICE") or "auto"
     precision = precision or os.environ.get("EARLYSTOP_PRECISION") or "auto"
