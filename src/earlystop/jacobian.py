@@ -51,7 +51,7 @@ def model_gram(
         rows(inputs[start:end], tile)
         known = held[: min(end - first, size)]
         gram[start:end, first : first + len(known)] = _exact_product(tile, known)
-    del held, spare, tile, known  # J is not needed any more
+    del held, spare  # J is not needed any more
     lower = gram.tril(-1)
     return gram.tril().double() + lower.T.double()
 

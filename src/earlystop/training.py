@@ -205,6 +205,7 @@ def train_epoch(step, labels, epoch, batch_size, seeds) -> None:
     orders = [
         torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}")) for seed in seeds
     ]
+    values = torch.zeros(len(seeds))
     for batch in torch.stack(orders).to(labels.device).split(batch_size, dim=1):
         values = step(batch)
     for run, value in enumerate(values.tolist()):

@@ -206,13 +206,11 @@ def draw_sweeps(result: Result) -> Figure:
 def verdict(result: Result) -> str:
     """Whether the truth is learned by the early iteration, the noise by the last, and what the losses say."""
     config, paper = result["config"], paper_cell(result["config"])
-    means = {key: result.numbers(key, **paper).mean(0).tolist() for key in ("error_true", "error_given", "flipped")}
     at = result["cells"][0]["iteration"].index(config["early"])
-    early, late, given = means["error_true"][at], means["error_true"][-1], means["error_given"][-1]
-    before, fresh, shared = (
-        result.numbers(key, **paper).mean().item() for key in ("fresh_error_early", "fresh_error_late", "overlap_late")
-    )
-    flips = means["flipped"]
+    true, errors = (result.numbers(key, **paper) for key in ("error_true", "error_given"))
+    early, late, given = (one.mean().item() for one in (true[:, at], true[:, -1], errors[:, -1]))
+    keys = ("flipped", "fresh_error_early", "fresh_error_late", "overlap_late")
+    flips, before, fresh, shared = (result.numbers(key, **paper).mean().item() for key in keys)
     word = "**Reproduced**" if early <= 0.02 and given <= 0.02 and abs(late - flips) <= 0.03 else ""
     word = word or ("**In part**: the truth is learned, the noise not yet" if early <= 0.02 else "**Not reproduced**")
     if shared < 0.5 and word == "**Reproduced**":

@@ -160,8 +160,8 @@ def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
 
 def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[float]]:
     """The curves of one run of a stack; `epoch` is common to all."""
-    epochs = [int(epoch) for epoch in history["epoch"]]
-    return {k: [row[run].item() for row in rows] for k, rows in history.items() if k != "epoch"} | {"epoch": epochs}
+    curves = {key: torch.stack(rows)[:, run].tolist() for key, rows in history.items() if key != "epoch"}
+    return {"epoch": [int(epoch) for epoch in history["epoch"]]} | curves
 
 
 def setting(split: Split, config: Any, scale: str, name: str) -> str:
