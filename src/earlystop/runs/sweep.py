@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from _thread import interrupt_main
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
@@ -14,16 +14,14 @@ from typing import Any
 import joblib
 import psutil
 
-from earlystop.runs.experiment import TOLD, Cell, Experiment, Kept, compute, find
+from earlystop.runs.experiment import FILES, TOLD, Cell, Experiment, Kept, compute, find
 from earlystop.runs.fingerprint import changed, record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
-from earlystop.runs.provenance import now, source_hash
-from earlystop.runs.results import result_files
+from earlystop.runs.provenance import now
+from earlystop.runs.results import each_result, read_result
 from earlystop.runs.sizes import Sized
-from earlystop.runs.store import (
-    SCHEMA, StoreError, digest, expect, plain, read_json, remove_left_overs, sound, write_json,
-)  # fmt: skip
+from earlystop.runs.store import SCHEMA, StoreError, alone, digest, plain, remove_left_overs, sound, write_json
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
@@ -36,7 +34,7 @@ SAME = ("device", "precision", "threads", "together", "versions", "commit")  # i
 def run(
     experiment: Experiment, config: Sized, scale: str, out: Path, machine: Machine, *,
     jobs: int | None = None, together: int | None = None, address: str | None = None,
-    save_every: float = 60.0, memory: float = MEMORY, say: Callable[[str], None] = print,
+    save_every: float = 60.0, memory: float = MEMORY,
 ) -> Path:  # fmt: skip
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
 
@@ -63,38 +61,39 @@ def run(
         threads=None if address else threads(jobs),
         jacobian_bytes=max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN) * 1e9,
     )
-    say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, "
-        + (f"{len(missing)} to go" if missing else "nothing is left to compute"))  # fmt: skip
+    to_go = f"{len(missing)} to go" if missing else "nothing is left to compute"
+    print(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {to_go}")
     parent = None if address or jobs == 1 else os.getpid()
-    groups = experiment.groups(missing, size)
+    name, sizes = str(FILES.get(experiment.name, experiment.name)), vars(config)
     calls = [
-        (experiment.source, config, group, machine, out, save_every, parent, bool(address or parent))
-        for group in groups
+        (name, sizes, group, machine, out, save_every, parent, bool(address or parent))
+        for group in experiment.groups(missing, size)
     ]
-    finished = on_cluster(calls, address, say) if address and calls else on_this_machine(calls, jobs)
+    finished = on_cluster(calls, address) if address and calls else on_this_machine(calls, jobs)
     for done in watched(finished, len(calls), kept):
         for one in done:
             kept.keep(one)  # a cluster's worker may have another disk
     found = [adopted.get(digest(cell)) or summarized(experiment, kept, cell) for cell in cells]
-    return assemble(experiment, config, scale, out, found, say)
+    with alone(kept.folder / "result.lock", f"the result of {experiment.name}"):
+        return assemble(experiment, config, scale, out, found)
 
 
 def run_group(
-    name: str, config: Sized, cells: list[Cell], machine: Machine, out: Path, save_every: float,
+    name: str, sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path, save_every: float,
     parent: int | None, tell: bool,
 ) -> list[dict]:  # fmt: skip
     """Compute some cells in this process, which ends with its `parent`."""
     if parent:
         end_with(parent)
     experiment = find(name)
-    return compute(
-        experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every, tell
-    )
+    config = experiment.config(**sizes)
+    kept = Kept(out, experiment, config, machine.precision)
+    return compute(experiment, config, cells, machine, kept, save_every, tell)
 
 
 def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
     """A finished cell as a result file has it: its levels, what of its run is published, and how it was computed."""
-    found = kept.finished(cell) or {}
+    found = kept.read(cell)
     with sound(kept.path(cell)):
         return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
 
@@ -104,27 +103,29 @@ def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, ce
 
     Only those of the same sizes, data and precision, from code that gives today's numbers.
     """
-    wanted, adopted = {digest(plain(cell)): cell for cell in cells}, {}
+    wanted = {digest(plain(cell)): digest(cell) for cell in cells}
     identity = experiment.identity(config, machine.precision)
-    for _, content in result_files(out, experiment.name):
-        known = experiment.config.completed(content["config"])
+
+    def fitting(_: Path, content: dict) -> dict[str, dict]:
+        known, adopted = experiment.config.completed(content["config"]), {}
         found = {"config": {key: known[key] for key in identity["config"]}, "data": content["data"]}
         if plain(found) != plain({key: identity[key] for key in found}):
-            continue
+            return {}
         for entry in content["cells"]:
             how = content["runs"][entry["run"]]
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
-            if cell is None or how["precision"] != identity["precision"] or not of_today(experiment, content, how):
-                continue
-            seconds = how["seconds"] / how["cells"] * how["together"]
-            values = {key: value for key, value in entry.items() if key != "run"}
-            adopted[digest(cell)] = {"how": how | {"seconds": seconds}, "entry": values}
-    return adopted
+            if cell and how["precision"] == identity["precision"] and of_today(experiment, content, how):
+                seconds = how["seconds"] / how["cells"] * how["together"]
+                values = {key: value for key, value in entry.items() if key != "run"}
+                adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
+        return adopted
+
+    return {cell: one for found in each_result(out, experiment.name, fitting) for cell, one in found.items()}
 
 
 def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
     """Whether today's code would compute the cells of a stored run."""
-    return how.get("commit", {}).get("source") == source_hash() or not changed(experiment, content)
+    return how.get("commit", {}).get("source") == experiment.code or not changed(experiment, content)
 
 
 def watched(finished: Iterator, total: int, kept: Kept) -> Iterator:
@@ -197,7 +198,7 @@ def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
         ) from error
 
 
-def on_cluster(calls: Sequence[tuple], address: str, say: Callable[[str], None]) -> Iterator[list]:
+def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
     """The same from the workers of a dask cluster; a group whose worker is lost is done again."""
     try:
         from concurrent.futures import CancelledError
@@ -205,30 +206,27 @@ def on_cluster(calls: Sequence[tuple], address: str, say: Callable[[str], None])
         from distributed import Client, KilledWorker, wait
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    print(f"waiting for the scheduler at {address}")
     try:
         client = Client(address, timeout=20)
     except (OSError, ValueError) as error:
         raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
     with client:
         pending = {client.submit(run_group, *call, pure=False) for call in calls}
-        alone = False  # whether the cluster has no worker, and that was said
+        deserted = False
         while pending:
-            with suppress(TimeoutError):
-                done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
-                try:
-                    yield from (future.result() for future in done)
-                except (KilledWorker, CancelledError) as error:
-                    raise StoreError(
-                        f"the cluster lost a group of cells ({error}): the same command goes on"
-                    ) from error
-            if pending and not client.scheduler_info()["workers"] and not alone:
-                say(f"the cluster at {address} has no workers now: waiting for some")
-            alone = not client.scheduler_info()["workers"]
+            before, deserted = deserted, not client.scheduler_info()["workers"]
+            if deserted > before:
+                print(f"the cluster at {address} has no workers now: waiting for some")
+            try:
+                with suppress(TimeoutError):
+                    done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                    yield from [future.result() for future in done]
+            except (KilledWorker, CancelledError) as error:
+                raise StoreError(f"the cluster lost a group of cells ({error}): the same command goes on") from error
 
 
-def assemble(
-    experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict], say: Callable[[str], None]
-) -> Path:
+def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict]) -> Path:
     """Write all cells into one file, with how each was computed; a result that is another one is left as it is."""
     machines = [{key: one["how"].get(key) for key in SAME} for one in found]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
@@ -242,7 +240,6 @@ def assemble(
         "finished": now(),
         "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
-        "fingerprint": record(experiment),
     }
     new = plain(content)
     ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
@@ -254,13 +251,13 @@ def assemble(
         if not path.exists():
             break
         with suppress(StoreError):  # a file that is no result is left alone, too
-            old = expect(path, read_json(path), cells=list, runs=list)
-            if all(old.get(key) == new[key] for key in new.keys() - {"finished", "fingerprint"}):
+            old = read_result(path)
+            if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
             if all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"]):
                 break  # all of it is in the new one
-        say(f"{path} is another result and is kept: the new one is written beside it")
-    write_json(path, content)
+        print(f"{path} is another result and is kept: the new one is written beside it")
+    write_json(path, content | {"fingerprint": record(experiment)})
     return path
 
 
@@ -285,6 +282,7 @@ def estimate(
     together: int | None = None, memory: float = MEMORY,
 ) -> float:  # fmt: skip
     """Seconds that all cells will take, from two small runs of the first group of cells."""
+    print("measuring what it takes, by two small runs")
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
     groups = experiment.groups(experiment.all_cells(config), size)
     machine = replace(machine, threads=threads(jobs))
