@@ -146,7 +146,7 @@ def _own(path: Path) -> Experiment:
     if Path(room.__file__ or "").resolve() != path or not isinstance(getattr(room, "EXPERIMENT", None), Experiment):
         raise ValueError(f"{path} has no EXPERIMENT, or the name of another module: see CONTRIBUTING.md")
     FILES[room.EXPERIMENT.name] = path
-    return room.EXPERIMENT
+    return register(room.EXPERIMENT)
 
 
 class Kept:

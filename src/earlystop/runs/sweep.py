@@ -120,7 +120,8 @@ def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, ce
                 adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
         return adopted
 
-    return {cell: one for found in each_result(out, experiment.name, fitting) for cell, one in found.items()}
+    found = sorted(each_result(out, experiment.name, fitting), key=len)  # of the largest, what it has
+    return {cell: one for adopted in found for cell, one in adopted.items()}
 
 
 def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
@@ -254,7 +255,9 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
             old = read_result(path)
             if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
-            if all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"]):
+            fixed = [{k: v for k, v in c["config"].items() if k not in experiment.sweep.values()} for c in (old, new)]
+            within = all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"])
+            if within and fixed[0] == fixed[1] and old["data"] == new["data"]:
                 break  # all of it is in the new one
         print(f"{path} is another result and is kept: the new one is written beside it")
     write_json(path, content | {"fingerprint": record(experiment)})
