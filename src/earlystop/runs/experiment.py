@@ -29,6 +29,13 @@ HOW = {"device": str, "precision": str, "threads": int, "together": int, "versio
 TOLD = "progress.txt"  # in a checkpoint's folder: how far it is
 
 
+def check_how(how: Any) -> None:
+    """Raise `ValueError` unless it is told how a cell was computed."""
+    expect(how, **HOW)
+    if how["together"] < 1 or not 0 <= how["seconds"] < float("inf") or not isinstance(how.get("commit", {}), dict):
+        raise ValueError("it has no batch, time or commit as it should be")
+
+
 @dataclass(frozen=True)
 class Claim:
     """What the paper says about a figure, and what becomes of it."""
@@ -169,7 +176,7 @@ class Kept:
         path = self.path(cell)
         with sound(path):
             found = read_state(path, **FINISHED)
-            expect(found["how"], **HOW)
+            check_how(found["how"])
             if plain(found["cell"], None) != plain(cell, None):
                 raise ValueError(f"it is of the cell {found['cell']}, not {cell}")
         return found

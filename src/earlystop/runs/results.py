@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.runs.experiment import HOW, Experiment, find
+from earlystop.runs.experiment import Experiment, check_how, find
 from earlystop.runs.fingerprint import changed
 from earlystop.runs.sizes import SCALES
 from earlystop.runs.store import StoreError, expect, plain, read_json, sound
@@ -24,8 +24,12 @@ def read_result(path: Path) -> dict:
     """Read a result of an experiment. Raises `StoreError` as `read_json`, and unless its parts fit together."""
     with sound(path, ""):
         content = expect(read_json(path), **RESULT)
+        if content["scale"].partition(" ")[0] not in SCALES:
+            raise ValueError("an unknown scale")
         for run in content["runs"]:
-            expect(run, **HOW, cells=int)
+            check_how(run)
+            if expect(run, cells=int)["cells"] < 1:
+                raise ValueError("a run of no cells")
         kinds: dict[str, type | None] = {}
         for cell in content["cells"]:
             if expect(cell, run=int)["run"] not in range(len(content["runs"])):
