@@ -36,19 +36,18 @@ def run(
     jobs: int | None = None, together: int | None = None, address: str | None = None,
     save_every: float = 60.0, memory: float = MEMORY,
 ) -> Path:  # fmt: skip
-    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
+    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json; returns its path.
 
     Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
     way goes on where it was, and one with more seeds or levels computes only those; the cells of
-    result files in `out` count as finished, too, on whichever machine they were computed.
+    result files in `out` count as finished, too, on whichever machine they were computed. Raises
+    `StoreError` on files that cannot be written or read.
 
     - `together`: cells in a batch; default one on a CPU, all on a GPU.
     - `jobs`: processes that work side by side; default one a core, one for a GPU.
     - `address`: of a dask cluster whose workers do the work instead.
     - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
     - `memory`: GB that spectra of a Jacobian may take, all processes together.
-
-    Returns the file's path. Raises `StoreError` on files that cannot be written or read.
     """
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
@@ -56,19 +55,13 @@ def run(
     adopted = adopt(experiment, config, out, machine, cells)
     missing = [cell for cell in cells if digest(cell) not in adopted and not kept.finished(cell)]
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
-    machine = replace(
-        machine,
-        threads=None if address else threads(jobs),
-        jacobian_bytes=max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN) * 1e9,
-    )
+    room = max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN)
+    machine = replace(machine, threads=None if address else threads(jobs), jacobian_bytes=room * 1e9)
     to_go = f"{len(missing)} to go" if missing else "nothing is left to compute"
     print(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {to_go}")
     parent = None if address or jobs == 1 else os.getpid()
-    name, sizes = str(FILES.get(experiment.name, experiment.name)), vars(config)
-    calls = [
-        (name, sizes, group, machine, out, save_every, parent, bool(address or parent))
-        for group in experiment.groups(missing, size)
-    ]
+    name, rest = str(FILES.get(experiment.name, experiment.name)), (machine, out, save_every, parent)
+    calls = [(name, vars(config), group, *rest, bool(address or parent)) for group in experiment.groups(missing, size)]
     finished = on_cluster(calls, address) if address and calls else on_this_machine(calls, jobs)
     for done in watched(finished, len(calls), kept):
         for one in done:
@@ -255,19 +248,18 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
             old = read_result(path)
             if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
-            fixed = [{k: v for k, v in c["config"].items() if k not in experiment.sweep.values()} for c in (old, new)]
-            within = all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"])
-            if within and fixed[0] == fixed[1] and old["data"] == new["data"]:
+            if _done(experiment, old) <= _done(experiment, new):
                 break  # all of it is in the new one
         print(f"{path} is another result and is kept: the new one is written beside it")
     write_json(path, content | {"fingerprint": record(experiment)})
     return path
 
 
-def _same(old: dict, one: dict, new: dict, other: dict) -> bool:
-    """Whether a cell of an old result is in a new one, computed in the same way."""
-    hows = [content["runs"][cell["run"]] for content, cell in ((old, one), (new, other))]
-    return one | {"run": 0} == other | {"run": 0} and all(hows[0].get(key) == hows[1].get(key) for key in SAME)
+def _done(experiment: Experiment, content: dict) -> set[str]:
+    """What a result has: its cells, each with all that it depends on."""
+    fixed = {key: size for key, size in content["config"].items() if key not in experiment.sweep.values()}
+    hows = [[fixed, content["data"], *map(run.get, SAME)] for run in content["runs"]]
+    return {digest([cell | {"run": 0}, hows[cell["run"]]]) for cell in content["cells"]}
 
 
 def _cost(runs: list[dict]) -> dict[str, Any]:
