@@ -156,6 +156,15 @@ def test_another_version_is_written_beside_the_finished_result(tmp_path, compute
     assert len(computed) == 4 and len(list(tmp_path.glob("toy-*.json"))) == 2
 
 
+def test_an_edited_file_outside_the_package_is_other_code(tmp_path, monkeypatch, toy):
+    kept = lambda: experiment.Kept(tmp_path, toy, toy.config.at("quick"), "float32").path({"seed": 0})
+    code, path = toy.code, kept()
+    (tmp_path / "toy.py").write_text(experiment.FILES["toy"].read_text() + "# edited")
+    monkeypatch.setitem(experiment.FILES, "toy", tmp_path / "toy.py")
+    assert toy.code != code and kept() != path
+    assert EXPERIMENTS["fig1"].code == provenance.source_hash()
+
+
 def test_a_cell_keeps_its_first_numbers_whoever_computes_it_again(tmp_path, run, toy):
     """As two commands with other batches may do at the same time."""
     run(tmp_path)
