@@ -2,6 +2,8 @@
 
 import functools
 import os
+from pathlib import Path
+from unittest.mock import patch
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
@@ -55,3 +57,13 @@ def double(monkeypatch):
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def toy():
+    """The experiment of `toy.py`, outside the package; what it makes known is forgotten again."""
+    from earlystop.runs import experiment
+    from earlystop.training import LOSSES
+
+    with patch.dict(experiment.EXPERIMENTS), patch.dict(experiment.FILES), patch.dict(LOSSES):
+        yield experiment.find(str(Path(__file__).with_name("toy.py")))

@@ -1,24 +1,24 @@
 """A notebook's first cell in all its branches, its table of times, and runs that are kept."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib import util
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 
 import chapters
 import pairs
 import pytest
 import torch
-from earlystop.experiments import Figure1, Figure3, Figure4ab, Figure4c
-from earlystop.store import Checkpoint, StoreError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import earlystop
-from earlystop import experiments, figure1, figure4ab, figure5, provenance, scale, start, training
-from earlystop.network import RELU
+from earlystop import start, training
+from earlystop.figures import EXPERIMENTS, fig1, fig4ab
+from earlystop.runs import sweep
+from earlystop.runs.machine import Machine, results_folder
+from earlystop.runs.store import Checkpoint, StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -108,9 +108,8 @@ def test_the_first_cells_differ_in_the_chapter_alone():
 
 
 def on_gpu(monkeypatch, name, capability):
-    monkeypatch.setattr(scale, "device", lambda: SimpleNamespace(type="cuda"))
-    monkeypatch.setattr(provenance, "hardware", lambda: name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
 
 
@@ -158,14 +157,14 @@ def test_a_mounted_drive_keeps_finished_runs_unless_another_folder_is_named(monk
     start.DRIVE.parents[1].mkdir()
     start.chapter("04_mnist", earlystop.__version__)
     assert "drive.mount('/content/drive')" in capsys.readouterr().out
-    assert start.results() is None
+    assert results_folder() is None
     start.DRIVE.mkdir(parents=True)
     start.chapter("04_mnist", earlystop.__version__)
-    assert start.results() == start.DRIVE / "stopping-early"
-    assert str(start.results()) in capsys.readouterr().out
+    assert results_folder() == start.DRIVE / "stopping-early"
+    assert str(results_folder()) in capsys.readouterr().out
     monkeypatch.setenv("EARLYSTOP_RESULTS", "elsewhere")
     start.chapter("04_mnist", earlystop.__version__)
-    assert start.results() == Path.cwd() / "elsewhere"
+    assert results_folder() == Path.cwd() / "elsewhere"
 
 
 # ---------------------------------------------------------------------------- the table of times
@@ -219,16 +218,14 @@ def test_a_page_that_is_no_chapter_has_no_times():
 # ------------------------------------------------------------------------------ runs that are kept
 
 SIZES = dict(train_size=40, batch_size=10, epochs=4)
-TINY = Figure1.at("quick", **SIZES, validation_size=20, test_size=20, widths=(2, 3, 4))
-RUNS = {
-    "figure1_run": (TINY, (0.5,)),
-    "figure3_run": (Figure3.at("quick", **SIZES, widths=(2, 3, 4)), (0.5,)),
-    "figure4ab_run": (
-        Figure4ab.at("quick", **SIZES, validation_size=20, test_size=20, width=2), (0.5,)
-    ),
-    "figure4c_run": (
-        Figure4c.at("quick", samples=20, batch_size=10, epochs=2, width=2), ("single",)
-    ),
+TINY = fig1.Figure1.at("quick", **SIZES, validation_size=20, test_size=20, widths=(2, 3, 4))
+TINY_4AB = fig4ab.Figure4ab.at("quick", **SIZES, validation_size=20, test_size=20, width=2)
+CELLS = {
+    "fig1": (TINY, {"loss": "cross_entropy", "corruption_rate": 0.5, "seed": 0}),
+    "fig3": (EXPERIMENTS["fig3"].config.at("quick", **SIZES, widths=(2, 3, 4)), {"corruption_rate": 0.5, "seed": 0}),
+    "fig4ab": (TINY_4AB, {"corruption_rate": 0.5, "seed": 0}),
+    "fig4c": (EXPERIMENTS["fig4c"].config.at("quick", samples=20, batch_size=10, epochs=2, width=2),
+              {"head": "single", "seed": 0}),
 }  # fmt: skip
 
 
@@ -236,107 +233,82 @@ RUNS = {
 def folder(monkeypatch, tmp_path):
     monkeypatch.setenv("EARLYSTOP_RESULTS", str(tmp_path / "drive"))
     monkeypatch.setenv("EARLYSTOP_DEVICE", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path / "drive"
 
 
 def same(one, other):
-    """Equal numbers, whatever they are packed in."""
-    assert type(one) is type(other)
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if hasattr(one, "__dataclass_fields__"):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    """Equal numbers, however they are nested."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return one == other
+    return torch.equal(torch.as_tensor(one), torch.as_tensor(other))
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_a_finished_run_is_read_and_not_computed_again(folder, monkeypatch, name):
-    (config, arguments), run = RUNS[name], getattr(experiments, name)
-    first = run(config, *arguments)
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("first", ["chapter", "command"])
+def test_a_chapter_uses_what_the_command_computed_and_the_reverse(folder, monkeypatch, name, first):
+    """The whole run, with the losses of all samples or the singular values, not what is published of it."""
+    (config, cell), experiment = CELLS[name], EXPERIMENTS[name]
+    config = replace(config, **{size: (cell[key],) for key, size in experiment.sweep.items() if key != "seed"})
+    monkeypatch.setattr(sweep, "record", lambda experiment: {})
+    chapter = lambda: experiment.run(config, **cell)
+    command = lambda: sweep.run(experiment, config, "quick", folder, Machine(), jobs=1)
+    (computed,) = experiment.runs(config, [cell], None, Machine())
+    chapter() if first == "chapter" else command()
+    ((path, age),) = {path: path.stat().st_mtime_ns for path in folder.rglob("*.pt")}.items()  # no checkpoint stays
     monkeypatch.setattr(training, "train_epoch", None)
-    assert same(run(config, *arguments), first)
-    assert not list(folder.rglob("training.pt"))  # large, and not needed any more
+    assert same(chapter(), computed)
+    assert command().parent == folder and path.stat().st_mtime_ns == age
     monkeypatch.delenv("EARLYSTOP_RESULTS")
-    with pytest.raises(TypeError, match="NoneType"):
-        run(config, *arguments)
-
-
-def test_what_is_kept_is_what_is_computed_without_a_folder(folder, monkeypatch):
-    kept = experiments.figure1_run(TINY, 0.5)
-    monkeypatch.delenv("EARLYSTOP_RESULTS")
-    assert experiments.figure1_run(TINY, 0.5) == kept == figure1.figure1_run(TINY, 0.5)
+    with pytest.raises(TypeError, match="NoneType"):  # without a folder nothing is kept
+        chapter()
 
 
 def test_an_interrupted_run_goes_on_where_it_was(folder, monkeypatch):
-    expected, trained, original = figure1.figure1_run(TINY, 0.5), [], training.train_epoch
+    monkeypatch.delenv("EARLYSTOP_RESULTS")
+    expected, trained, original = fig1.run(TINY, 0.5), [], training.train_epoch
+    monkeypatch.setenv("EARLYSTOP_RESULTS", str(folder))
 
     def disconnected(step, labels, epoch, *rest):
-        if epoch == 3 and 3 not in trained:
-            trained.append(epoch)
-            raise KeyboardInterrupt
         trained.append(epoch)
+        if trained == [1, 2, 3]:
+            raise KeyboardInterrupt
         original(step, labels, epoch, *rest)
 
     monkeypatch.setattr(training, "train_epoch", disconnected)
     monkeypatch.setattr(Checkpoint, "save_when_due", lambda self, state, now=0: self.save(state()))
     with pytest.raises(KeyboardInterrupt):
-        experiments.figure1_run(TINY, 0.5)
-    assert experiments.figure1_run(TINY, 0.5) == expected
+        fig1.run(TINY, 0.5)
+    assert fig1.run(TINY, 0.5) == expected
     assert trained == [1, 2, 3, 3, 4]
 
 
-@pytest.mark.parametrize("change", ["rate", "seed", "epochs"])
-def test_another_run_is_computed(folder, change):
-    experiments.figure1_run(TINY, 0.5)
-    config = replace(TINY, epochs=2) if change == "epochs" else TINY
+@pytest.mark.parametrize("change", ["rate", "seed", "epochs", "optimizer", "nothing"])
+def test_another_run_is_computed_and_kept_apart(folder, change):
+    fig4ab.run(TINY_4AB, 0.5)
+    config = replace(TINY_4AB, seeds=5, corruption_rates=(0.1, 0.5))  # these only list the runs
+    config = replace(config, **{"epochs": {"epochs": 2}, "optimizer": {"optimizer": "momentum"}}.get(change, {}))
     rate, seed = (0.4 if change == "rate" else 0.5), int(change == "seed")
-    assert experiments.figure1_run(config, rate, seed) == figure1.figure1_run(config, rate, seed)
-
-
-def test_more_rates_and_seeds_compute_only_what_is_new(folder, monkeypatch):
-    first = experiments.figure1_run(TINY, 0.5)
-    monkeypatch.setattr(training, "train_epoch", None)
-    more = replace(TINY, seeds=5, corruption_rates=(0.1, 0.5))
-    assert experiments.figure1_run(more, 0.5) == first
+    (computed,) = fig4ab.runs(config, [{"corruption_rate": rate, "seed": seed}], None, Machine())
+    assert torch.equal(fig4ab.run(config, rate, seed).losses, computed["losses"])
+    assert len(list(folder.rglob("*.pt"))) == 1 + (change != "nothing")
 
 
 def test_a_damaged_kept_run_is_named_with_what_to_do(folder):
-    experiments.figure1_run(TINY, 0.5)
-    (path,) = folder.rglob("result.pt")
+    fig1.run(TINY, 0.5)
+    (path,) = folder.rglob("*.pt")
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(StoreError, match=f"delete {path.parent} to start this run again"):
-        experiments.figure1_run(TINY, 0.5)
+    with pytest.raises(StoreError, match=f"{path} is damaged .*: delete it and run again"):
+        fig1.run(TINY, 0.5)
 
 
 def test_a_folder_that_cannot_be_written_is_named(folder):
     folder.write_text("a file")
-    with pytest.raises(StoreError, match="EARLYSTOP_RESULTS"):
-        experiments.figure1_run(TINY, 0.5)
+    with pytest.raises(StoreError, match=f"cannot write {folder}.*EARLYSTOP_RESULTS"):
+        fig1.run(TINY, 0.5)
 
 
 def test_the_table_is_small_and_says_how_it_was_made():
     assert start.MINUTES.stat().st_size < 4000
     content = json.loads(start.MINUTES.read_text())
     assert content["command"] == "python benchmarks/chapters.py" and content["quick measured on"]
-
-
-def test_a_descent_of_figure_5_is_kept_too_and_its_activation_counts(folder, monkeypatch):
-    config = figure5.Figure5.at("quick", samples=20, dim=4, hidden_units=6, iterations=5)
-    data, first = experiments.figure5_run(config, 3, "shell")
-    expected_data, expected = figure5.figure5_run(config, 3, "shell")
-    for key, value in vars(expected).items():
-        assert torch.equal(getattr(first, key), value)
-    assert torch.equal(data.inputs, expected_data.inputs) and torch.equal(data.labels, expected_data.labels)
-    relu = experiments.figure5_run(config, 3, "shell", RELU)[1]
-    assert not torch.equal(relu.outputs, first.outputs)
-    monkeypatch.setattr(figure5, "gradient_descent", None)
-    again = experiments.figure5_run(config, 3, "shell")[1]
-    assert torch.equal(again.outputs, first.outputs) and torch.equal(again.weights, first.weights)
-
-
-def test_a_run_with_another_optimizer_is_kept_apart(folder):
-    adam = figure4ab.Figure4ab.at("quick", train_size=60, validation_size=10, test_size=10, width=2, epochs=1)
-    runs = [experiments.figure4ab_run(replace(adam, optimizer=o), 0.5).losses for o in ("adam", "momentum")]
-    assert not torch.equal(*runs) and len(list(folder.rglob("result.pt"))) == 2

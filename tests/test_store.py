@@ -7,11 +7,17 @@ import json
 import os
 import pickle
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from earlystop.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_atomically, write_json
+
+from earlystop.runs import store
+from earlystop.runs.store import SCHEMA, Checkpoint, StoreError, digest, plain, read_json, write_atomically, write_json
 
 CONTENT = {
     "schema": SCHEMA,
@@ -26,8 +32,12 @@ both = pytest.mark.parametrize("name", ["result.json", "result.json.gz"])
 
 def one_line(error):
     """The message, which has to be a single line."""
-    assert "\n" not in str(error.value)
-    return str(error.value)
+    return one_line_of(error.value)
+
+
+def one_line_of(error):
+    assert "\n" not in str(error)
+    return str(error)
 
 
 # ------------------------------------------------------------------------ writing
@@ -141,7 +151,7 @@ def test_numbers_that_are_none_are_refused(value):
 def test_the_digest_depends_on_the_value_and_not_on_the_order_of_keys():
     assert digest({"a": 1, "b": [2]}) == digest({"b": (2,), "a": 1})
     assert re.fullmatch("[0-9a-f]{12}", digest([]))
-    values = ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, [], {})
+    values = ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, [], {}, {"a": 0.3}, {"a": 0.3000001})
     assert len({digest(value) for value in values}) == len(values)
 
 
@@ -168,7 +178,7 @@ def test_a_truncated_file_is_refused(tmp_path, name, share):
     write_json(path, CONTENT)
     whole = path.read_bytes()
     path.write_bytes(whole[: min(int(share * len(whole)), len(whole) - 1)])
-    with pytest.raises(StoreError, match="is damaged .*delete it and run again") as error:
+    with pytest.raises(StoreError, match="is damaged") as error:
         read_json(path)
     assert str(path) in one_line(error)
 
@@ -183,7 +193,7 @@ def test_a_file_with_a_damaged_byte_is_refused(tmp_path, name):
         try:
             read = read_json(path)
         except StoreError as error:
-            assert str(path) in str(error) and "delete it" in str(error)
+            assert str(path) in one_line_of(error)
         else:  # a byte of the header of gzip that means nothing
             assert name.endswith("gz") and read == CONTENT and place < 10
 
@@ -206,14 +216,87 @@ def test_a_file_of_another_schema_is_refused(tmp_path, name, content, found):
         read_json(path)
     message = one_line(error)
     assert f"{path} has the schema {found}" in message and SCHEMA in message
-    assert "delete it and run again" in message
+    assert "delete" not in message  # it may be somebody's notes
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(StoreError, match="there is no file .*result.json"):
-        read_json(tmp_path / "result.json")
-    with pytest.raises(StoreError, match="cannot read .*try again"):  # it may be good: keep it
-        read_json(tmp_path)
+    for read in (read_json, store.read_state):
+        for path, cause in ((tmp_path / "result", "No such file"), (tmp_path, "Is a directory")):
+            with pytest.raises(StoreError, match=f"cannot read {path} .{cause}") as error:
+                read(path)
+            assert "delete" not in one_line(error)  # it may be good
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_not_read(tmp_path, number):
+    (tmp_path / "x.json").write_text(f'{{"schema": "{SCHEMA}", "cells": [{{"curve": [0.1, {number}]}}]}}')
+    with pytest.raises(StoreError, match=r"x\.json is damaged"):
+        read_json(tmp_path / "x.json")
+
+
+def test_wrong_content_is_named_with_its_file_and_what_to_do():
+    for use in (lambda c: c["curve"], lambda c: c[0], lambda c: c + 1, lambda c: c.size, lambda c: 1 / len(c)):
+        with (
+            pytest.raises(StoreError, match="a.pt does not hold .*: delete it and run again"),
+            store.sound(Path("a.pt")),
+        ):
+            use({})
+
+
+def test_left_overs_of_another_day_are_deleted_and_those_of_writers_at_work_are_not(tmp_path):
+    for name, days in ((".a.json.1.part", 2), (".b.json.2.part", 0), ("c.json", 2)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - days * 86_400,) * 2)
+    store.remove_left_overs(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.json.2.part", "c.json"]
+
+
+# ------------------------------------------------------------------------ one at a time
+
+ALONE = """
+import sys, time
+from pathlib import Path
+from earlystop.runs.store import alone
+folder, name, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+with alone(folder / "x.lock", "the cells"):
+    (folder / "inside").mkdir()  # fails if another is inside, too
+    print(name, flush=True)
+    time.sleep(seconds)
+    (folder / "inside").rmdir()
+    if name == "first":
+        (folder / "x.lock").unlink()  # as one does that has finished the work
+"""
+
+
+def enter(folder, name, seconds):
+    command = [sys.executable, "-c", ALONE, folder, name, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_process_waits_until_another_is_out_and_says_for_what(tmp_path):
+    first = enter(tmp_path, "first", 3)
+    assert first.stdout.readline() == "first\n"
+    others = [enter(tmp_path, "other", 0) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in others]
+    assert all(process.wait() == 0 for process in (first, *others))
+    assert all(text.endswith("other\n") for text in said)
+
+
+def test_the_wait_is_told_and_ends_with_a_process_that_is_killed(tmp_path):
+    first = enter(tmp_path, "killed", 1000)
+    assert first.stdout.readline() == "killed\n"
+    second = enter(tmp_path, "second", 0)
+    assert second.stdout.readline() == "another command is at work on the cells: waiting for it\n"
+    first.kill()
+    (tmp_path / "inside").rmdir()
+    assert second.communicate(timeout=60)[0] == "second\n"
+
+
+def test_a_lock_where_none_can_be_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    lock = store.alone(tmp_path / "file" / "x.lock", "the cells")
+    with pytest.raises(StoreError, match="cannot write .*--out or EARLYSTOP_RESULTS"), lock:
+        pass
 
 
 def test_a_checkpoint_that_memory_is_too_small_for_is_not_called_damaged(tmp_path, monkeypatch):
@@ -322,16 +405,38 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, share):
     path = tmp_path / "training.pt"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(StoreError, match="is not a whole checkpoint") as error:
+    with pytest.raises(StoreError, match=f"{path} is damaged .*: delete it and run again") as error:
         checkpoint.load()
-    message = one_line(error)
-    assert str(path) in message and f"delete {tmp_path}" in message
+    one_line(error)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"state": STATE}, {"identity": "me"}, "text"])
+def test_a_flipped_bit_of_a_checkpoint_is_noticed_or_means_nothing(tmp_path):
+    """Torch reads tensors without a look at their checksums."""
+    path = tmp_path / "training.pt"
+    store.write_state(path, STATE)
+    whole, noticed = path.read_bytes(), 0
+    for place in range(0, len(whole), 4):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            read = store.read_state(path)
+            assert torch.equal(read["weights"], STATE["weights"]) and read["history"] == STATE["history"]
+        except StoreError as error:
+            assert f"{path} is damaged" in one_line_of(error)
+            noticed += 1
+    assert noticed > len(whole) / 12
+    place = whole.index(STATE["weights"].numpy().tobytes())
+    path.write_bytes(whole[: place + 6] + b"x" + whole[place + 7 :])
+    assert not torch.equal(torch.load(path, weights_only=True)["weights"], STATE["weights"])
+    with pytest.raises(StoreError):
+        store.read_state(path)
+
+
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"state": STATE}, {"identity": "me"}, "text", {"identity": "me", "state": [], "seconds": 1.0}]
+)
 def test_a_foreign_checkpoint_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "training.pt")
-    with pytest.raises(StoreError, match=f"not a whole checkpoint .*delete {tmp_path}") as error:
+    with pytest.raises(StoreError, match=f"{tmp_path}/training.pt does not hold .*delete it and run") as error:
         Checkpoint(tmp_path, "me").load()
     one_line(error)
 
@@ -356,10 +461,10 @@ class Bomb:
 def test_no_code_in_a_checkpoint_is_executed(tmp_path):
     created, path = tmp_path / "created", tmp_path / "training.pt"
     torch.save({"identity": "me", "state": Bomb(created)}, path)
-    with pytest.raises(StoreError, match="not a whole checkpoint"):
+    with pytest.raises(StoreError, match="is damaged"):
         Checkpoint(tmp_path, "me").load()
     path.write_bytes(pickle.dumps(Bomb(created), protocol=2))
-    with pytest.raises(StoreError, match="not a whole checkpoint"):
+    with pytest.raises(StoreError, match="is damaged"):
         Checkpoint(tmp_path, "me").load()
     assert not created.exists()
     pickle.loads(path.read_bytes())  # the bomb is a real one

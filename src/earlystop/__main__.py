@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
             print("what it will take on a cluster is not estimated")
         elif not arguments.yes:
             seconds = sweep.estimate(experiment, config, machine, jobs, together, memory)
-            print(f"about {duration(seconds)} if nothing is finished yet, by two small runs")
+            print(f"about {duration(seconds)} if nothing is finished yet")
         start = time.perf_counter()
         path = sweep.run(
             experiment, config, scale, arguments.out, machine, jobs=jobs, together=together,
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Exit code 0, or 2 with one line that says what is wrong, or 130 when interrupted."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # ρ, where the output has no such letter
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)  # ρ, where the output has no such letter
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         arguments = parser().parse_args()

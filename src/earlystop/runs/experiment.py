@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ from earlystop.runs.fingerprint import Paths
 from earlystop.runs.machine import Machine, here, results_folder
 from earlystop.runs.provenance import commit, now, source_hash, versions
 from earlystop.runs.sizes import Sized
-from earlystop.runs.store import Checkpoint, StoreError, alone, digest, expect, plain, read_state, write_state
+from earlystop.runs.store import Checkpoint, alone, digest, expect, plain, read_state, sound, write_state
 
 Cell = dict[str, Any]  # one run of a sweep: its corruption rate, its seed, ...
 Run = dict[str, Any]  # what a cell gives: curves, tensors, numbers
@@ -27,6 +27,13 @@ FINISHED = {"cell": dict, "how": dict, "run": dict}  # a file of a finished cell
 HOW = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict, "started": str,
        "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip
 TOLD = "progress.txt"  # in a checkpoint's folder: how far it is
+
+
+def check_how(how: Any) -> None:
+    """Raise `ValueError` unless it is told how a cell was computed."""
+    expect(how, **HOW)
+    if how["together"] < 1 or not 0 <= how["seconds"] < float("inf") or not isinstance(how.get("commit", {}), dict):
+        raise ValueError("it has no batch, time or commit as it should be")
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,9 @@ class Experiment:
     paths: Paths = field(default_factory=dict)  # the tiny runs of its fingerprint
 
     @property
-    def source(self) -> str:
-        """By what another process can `find` it: its name, or its file if that is not part of the package."""
-        room = sys.modules[self.runs.__module__]
-        return self.name if room.__name__.startswith("earlystop.") else str(room.__file__)
+    def code(self) -> str:
+        """A hash of the code that its numbers come from: the package's, and that of a file outside it."""
+        return digest([source_hash(), FILES[self.name].read_text("utf8")]) if self.name in FILES else source_hash()
 
     def all_cells(self, config: Any) -> list[Cell]:
         """Every cell of the sweep of a configuration."""
@@ -90,7 +96,7 @@ class Experiment:
         return {
             "experiment": self.name,
             "config": {k: v for k, v in vars(config).items() if k not in self.sweep.values()},
-            "source": source_hash(),
+            "source": self.code,
             "data": self.data(config),
             "precision": self.precision(precision),
         }
@@ -114,11 +120,15 @@ def grid(config: Sized, sweep: dict[str, str]) -> list[Cell]:
 
 
 EXPERIMENTS: dict[str, Experiment] = {}
+FILES: dict[str, Path] = {}  # of those that were found in a file outside the package
 
 
 def register(experiment: Experiment) -> Experiment:
-    """Make an experiment known by its name; a name serves one experiment."""
-    EXPERIMENTS[experiment.name] = experiment
+    """Make an experiment known by its name. Raises `ValueError` if that is the name of another one."""
+    known = EXPERIMENTS.setdefault(experiment.name, experiment)
+    if known.title != experiment.title:
+        raise ValueError(f"there is an experiment {experiment.name!r} already ({known.title}): choose another name")
+    EXPERIMENTS[experiment.name] = experiment  # it may have been improved
     return experiment
 
 
@@ -129,11 +139,21 @@ def find(name: str) -> Experiment:
     """
     known, path = importlib.import_module("earlystop.figures").EXPERIMENTS, Path(name)
     if path.suffix == ".py" and path.is_file():
-        sys.path.insert(0, str(path.resolve().parent))
-        return importlib.import_module(path.stem).EXPERIMENT
+        return _own(path.resolve())
     if name not in known:
         raise ValueError(f"there is no experiment {name!r}: use {', '.join(known)}, or a file that has an EXPERIMENT")
     return known[name]
+
+
+def _own(path: Path) -> Experiment:
+    """The experiment that a file outside the package registers."""
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    room = importlib.import_module(path.stem)
+    if Path(room.__file__ or "").resolve() != path or not isinstance(getattr(room, "EXPERIMENT", None), Experiment):
+        raise ValueError(f"{path} has no EXPERIMENT, or the name of another module: see CONTRIBUTING.md")
+    FILES[room.EXPERIMENT.name] = path
+    return register(room.EXPERIMENT)
 
 
 class Kept:
@@ -148,20 +168,25 @@ class Kept:
         return self.folder / f"{self.name}-{digest([self.identity, cell])}.pt"
 
     def finished(self, cell: Cell) -> dict | None:
-        """A cell with its run and how it was computed, if it is finished; raises `StoreError` as `read_state`."""
+        """A cell with its run and how it was computed, if it is finished; raises `StoreError` as `read`."""
+        return self.read(cell) if self.path(cell).exists() else None
+
+    def read(self, cell: Cell) -> dict:
+        """A finished cell. Raises `StoreError` if its file is missing, damaged or that of another one."""
         path = self.path(cell)
-        if not path.exists():
-            return None
-        found = read_state(path, **FINISHED)
-        expect(path, found["how"], **HOW)
-        if plain(found["cell"], None) != plain(cell, None):
-            raise StoreError(f"{path} is of the cell {found['cell']}, not {cell}: delete it and run again")
+        with sound(path):
+            found = read_state(path, **FINISHED)
+            check_how(found["how"])
+            if plain(found["cell"], None) != plain(cell, None):
+                raise ValueError(f"it is of the cell {found['cell']}, not {cell}")
         return found
 
     def keep(self, finished: dict) -> None:
         """Store a finished cell, unless it is stored."""
-        if not (path := self.path(finished["cell"])).exists():
-            write_state(path, finished)
+        path = self.path(finished["cell"])
+        with alone(self.folder / "cells.lock", f"the files of cells in {self.folder}"):
+            if not path.exists():
+                write_state(path, finished)
 
     @contextmanager
     def unfinished(self, cells: list[Cell], machine: Machine, every: float) -> Iterator[Checkpoint]:
@@ -186,7 +211,8 @@ def compute(
     """
     if kept is None:
         with machine.at_work():
-            return [{"cell": c, "run": r} for c, r in zip(cells, experiment.runs(config, cells, None, machine))]
+            runs = experiment.runs(config, cells, None, machine)
+            return [{"cell": cell, "run": run} for cell, run in zip(cells, runs, strict=True)]
     missing = [cell for cell in cells if not kept.finished(cell)]
     if missing:
         with kept.unfinished(missing, machine, save_every) as checkpoint:
@@ -194,7 +220,7 @@ def compute(
                 machine = replace(machine, tells=str(checkpoint.folder / TOLD)) if tell else machine
                 for finished in _computed(experiment, config, missing, machine, checkpoint):
                     kept.keep(finished)
-    return [kept.finished(cell) or {} for cell in cells]
+    return [kept.read(cell) for cell in cells]
 
 
 def _computed(
@@ -204,7 +230,8 @@ def _computed(
     started = now()
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with machine.at_work():
+    goes_on = any(checkpoint.folder.glob("*.pt"))
+    with machine.at_work(), sound(checkpoint.folder) if goes_on else nullcontext():
         runs = experiment.runs(config, cells, checkpoint, machine)
         how = {
             "device": machine.words,
@@ -215,9 +242,9 @@ def _computed(
             "seconds": checkpoint.seconds(),
             "peak memory in GB": peak_memory(machine.device),
             "versions": versions(),
-            "commit": commit(),
+            "commit": commit() | {"source": experiment.code},
         }
-    return [{"cell": cell, "how": how, "run": run} for cell, run in zip(cells, runs)]
+    return [{"cell": cell, "how": how, "run": run} for cell, run in zip(cells, runs, strict=True)]
 
 
 def peak_memory(device: str = "cpu") -> float:

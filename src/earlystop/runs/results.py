@@ -1,7 +1,7 @@
 """Result files: the best one there is, its numbers, and where they come from."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.runs.experiment import HOW, Experiment, find
+from earlystop.runs.experiment import Experiment, check_how, find
 from earlystop.runs.fingerprint import changed
 from earlystop.runs.sizes import SCALES
-from earlystop.runs.store import StoreError, expect, plain, read_json
+from earlystop.runs.store import StoreError, expect, plain, read_json, sound
 
 FREE = ("seeds", "losses", "heads")  # sizes that the paper does not state
 RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "data": dict,
@@ -22,17 +22,21 @@ RESULT = {"experiment": str, "title": str, "scale": str, "config": dict, "data":
 
 def read_result(path: Path) -> dict:
     """Read a result of an experiment. Raises `StoreError` as `read_json`, and unless its parts fit together."""
-    content = expect(path, read_json(path), **RESULT)
-    for run in content["runs"]:
-        expect(path, run, **HOW, cells=int)
-    kinds = [{key: _kind(value) for key, value in cell.items()} for cell in content["cells"] or [{}]]
-    for cell, kind in zip(content["cells"] or [{}], kinds):
-        if expect(path, cell, run=int)["run"] not in range(len(content["runs"])):
-            raise StoreError(f"{path} has a cell of an unknown run: delete it and run again")
-        if wrong := [
-            key for key in kind if kind[key] not in (str, float, list) or kind[key] != kinds[0].get(key, kind[key])
-        ]:
-            raise StoreError(f"{path} has damaged numbers in {wrong[0]!r}: delete it and run again")
+    with sound(path, ""):
+        content = expect(read_json(path), **RESULT)
+        if content["scale"].partition(" ")[0] not in SCALES:
+            raise ValueError("an unknown scale")
+        for run in content["runs"]:
+            check_how(run)
+            if expect(run, cells=int)["cells"] < 1:
+                raise ValueError("a run of no cells")
+        kinds: dict[str, type | None] = {}
+        for cell in content["cells"]:
+            if expect(cell, run=int)["run"] not in range(len(content["runs"])):
+                raise ValueError("a cell of an unknown run")
+            for key, value in cell.items():
+                if _kind(value) is None or kinds.setdefault(key, _kind(value)) != _kind(value):
+                    raise ValueError(f"damaged numbers in {key!r}")
     return content
 
 
@@ -43,16 +47,20 @@ def _kind(value: Any) -> type | None:
     return str if isinstance(value, str) else float if isinstance(value, (int, float)) else None
 
 
-def result_files(folder: Path, name: str) -> Iterator[tuple[Path, dict]]:
-    """The results of an experiment in a folder; files of such names that are none are passed over with a warning."""
+def each_result(folder: Path, name: str, use: Callable[[Path, dict], Any]) -> list:
+    """What `use` makes of every result of an experiment in a folder.
+
+    Files of such names that are none, or that `use` finds broken, are passed over with a warning.
+    """
+    found = []
     for path in sorted(folder.glob(f"{name}-*.json*")):
         try:
             content = read_result(path)
+            with sound(path, ""):
+                found += [use(path, content)] if content["experiment"] == name else []
         except StoreError as error:
             warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
-            continue
-        if content["experiment"] == name:
-            yield path, content
+    return found
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,9 @@ class Result:
         return found
 
     def numbers(self, key: str, **where: Any) -> Float[Tensor, "cells ..."]:
-        """The numbers `key` of all cells with these values, stacked."""
+        """The numbers `key` of all cells with these values, stacked. Raises `StoreError` if some have none."""
+        if lacking := [cell for cell in self.select(**where) if key not in cell]:
+            raise StoreError(f"{self.path.name} has no {key!r} for {len(lacking)} of its cells, as an older version")
         return torch.tensor([cell[key] for cell in self.select(**where)], dtype=torch.float64)
 
     def levels(self, key: str) -> list[Any]:
@@ -100,7 +110,7 @@ class Result:
         return counted(len({cell["seed"] for cell in self["cells"]}), "seed")
 
     def unlike_paper(self, ours: bool = False) -> dict[str, tuple[Any, Any]]:
-        """Sizes that are not those of the scale `paper`: here, and there; those that the paper leaves open if `ours`."""
+        """Sizes that are not those of the scale `paper`: here, and there; the open ones if `ours`."""
         kind = self.experiment.config
         paper, now = plain(vars(kind.at("paper"))), kind.completed(self["config"])
         asked = [key for key, size in kind.fields().items() if key not in FREE and size.ours == ours]
@@ -168,14 +178,14 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
     `StoreError` if there is none.
     """
-    results = [Result(*one) for one in result_files(where or folder(), name)]
-    results = [r for r in results if all(v in r["config"][k] for k, v in levels.items())]
-    if not results:
+    ranked = each_result(where or folder(), name, lambda *one: (Result(*one).rank, Result(*one)))
+    ranked = [one for one in ranked if all(v in one[1]["config"].get(k, ()) for k, v in levels.items())]
+    if not ranked:
         sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
         raise StoreError(
             f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} --out book/results"
         )
-    return max(results, key=lambda result: result.rank)
+    return max(ranked, key=lambda one: one[0])[1]
 
 
 def credit(result: Result) -> str:

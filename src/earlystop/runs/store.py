@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
+from zipfile import ZipFile
 
 import torch
 from filelock import FileLock, Timeout
@@ -18,7 +20,14 @@ from filelock import FileLock, Timeout
 SCHEMA = "earlystop result, version 1"
 DIGITS = 6  # significant digits of stored numbers
 LEFT_OVER = 86_400  # seconds after which a half-written file is of a process that was killed
-BROKEN = (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError)  # what a wrong state raises
+BROKEN = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)  # what wrong content raises
 
 
 class StoreError(RuntimeError):
@@ -43,13 +52,17 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
-        raise StoreError(
-            f"cannot write {path} ({cause.strerror}): free some space, or choose another folder "
-            "with --out or EARLYSTOP_RESULTS; what was finished before is kept"
-        ) from error
+        raise _not_written(path, cause) from error
     finally:
         with suppress(OSError):  # the folder may not be one
             half.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, cause: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write {path} ({cause.strerror}): free some space, or choose another folder "
+        "with --out or EARLYSTOP_RESULTS; what was finished before is kept"
+    )
 
 
 def remove_left_overs(folder: Path) -> None:
@@ -91,29 +104,29 @@ def write_json(path: Path, content: dict) -> None:
 
 def read_json(path: Path) -> dict:
     """Read what `write_json` wrote. Raises `StoreError` if it is damaged, foreign or missing."""
+    data = _bytes(path)
     try:
-        data = path.read_bytes()
-        content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
-    except FileNotFoundError:
-        raise StoreError(f"there is no file {path}") from None
+        content = plain(json.loads(gzip.decompress(data) if path.suffix == ".gz" else data), None)  # refuses NaN
     except (gzip.BadGzipFile, EOFError, ValueError, zlib.error, RecursionError) as error:
-        raise StoreError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from error
-    except OSError as error:
-        raise StoreError(f"cannot read {path} ({error.strerror}): try again") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
-        raise StoreError(
-            f"{path} has the schema {found!r}, this program reads {SCHEMA!r}: "
-            "delete it and run again, or use the version that wrote it"
-        )
+        raise StoreError(f"{path} is damaged ({type(error).__name__})") from error
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != SCHEMA:
+        raise StoreError(f"{path} has the schema {found!r}, this program reads {SCHEMA!r}")
     return content
 
 
-def expect(path: Path, content: Any, **kinds: type | tuple[type, ...]) -> Any:
-    """`content`, part of the file `path`. Raises `StoreError` unless it has keys of these types."""
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path} ({error.strerror})") from error
+
+
+def expect(content: Any, **kinds: type | tuple[type, ...]) -> Any:
+    """`content` of a file. Raises `ValueError` unless it has keys of these types."""
     for key, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(key), kind):
-            raise StoreError(f"{path} has no {key!r} as it should: delete it and run again")
+            raise ValueError(f"no {key!r} as it should be")
     return content
 
 
@@ -129,28 +142,29 @@ def _text(value: Any, indent: str = "") -> str:
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """Context that uses the content of a file: what a wrong content raises becomes one line that names it."""
+def sound(path: Path, advice: str = ": delete it and run again") -> Iterator[None]:
+    """Context that uses the content of a file: what wrong content raises becomes one line that names it."""
     try:
         yield
     except StoreError:
         raise
     except BROKEN as error:
-        raise StoreError(
-            f"{path} does not hold what it should ({type(error).__name__}): delete it, run again"
-        ) from error
+        cause = f"{type(error).__name__}: {error}"
+        raise StoreError(f"{path} does not hold what it should ({cause}){advice}") from error
 
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
     """Context that one process at a time may enter, with the lock file `path`; the others say what they wait for."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=1)
     except Timeout:
-        print(f"another command computes {what}: waiting for it", flush=True)
+        print(f"another command is at work on {what}: waiting for it", flush=True)
         lock.acquire()
+    except OSError as error:
+        raise _not_written(path, error) from error
     try:
         yield
     finally:
@@ -181,7 +195,7 @@ class Checkpoint:
         path = self.path(name)
         if not path.exists():
             return None
-        saved = read_state(path, identity=str, state=dict, seconds=float)
+        saved = read_state(path, identity=str, state=dict, seconds=(int, float))
         if saved["identity"] != self.identity:
             raise StoreError(f"{path} belongs to another run: delete {self.folder} to start again")
         self.before = max(self.before, saved["seconds"])
@@ -215,13 +229,15 @@ def write_state(path: Path, content: dict) -> None:
 
 def read_state(path: Path, **kinds: type | tuple[type, ...]) -> dict:
     """Read what `write_state` wrote. Raises `StoreError` if it is damaged, or has no keys of these types."""
+    file = io.BytesIO(_bytes(path))
     try:
-        return expect(path, torch.load(path, weights_only=True, map_location="cpu"), **kinds)
+        if part := ZipFile(file).testzip():  # torch does not look at the checksums
+            raise ValueError(part)
+        file.seek(0)
+        content = torch.load(file, weights_only=True, map_location="cpu")
     except MemoryError as error:
         raise StoreError(f"no memory is left to read {path}: try again") from error
-    except StoreError:
-        raise
     except Exception as error:  # whatever a damaged or foreign file raises
-        raise StoreError(
-            f"{path} is no whole checkpoint ({type(error).__name__}): delete it to start this run again"
-        ) from error
+        raise StoreError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from error
+    with sound(path):
+        return expect(content, **kinds)

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from _thread import interrupt_main
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
@@ -14,24 +14,14 @@ from typing import Any
 import joblib
 import psutil
 
-from earlystop.runs.experiment import TOLD, Cell, Experiment, Kept, compute, find
+from earlystop.runs.experiment import FILES, TOLD, Cell, Experiment, Kept, compute, find
 from earlystop.runs.fingerprint import changed, record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
-from earlystop.runs.provenance import now, source_hash
-from earlystop.runs.results import result_files
+from earlystop.runs.provenance import now
+from earlystop.runs.results import each_result, read_result
 from earlystop.runs.sizes import Sized
-from earlystop.runs.store import (
-    SCHEMA,
-    StoreError,
-    digest,
-    expect,
-    plain,
-    read_json,
-    remove_left_overs,
-    sound,
-    write_json,
-)  # fmt: skip
+from earlystop.runs.store import SCHEMA, StoreError, alone, digest, plain, remove_left_overs, sound, write_json
 
 LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
@@ -44,21 +34,20 @@ SAME = ("device", "precision", "threads", "together", "versions", "commit")  # i
 def run(
     experiment: Experiment, config: Sized, scale: str, out: Path, machine: Machine, *,
     jobs: int | None = None, together: int | None = None, address: str | None = None,
-    save_every: float = 60.0, memory: float = MEMORY, say: Callable[[str], None] = print,
+    save_every: float = 60.0, memory: float = MEMORY,
 ) -> Path:  # fmt: skip
-    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json.
+    """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json; returns its path.
 
     Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
     way goes on where it was, and one with more seeds or levels computes only those; the cells of
-    result files in `out` count as finished, too, on whichever machine they were computed.
+    result files in `out` count as finished, too, on whichever machine they were computed. Raises
+    `StoreError` on files that cannot be written or read.
 
     - `together`: cells in a batch; default one on a CPU, all on a GPU.
     - `jobs`: processes that work side by side; default one a core, one for a GPU.
     - `address`: of a dask cluster whose workers do the work instead.
     - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
     - `memory`: GB that spectra of a Jacobian may take, all processes together.
-
-    Returns the file's path. Raises `StoreError` on files that cannot be written or read.
     """
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
@@ -66,43 +55,38 @@ def run(
     adopted = adopt(experiment, config, out, machine, cells)
     missing = [cell for cell in cells if digest(cell) not in adopted and not kept.finished(cell)]
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
-    machine = replace(
-        machine,
-        threads=None if address else threads(jobs),
-        jacobian_bytes=max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN) * 1e9,
-    )
-    say(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, "
-        + (f"{len(missing)} to go" if missing else "nothing is left to compute"))  # fmt: skip
+    room = max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN)
+    machine = replace(machine, threads=None if address else threads(jobs), jacobian_bytes=room * 1e9)
+    to_go = f"{len(missing)} to go" if missing else "nothing is left to compute"
+    print(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {to_go}")
     parent = None if address or jobs == 1 else os.getpid()
-    groups = experiment.groups(missing, size)
-    calls = [
-        (experiment.source, config, group, machine, out, save_every, parent, bool(address or parent))
-        for group in groups
-    ]
-    finished = on_cluster(calls, address, say) if address and calls else on_this_machine(calls, jobs)
+    name, rest = str(FILES.get(experiment.name, experiment.name)), (machine, out, save_every, parent)
+    calls = [(name, vars(config), group, *rest, bool(address or parent)) for group in experiment.groups(missing, size)]
+    finished = on_cluster(calls, address) if address and calls else on_this_machine(calls, jobs)
     for done in watched(finished, len(calls), kept):
         for one in done:
             kept.keep(one)  # a cluster's worker may have another disk
     found = [adopted.get(digest(cell)) or summarized(experiment, kept, cell) for cell in cells]
-    return assemble(experiment, config, scale, out, found, say)
+    with alone(kept.folder / "result.lock", f"the result of {experiment.name}"):
+        return assemble(experiment, config, scale, out, found)
 
 
 def run_group(
-    name: str, config: Sized, cells: list[Cell], machine: Machine, out: Path, save_every: float,
+    name: str, sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path, save_every: float,
     parent: int | None, tell: bool,
 ) -> list[dict]:  # fmt: skip
     """Compute some cells in this process, which ends with its `parent`."""
     if parent:
         end_with(parent)
     experiment = find(name)
-    return compute(
-        experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every, tell
-    )
+    config = experiment.config(**sizes)
+    kept = Kept(out, experiment, config, machine.precision)
+    return compute(experiment, config, cells, machine, kept, save_every, tell)
 
 
 def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
     """A finished cell as a result file has it: its levels, what of its run is published, and how it was computed."""
-    found = kept.finished(cell) or {}
+    found = kept.read(cell)
     with sound(kept.path(cell)):
         return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
 
@@ -112,27 +96,30 @@ def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, ce
 
     Only those of the same sizes, data and precision, from code that gives today's numbers.
     """
-    wanted, adopted = {digest(plain(cell)): cell for cell in cells}, {}
+    wanted = {digest(plain(cell)): digest(cell) for cell in cells}
     identity = experiment.identity(config, machine.precision)
-    for _, content in result_files(out, experiment.name):
-        known = experiment.config.completed(content["config"])
+
+    def fitting(_: Path, content: dict) -> dict[str, dict]:
+        known, adopted = experiment.config.completed(content["config"]), {}
         found = {"config": {key: known[key] for key in identity["config"]}, "data": content["data"]}
         if plain(found) != plain({key: identity[key] for key in found}):
-            continue
+            return {}
         for entry in content["cells"]:
             how = content["runs"][entry["run"]]
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
-            if cell is None or how["precision"] != identity["precision"] or not of_today(experiment, content, how):
-                continue
-            seconds = how["seconds"] / how["cells"] * how["together"]
-            values = {key: value for key, value in entry.items() if key != "run"}
-            adopted[digest(cell)] = {"how": how | {"seconds": seconds}, "entry": values}
-    return adopted
+            if cell and how["precision"] == identity["precision"] and of_today(experiment, content, how):
+                seconds = how["seconds"] / how["cells"] * how["together"]
+                values = {key: value for key, value in entry.items() if key != "run"}
+                adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
+        return adopted
+
+    found = sorted(each_result(out, experiment.name, fitting), key=len)  # of the largest, what it has
+    return {cell: one for adopted in found for cell, one in adopted.items()}
 
 
 def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
     """Whether today's code would compute the cells of a stored run."""
-    return how.get("commit", {}).get("source") == source_hash() or not changed(experiment, content)
+    return how.get("commit", {}).get("source") == experiment.code or not changed(experiment, content)
 
 
 def watched(finished: Iterator, total: int, kept: Kept) -> Iterator:
@@ -205,7 +192,7 @@ def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
         ) from error
 
 
-def on_cluster(calls: Sequence[tuple], address: str, say: Callable[[str], None]) -> Iterator[list]:
+def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
     """The same from the workers of a dask cluster; a group whose worker is lost is done again."""
     try:
         from concurrent.futures import CancelledError
@@ -213,30 +200,27 @@ def on_cluster(calls: Sequence[tuple], address: str, say: Callable[[str], None])
         from distributed import Client, KilledWorker, wait
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    print(f"waiting for the scheduler at {address}")
     try:
         client = Client(address, timeout=20)
     except (OSError, ValueError) as error:
         raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
     with client:
         pending = {client.submit(run_group, *call, pure=False) for call in calls}
-        alone = False  # whether the cluster has no worker, and that was said
+        deserted = False
         while pending:
-            with suppress(TimeoutError):
-                done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
-                try:
-                    yield from (future.result() for future in done)
-                except (KilledWorker, CancelledError) as error:
-                    raise StoreError(
-                        f"the cluster lost a group of cells ({error}): the same command goes on"
-                    ) from error
-            if pending and not client.scheduler_info()["workers"] and not alone:
-                say(f"the cluster at {address} has no workers now: waiting for some")
-            alone = not client.scheduler_info()["workers"]
+            before, deserted = deserted, not client.scheduler_info()["workers"]
+            if deserted > before:
+                print(f"the cluster at {address} has no workers now: waiting for some")
+            try:
+                with suppress(TimeoutError):
+                    done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                    yield from [future.result() for future in done]
+            except (KilledWorker, CancelledError) as error:
+                raise StoreError(f"the cluster lost a group of cells ({error}): the same command goes on") from error
 
 
-def assemble(
-    experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict], say: Callable[[str], None]
-) -> Path:
+def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict]) -> Path:
     """Write all cells into one file, with how each was computed; a result that is another one is left as it is."""
     machines = [{key: one["how"].get(key) for key in SAME} for one in found]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
@@ -250,7 +234,6 @@ def assemble(
         "finished": now(),
         "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
-        "fingerprint": record(experiment),
     }
     new = plain(content)
     ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
@@ -262,20 +245,21 @@ def assemble(
         if not path.exists():
             break
         with suppress(StoreError):  # a file that is no result is left alone, too
-            old = expect(path, read_json(path), cells=list, runs=list)
-            if all(old.get(key) == new[key] for key in new.keys() - {"finished", "fingerprint"}):
+            old = read_result(path)
+            if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
-            if all(any(_same(old, one, new, other) for other in new["cells"]) for one in old["cells"]):
+            if _done(experiment, old) <= _done(experiment, new):
                 break  # all of it is in the new one
-        say(f"{path} is another result and is kept: the new one is written beside it")
-    write_json(path, content)
+        print(f"{path} is another result and is kept: the new one is written beside it")
+    write_json(path, content | {"fingerprint": record(experiment)})
     return path
 
 
-def _same(old: dict, one: dict, new: dict, other: dict) -> bool:
-    """Whether a cell of an old result is in a new one, computed in the same way."""
-    hows = [content["runs"][cell["run"]] for content, cell in ((old, one), (new, other))]
-    return one | {"run": 0} == other | {"run": 0} and all(hows[0].get(key) == hows[1].get(key) for key in SAME)
+def _done(experiment: Experiment, content: dict) -> set[str]:
+    """What a result has: its cells, each with all that it depends on."""
+    fixed = {key: size for key, size in content["config"].items() if key not in experiment.sweep.values()}
+    hows = [[fixed, content["data"], *map(run.get, SAME)] for run in content["runs"]]
+    return {digest([cell | {"run": 0}, hows[cell["run"]]]) for cell in content["cells"]}
 
 
 def _cost(runs: list[dict]) -> dict[str, Any]:
@@ -293,6 +277,7 @@ def estimate(
     together: int | None = None, memory: float = MEMORY,
 ) -> float:  # fmt: skip
     """Seconds that all cells will take, from two small runs of the first group of cells."""
+    print("measuring what it takes, by two small runs")
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
     groups = experiment.groups(experiment.all_cells(config), size)
     machine = replace(machine, threads=threads(jobs))
