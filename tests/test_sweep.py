@@ -391,7 +391,7 @@ def assert_refused(code, errors, culprit, remedy):
         (["fig4c", "--memory", "3"], "--memory is 3", "should be 6 or more"),
         (["fig1", "--save-every", "nan"], "--save-every is nan", "should be 0 or more"),
         (["fig1", "--set", "scale=paper"], "no size 'scale'", "python -m earlystop list"),
-        (["fig1", "--set", "data=svhn"], "data has 'svhn'", "should be of digits, mnist, cifar10"),
+        (["fig1", "--set", "data=svhn"], "data set 'svhn' is unknown", "use one of digits, mnist, cifar10"),
         (["fig1", "--set", "widths=4,5"], "widths is (4, 5)", "3 numbers, as (64, 128, 256)"),
         (["fig1", "--set", "test_size=0"], "test_size is 0", "should be 1 or more"),
         (["fig4c", "--set", "classes=3,3"], "classes is (3, 3)", "only once"),

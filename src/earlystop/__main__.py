@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 from earlystop import __version__
 from earlystop.figures import EXPERIMENTS
@@ -22,7 +23,7 @@ LEAST = {"jobs": 1, "together": 1, "memory": 6, "save_every": 0}  # of the optio
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}: see {self.prog} --help\n")
 
 

@@ -46,16 +46,9 @@ class DivergenceError(ValueError):
 
 
 def gradient_descent(
-    weights: Float[Tensor, "*runs k d"],
-    inputs: Float[Tensor, "*runs n d"],
-    labels: Float[Tensor, "*runs n"],
-    *,
-    step_size: float,
-    iterations: int,
-    activation: Activation = ERF,
-    ridge: float = 0.0,
-    progress: Callable = bar,
-) -> Trajectory:
+    weights: Float[Tensor, "*runs k d"], inputs: Float[Tensor, "*runs n d"], labels: Float[Tensor, "*runs n"], *,
+    step_size: float, iterations: int, activation: Activation = ERF, ridge: float = 0.0, progress: Callable = bar,
+) -> Trajectory:  # fmt: skip
     """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
 
     `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is L(W) + λ‖W - W₀‖²_F, the objective of
@@ -68,7 +61,7 @@ def gradient_descent(
     current, transposed = start.clone(), inputs.mT.contiguous()
     hidden, work = (inputs.new_empty(*inputs.shape[:-1], len(v)) for _ in range(2))
     outputs, distance = (inputs.new_empty(iterations + 1, *s) for s in (labels.shape, labels.shape[:-1]))
-    ceiling = None
+    first = None  # the loss at the start
     for tau in progress(range(iterations + 1), "gradient descent"):
         torch.matmul(inputs, current, out=hidden)
         torch.matmul(activation.value(hidden, out=work), v, out=outputs[tau])
@@ -76,8 +69,8 @@ def gradient_descent(
         residual = outputs[tau] - labels
         if tau % 20 == 0 or tau == iterations:
             size = 0.5 * residual.square().sum(-1)
-            ceiling = 4 * (size + 1) if ceiling is None else ceiling
-            if not (size <= ceiling).all():
+            first = size if first is None else first
+            if not (size <= 4 * (first + 1)).all():
                 raise _diverged(tau, step_size, weights, inputs, activation, ridge)
         if tau < iterations:
             slopes = activation.derivative(hidden, out=work)

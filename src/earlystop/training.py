@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -147,18 +148,10 @@ class ImageStack:
 
 
 def train(
-    stack: Stack,
-    images: ImageStack,
-    labels: Tensor,
-    *,
-    optimizer: torch.optim.Optimizer,
-    epochs: int,
-    batch_size: int,
-    seeds: Sequence[int],
-    loss: Loss = least_squares,
-    measure: Callable[[], dict[str, Tensor]] | None = None,
+    stack: Stack, images: ImageStack, labels: Tensor, *, optimizer: torch.optim.Optimizer, epochs: int, batch_size: int,
+    seeds: Sequence[int], loss: Loss = least_squares, measure: Callable[[], dict[str, Tensor]] | None = None,
     checkpoint: Any = None,
-) -> dict[str, list[Tensor]]:
+) -> dict[str, list[Tensor]]:  # fmt: skip
     """Train all networks of `stack` in place, each on its own images in its own random orders.
 
     `labels` is (M, n). `seeds` give the orders, new in each epoch. `measure()` is called before
@@ -171,13 +164,7 @@ def train(
         raise ValueError(f"epochs is {epochs} and batch_size {batch_size}, should be 0 or 1 and more")
     if labels.shape != images.pixels.shape[:2]:
         raise ValueError(f"{tuple(images.pixels.shape[:2])} images but {tuple(labels.shape)} labels")
-    history: dict[str, list[Tensor]] = {}
-    done = -1
-    if checkpoint and (saved := checkpoint.load()):
-        with sound(checkpoint.path()):
-            stack.load(saved["networks"])
-            optimizer.load_state_dict(saved["optimizer"])
-            history, done = saved["history"], int(saved["epoch"])
+    history, done = _resumed(stack, optimizer, epochs, checkpoint)
     if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
         stack.fuse(batch_size, stack.machine.evaluated)
     step = TrainingStep(stack, images, labels, optimizer, loss)
@@ -188,16 +175,28 @@ def train(
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
                 history.setdefault(key, []).append(numbers.cpu())
         if checkpoint:
-            checkpoint.save_when_due(
-                lambda epoch=epoch: {
-                    "networks": stack.state(),
-                    "optimizer": optimizer.state_dict(),
-                    "history": history,
-                    "epoch": epoch,
-                },
-                now=epoch == epochs,
-            )
+            checkpoint.save_when_due(partial(_state, stack, optimizer, history, epoch), now=epoch == epochs)
     return history
+
+
+def _state(stack: Stack, optimizer: torch.optim.Optimizer, history: dict[str, list[Tensor]], epoch: int) -> dict:
+    """All that a training needs to go on after this epoch."""
+    return {"networks": stack.state(), "optimizer": optimizer.state_dict(), "history": history, "epoch": epoch}
+
+
+def _resumed(
+    stack: Stack, optimizer: torch.optim.Optimizer, epochs: int, checkpoint: Any
+) -> tuple[dict[str, list[Tensor]], int]:
+    """The history so far and the last epoch done, as a checkpoint has them; nothing and -1 without one."""
+    if not checkpoint or not (saved := checkpoint.load()):
+        return {}, -1
+    with sound(checkpoint.path()):
+        stack.load(saved["networks"])
+        optimizer.load_state_dict(saved["optimizer"])
+        history, done = saved["history"], int(saved["epoch"])
+        if done > epochs or len({len(rows) for rows in history.values()}) > 1:
+            raise ValueError("its history does not fit the epochs")
+    return history, done
 
 
 def train_epoch(step, labels, epoch, batch_size, seeds) -> None:

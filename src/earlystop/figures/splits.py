@@ -158,7 +158,7 @@ def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
 
 
-def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[float]]:
+def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[Any]]:
     """The curves of one run of a stack; `epoch` is common to all."""
     curves = {key: torch.stack(rows)[:, run].tolist() for key, rows in history.items() if key != "epoch"}
     return {"epoch": [int(epoch) for epoch in history["epoch"]]} | curves

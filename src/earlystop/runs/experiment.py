@@ -43,7 +43,7 @@ class Claim:
     words: str
     chapter: str  # that examines it, by its label
     verdict: Callable[[Any], str]  # what a result says about it, as Markdown
-    levels: dict[str, str] = field(default_factory=dict)  # that the result must have
+    levels: dict[str, Any] = field(default_factory=dict)  # that the result must have
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,7 +182,7 @@ def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
     """
     if not calls:
         return
-    parallel = joblib.Parallel(min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs")
+    parallel: Any = joblib.Parallel(min(jobs, len(calls)), return_as="generator_unordered", pre_dispatch="n_jobs")
     try:
         yield from parallel(joblib.delayed(run_group)(*call) for call in calls)
     except BrokenProcessPool as error:
@@ -214,7 +214,8 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
                 print(f"the cluster at {address} has no workers now: waiting for some")
             try:
                 with suppress(TimeoutError):
-                    done, pending = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                    waited: Any = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                    done, pending = waited
                     yield from [future.result() for future in done]
             except (KilledWorker, CancelledError) as error:
                 raise StoreError(f"the cluster lost a group of cells ({error}): the same command goes on") from error
@@ -235,12 +236,13 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
         "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
     }
-    new = plain(content)
+    new, number = plain(content), 0
     ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
     stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
     if len(stem) > 60:
         stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
-    for number in range(1, 1000):
+    while True:
+        number += 1
         path = out / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
         if not path.exists():
             break
