@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
-for name in ("EARLYSTOP_SCALE", "EARLYSTOP_DEVICE", "EARLYSTOP_PRECISION"):
+for name in ("EARLYSTOP_SCALE", "EARLYSTOP_DEVICE", "EARLYSTOP_PRECISION", "EARLYSTOP_RESULTS"):
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402

@@ -32,7 +32,8 @@ def plain_machine(monkeypatch, tmp_path):
     monkeypatch.setattr(start, "DRIVE", tmp_path / "content" / "drive" / "MyDrive")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("EARLYSTOP_RESULTS", "EARLYSTOP_SCALE"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what a first cell sets is undone
+        monkeypatch.delenv(name)
 
 
 # ---------------------------------------------------------------------------------- the cell
