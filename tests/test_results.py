@@ -15,7 +15,7 @@ from torch import nn
 from earlystop.figures import EXPERIMENTS, fig1
 from earlystop.runs import results
 from earlystop.runs.results import read_result
-from earlystop.runs.store import SCHEMA, StoreError, write_json
+from earlystop.runs.store import SCHEMA, StoreError, digest, read_json, write_json
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
@@ -34,6 +34,25 @@ def test_every_result_is_shown_somewhere():
     shown = {results.load(**call).path.name for call in calls if call}
     assert {call["name"] for call in calls if call} == set(EXPERIMENTS)
     assert shown == set(RESULTS)
+
+
+# Of every file the numbers that it holds, its fingerprint's included: they change with a new run, and by nothing else.
+NUMBERS = {
+    "fig1-paper-070493d1e503.json": "ef12f6de876d",
+    "fig1-paper-losses_least_squares-seeds_3.json": "b488dac63d80",
+    "fig3-paper.json": "91a407d98a2e",
+    "fig4ab-paper.json": "75ff4b5d9d7d",
+    "fig4c-paper.json.gz": "5db6a45e3e70",
+    "fig5-paper.json.gz": "e97a1249e9c5",
+    "growth.json": "c18b973d3c79",
+    "silent.json": "86b06902897a",
+}
+
+
+def test_no_stored_number_has_changed():
+    parts = ("config", "runs", "cells", "rows", "series", "fingerprint")
+    found = {path.name: read_json(path) for path in sorted(FOLDER.glob("*.json*")) if path.name != "findings.json"}
+    assert {name: digest([one.get(part) for part in parts]) for name, one in found.items()} == NUMBERS
 
 
 def test_all_results_together_are_small():
