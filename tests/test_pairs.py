@@ -1,5 +1,6 @@
 """The chapters and their notebooks: regenerated = committed, short cells, described figures."""
 
+import ast
 import json
 import re
 import shutil
@@ -58,6 +59,35 @@ def test_visible_code_fits_the_column(book, name):
     visible = [cell for cell in code_cells(book, name) if not folded & set(cell.metadata.get("tags", []))]
     wide = [line for cell in visible for line in cell.source.splitlines() if len(line) > 82]
     assert not wide, f"more than 82 characters: {wide[0]}"
+
+
+REMOVED, FOLDED = {"remove-input", "remove-cell"}, {"hide-input", "hide-cell"}
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_hardly_any_code_of_a_chapter_is_hidden(book, name):
+    """Checks that grade are not counted."""
+    lines = {"removed": 0, "folded": 0, "shown": 0}
+    for cell in code_cells(book, name):
+        tags, source = set(cell.metadata.get("tags", [])), [line for line in cell.source.splitlines() if line.strip()]
+        if "check" in tags:
+            continue
+        kind = "removed" if tags & REMOVED else "folded" if tags & FOLDED else "shown"
+        lines[kind] += len(source)
+        small = len(source) <= 12 and max(map(len, source)) <= 110
+        assert small or kind == "shown", f"hidden, and over 12 lines or 110 columns: move it to src/\n{cell.source}"
+    assert lines["removed"] <= 0.1 * sum(lines.values()), f"{lines}: more than 10 % is removed"
+    assert lines["folded"] <= 0.2 * sum(lines.values()), f"{lines}: more than 20 % is folded"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_first_cell_of_a_chapter_takes_at_most_three_names_from_the_package(book, name):
+    first = ast.parse(code_cells(book, name)[0].source)
+    taken = [
+        node for node in ast.walk(first) if isinstance(node, ast.ImportFrom) and node.module.startswith("earlystop")
+    ]
+    names = [one.name for node in taken for one in node.names]
+    assert 0 < len(names) <= 3, f"{', '.join(names)}: import the others where they are used first"
 
 
 def test_the_median_cell_is_short(book):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from earlystop.figures import fig3, fig5, words
+from earlystop.words import theorem
 
 LEFT = torch.tensor([0.0, 0.025])
 UNSHOWN = ("as_linearized", "width_hardly_matters", "further")  # their sentences do not have the value
@@ -65,7 +65,7 @@ FINDINGS = [  # function, arguments, and a part of what is said then and not oth
 
 @pytest.mark.parametrize(("function", "arguments", "said"), FINDINGS)
 def test_a_finding_is_said_as_it_came_out(function, arguments, said):
-    holds, yes, no, value, form = getattr(words, function)(*arguments)
+    holds, yes, no, value, form = getattr(theorem, function)(*arguments)
     now, otherwise = (yes, no) if holds else (no, yes)
     assert said in now and said not in otherwise
     assert value is None or function in UNSHOWN or format(value, form) in yes + no
@@ -74,9 +74,11 @@ def test_a_finding_is_said_as_it_came_out(function, arguments, said):
 
 def test_all_findings_are_tried_both_ways():
     told = {
-        name for name, one in vars(words).items() if getattr(one, "__annotations__", {}).get("return") == words.Words
+        name
+        for name, one in vars(theorem).items()
+        if getattr(one, "__annotations__", {}).get("return") == theorem.Words
     }
-    found = {(function, bool(getattr(words, function)(*arguments)[0])) for function, arguments, _ in FINDINGS}
+    found = {(function, bool(getattr(theorem, function)(*arguments)[0])) for function, arguments, _ in FINDINGS}
     assert found == {(name, holds) for name in told - {"either"} for holds in (True, False)}
 
 
@@ -91,42 +93,42 @@ UP, DOWN = [([0.1, 0.2], True), ([0.3, 0.4], True)], [([0.3, 0.2], False), ([0.3
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        (words.first_descent(80, 0.14, 0.001, 0.15), ["**14.0%**", "15.0% are wrong", "**0.1%** of the true"]),
-        (words.covered((0.1, 0.2), (0.0, 0.01), (0.02, 0.02)), ["to 0.25;", "ρ = **0.2**", "0.083 against **0**."]),
-        (words.asked({2: (0.1, 1e6), 8: (0.2, 5.0)}), [
+        (theorem.first_descent(80, 0.14, 0.001, 0.15), ["**14.0%**", "15.0% are wrong", "**0.1%** of the true"]),
+        (theorem.covered((0.1, 0.2), (0.0, 0.01), (0.02, 0.02)), ["to 0.25;", "ρ = **0.2**", "0.083 against **0**."]),
+        (theorem.asked({2: (0.1, 1e6), 8: (0.2, 5.0)}), [
             "with 2 classes a radius of **0.1** and asks for **1,000,000** hidden units, and with 8 classes a",
         ]),
-        (words.no_pair_certifies(1.0, 0.5, 1.1), ["more than **1.0**", "does not explain the length"]),
-        (words.no_pair_certifies(1.1, 0.5, 1.1), ["moved by 1.1", "asks for more than the early network"]),
-        (fig3.verdict_level(0.9, [0.3, 0.5]), ["That is **90%**.", "so only the runs with ρ of 30% or more"]),
-        (fig3.verdict_level(0.5, []), ["so **no run needs to have fitted any noise to get there:**"]),
-        (fig3.verdict_readings(0.9, UP, UP, [True, True]), [
+        (theorem.no_pair_certifies(1.0, 0.5, 1.1), ["more than **1.0**", "does not explain the length"]),
+        (theorem.no_pair_certifies(1.1, 0.5, 1.1), ["moved by 1.1", "asks for more than the early network"]),
+        (theorem.verdict_level(0.9, [0.3, 0.5]), ["That is **90%**.", "so only the runs with ρ of 30% or more"]),
+        (theorem.verdict_level(0.5, []), ["so **no run needs to have fitted any noise to get there:**"]),
+        (theorem.verdict_readings(0.9, UP, UP, [True, True]), [
             "goes from 0.10 to **0.20** at 90% accuracy and from 0.30 to **0.40**", "**Both readings rise at every"]),
-        (fig3.verdict_readings(0.9, UP, DOWN, [True, False]), [
+        (theorem.verdict_readings(0.9, UP, DOWN, [True, False]), [
             "tensors from 0.30 to **0.20** at 90% accuracy (largest 0.30) and", "**All weights together rise"]),
-        (fig3.verdict_readings(0.9, DOWN, UP, [False, True]), ["**Only the mean over the tensors rises with every"]),
-        (fig3.verdict_readings(0.9, DOWN, DOWN, [False, False]), ["**Neither reading rises with every rate.**"]),
-        (fig5.verdict_runs(0.5, RUNS, ALL, RUNS), [
+        (theorem.verdict_readings(0.9, DOWN, UP, [False, True]), ["**Only the mean over the tensors rises with every"]),
+        (theorem.verdict_readings(0.9, DOWN, DOWN, [False, False]), ["**Neither reading rises with every rate.**"]),
+        (theorem.verdict_runs(0.5, RUNS, ALL, RUNS), [
             "**50%** of the networks", "worst contradicts 3.00%", "**100%** contradict at", "within 3.0% of the"]),
-        (fig5.verdict_runs(0.5, RUNS, ONE, RUNS[:1]), ["**50%** contradict at most 2%", "within 0.0% of the share"]),
-        (fig5.verdict_runs(0.5, RUNS, SHORT, RUNS[:0]), ["**0%** contradict", "given: **this run is too short"]),
-        (fig5.verdict_fresh(("1%", "2%"), 0.01, 0.01, 0.0), ["on 1% of them, the late ones on **2%**", "no lack of"]),
-        (fig5.verdict_fresh(("1%", "9%"), 0.01, 0.09, 0.1), ["as the paper says, and nearly as badly"]),
-        (fig5.verdict_fresh(("1%", "8%"), 0.01, 0.8, 1.0), ["as the paper says, but the harm is **0.80 times**"]),
-        (fig5.verdict_recipe(2, (0.01, 0.15), (0.02, 0.16)), ["Over 2 seeds", "1.00% early", "changes little."]),
-        (fig5.verdict_recipe(1, (0.01, 0.15), (0.01, 0.18)), ["Over 1 seed the", "leaving the sphere **matters**."]),
-        (fig5.verdict_recipe(1, (0.02, 0.15), (0.0, 0.15)), ["leaving the sphere **matters**."]),
-        (fig5.verdict_rates(ROWS[:1], ROWS[:2], 0.125, [0.007]), [
+        (theorem.verdict_runs(0.5, RUNS, ONE, RUNS[:1]), ["**50%** contradict at most 2%", "within 0.0% of the share"]),
+        (theorem.verdict_runs(0.5, RUNS, SHORT, RUNS[:0]), ["**0%** contradict", "given: **this run is too short"]),
+        (theorem.verdict_fresh(("1%", "2%"), 0.01, 0.01, 0.0), ["on 1% of them, the late ones on **2%**", "no lack of"]),
+        (theorem.verdict_fresh(("1%", "9%"), 0.01, 0.09, 0.1), ["as the paper says, and nearly as badly"]),
+        (theorem.verdict_fresh(("1%", "8%"), 0.01, 0.8, 1.0), ["as the paper says, but the harm is **0.80 times**"]),
+        (theorem.verdict_recipe(2, (0.01, 0.15), (0.02, 0.16)), ["Over 2 seeds", "1.00% early", "changes little."]),
+        (theorem.verdict_recipe(1, (0.01, 0.15), (0.01, 0.18)), ["Over 1 seed the", "leaving the sphere **matters**."]),
+        (theorem.verdict_recipe(1, (0.02, 0.15), (0.0, 0.15)), ["leaving the sphere **matters**."]),
+        (theorem.verdict_rates(ROWS[:1], ROWS[:2], 0.125, [0.007]), [
             "most **0.40%**, in the worst single run 0.70%. On", "ρ = **0.3**, that is 15.0% flipped labels, against"]),
-        (fig5.verdict_rates([], ROWS[:1], 0.125, []), ["On average it is at most 1% up to ρ = **0.1**"]),
-        (fig5.verdict_rates(ROWS[:1], [], 0.125, [0.2]), ["run 20.00%. It is above 1% at every rate."]),
-        (fig5.verdict_classes(LOST[:2], 80)[0], ["up to K = **3**", "an early error of **2.0%**, as predicted."]),
-        (fig5.verdict_classes(LOST, 80)[1], ["For K of 8 the last", "better than iteration 80", "**35%** or more."]),
-        (fig5.verdict_classes([[2, 1, 0.1, 0, 0.03, 0.1, 0]], 80)[0], ["**3.0%**, more than the means alone"]),
-        (fig5.verdict_width(WIDTH, ROWS), [
+        (theorem.verdict_rates([], ROWS[:1], 0.125, []), ["On average it is at most 1% up to ρ = **0.1**"]),
+        (theorem.verdict_rates(ROWS[:1], [], 0.125, [0.2]), ["run 20.00%. It is above 1% at every rate."]),
+        (theorem.verdict_classes(LOST[:2], 80)[0], ["up to K = **3**", "an early error of **2.0%**, as predicted."]),
+        (theorem.verdict_classes(LOST, 80)[1], ["For K of 8 the last", "better than iteration 80", "**35%** or more."]),
+        (theorem.verdict_classes([[2, 1, 0.1, 0, 0.03, 0.1, 0]], 80)[0], ["**3.0%**, more than the means alone"]),
+        (theorem.verdict_width(WIDTH, ROWS), [
             "From k = 30 to 3,000", "**2.00%** to **1.00%**", "ε₀ = 0.1 to 0.6", "**0.40%** to **8.00%**",
             "5.0% for the smallest radius and 30.0% for the largest: the smaller"]),
-        (fig5.verdict_width(WIDTH, WIDTH), ["0.0% for the smallest radius and 5.0% for the largest."]),
+        (theorem.verdict_width(WIDTH, WIDTH), ["0.0% for the smallest radius and 5.0% for the largest."]),
     ],
 )  # fmt: skip
 def test_a_sentence_says_what_the_numbers_are(text, parts):
@@ -134,4 +136,4 @@ def test_a_sentence_says_what_the_numbers_are(text, parts):
 
 
 def test_slow_classes_are_named_only_where_there_are_some():
-    assert [len(fig5.verdict_classes(rows, 80)) for rows in (LOST[:2], LOST)] == [1, 2]
+    assert [len(theorem.verdict_classes(rows, 80)) for rows in (LOST[:2], LOST)] == [1, 2]

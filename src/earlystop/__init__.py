@@ -19,7 +19,7 @@ machinery: machines, sizes, files that survive anything, sweeps, results and the
 
 import os
 
-__version__ = "0.2.0+h72236ca7"
+__version__ = "0.2.0+h51050052"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.

@@ -139,42 +139,6 @@ def verdict(result: Result) -> str:
     )
 
 
-def verdict_level(level: float, noisy: Sequence[float]) -> str:
-    """From which corruption rate on a run must have fitted noise to reach a level on the given labels, if at any."""
-    only = (
-        "**no run needs to have fitted any noise to get there:** this comparison is of "
-        "how fast the truth is learned, and longer runs are needed for the other one."
-    )
-    if noisy:
-        only = f"only the runs with ρ of {min(noisy):.0%} or more must have fitted noise to get there."
-    knows = "A network that knows the truth and no noise agrees with 1 − 0.9ρ of its labels"
-    return f"That is **{level:.0%}**. {knows}, so {only}"
-
-
-def verdict_readings(level: float, together: Sequence, per_tensor: Sequence, agree: Sequence[bool]) -> str:
-    """How both readings of the distance go with the rate, at a level and in the end, and whether they always rise."""
-
-    def told(reading: Sequence) -> str:
-        (there, _), (final, _) = reading
-        return (
-            f"from {there[0]:.2f} to **{there[-1]:.2f}** at {level:.0%} accuracy"
-            + f" (largest {max(there):.2f})" * (max(there) > there[-1])
-            + f" and from {final[0]:.2f} to **{final[-1]:.2f}** after the last epoch"
-        )
-
-    tensors = "All weights together rise with every rate, as the paper says; the mean over the tensors does not."
-    rising: dict[tuple[bool, ...], str] = {
-        (True, True): "Both readings rise at every rate, as the paper says.",
-        (True, False): tensors,
-        (False, True): "Only the mean over the tensors rises with every rate.",
-        (False, False): "Neither reading rises with every rate.",
-    }
-    return (
-        f"From the smallest rate to the largest, the distance of all weights together goes {told(together)}; "
-        f"the mean over the tensors {told(per_tensor)}. **{rising[tuple(agree)]}**"
-    )
-
-
 def tiny(count: int, machine: Machine) -> Numbers:
     """Distances from initialization and losses along a small training."""
     found = runs(Figure3.at("quick", widths=(8, 8, 16), **TINY_SIZES), tiny_cells(count), None, machine)

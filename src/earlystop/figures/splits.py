@@ -164,19 +164,6 @@ def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[Any
     return {"epoch": [int(epoch) for epoch in history["epoch"]]} | curves
 
 
-def setting(split: Split, config: Any, scale: str, name: str) -> str:
-    """What a chapter's own runs train on, and whether those are the paper's data and sizes."""
-    deep = hasattr(config, "depth")
-    network, what = (f" of a network of depth {config.depth}", "network") if deep else ("", "sizes")
-    whole = config == type(config).at("paper")
-    return (
-        f"Everything before the section on the largest run comes from **{split.train.title}**, at the {scale} scale: "
-        f"{config.train_size:,} training images and {config.epochs} epochs{network}. "
-        + (f"These are the paper's data and {what}." if whole else
-           f"It is not the paper's {name} experiment at its full size.")
-    )  # fmt: skip
-
-
 def data_hashes(config: Any) -> dict[str, str]:
     """Hashes of the pixels and labels that an experiment reads, if they are not made by this package."""
     if config.data in TITLES:

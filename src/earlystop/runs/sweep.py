@@ -197,7 +197,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
     try:
         from concurrent.futures import CancelledError
 
-        from distributed import Client, KilledWorker, wait
+        from distributed import Client, KilledWorker, wait  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
     print(f"waiting for the scheduler at {address}")

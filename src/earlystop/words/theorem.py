@@ -1,9 +1,11 @@
-"""What the pages say of their own runs: sentences, and the words that `page.finding` takes of each finding."""
+"""What chapters 2 and 3 say of their own runs, and of the stored Figures 3 and 5."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from earlystop.runs.results import counted
 
 # Whether a finding holds, what is said if so and if not, its value and the value's form.
 Words = tuple[Any, str, str, Any, str]
@@ -12,9 +14,6 @@ Words = tuple[Any, str, str, Any, str]
 def either(holds: Any, yes: str, no: str, rest: str, value: Any, form: str) -> Words:
     """The words of a finding whose two sentences differ in how they begin."""
     return holds, f"{yes} {rest}.", f"{no} {rest}.", value, form
-
-
-# Chapters 1 to 3
 
 
 def first_descent(iteration: int, given: float, true: float, flips: float) -> str:
@@ -221,3 +220,115 @@ def steps_forward(when: str, least: float) -> Words:
     yes = f"From each rate to the next the distance {when} grows, at least"
     no = f"The distance {when} does not grow at each step: from one rate to the next it changes"
     return either(least >= 1, yes, no, f"**{least:.2f}** times", least, ".2f")
+
+
+def verdict_runs(recovered: float, early: Tensor, fitted: Tensor, gap: Tensor) -> str:
+    """How many runs recover the truth, and how many learn the noise: no average hides anything."""
+    learned = ": **this run is too short to show the overfitting.**"
+    if fitted.any():
+        within = f"within {gap.max():.1%} of the share of flipped labels: they have learned the noise."
+        learned = f", and their error against the truth is {within}"
+    return (
+        f"Stopped early, **{recovered:.0%}** of the networks contradict at most 1% of the true labels; the worst "
+        f"contradicts {early.max():.2%}. At the last iteration, **{fitted.float().mean():.0%}** contradict at most 2% "
+        f"of the labels they were given{learned}"
+    )
+
+
+def verdict_fresh(spreads: Sequence[str], early: float, late: float, memorized: float) -> str:
+    """Whether late networks err more often than early ones on fresh inputs, and than on their own."""
+    errs = (
+        f"The early networks err on {spreads[0]} of them, the late ones on **{spreads[1]}**, and "
+        f"on {memorized:.2%} of their own training inputs."
+    )
+    if late <= early:
+        return f"{errs} The late networks do not err more than the early ones: no lack of generalization here."
+    worse = "and nearly as badly as they memorize."
+    if late <= 0.8 * memorized:
+        worse = f"but the harm is **{late / memorized:.2f} times** that at the training inputs."
+    return f"{errs} So they generalize worse than early ones, as the paper says, {worse}"
+
+
+def verdict_recipe(seeds: int, paper: Sequence[float], sphere: Sequence[float]) -> str:
+    """Whether the recipe matters: errors against the truth, early and late, by the paper's and on the sphere."""
+    little = max(abs(a - b) for a, b in zip(paper, sphere)) < 0.02
+    return (
+        f"Over {counted(seeds, 'seed')} the error against the truth is {paper[0]:.2%} early and {paper[1]:.1%} late "
+        f"by the paper's recipe, {sphere[0]:.2%} and {sphere[1]:.1%} on the unit sphere: leaving the sphere "
+        f"{'changes little.' if little else '**matters**.'}"
+    )
+
+
+def verdict_rates(inside: list, held: list, allowed: float, worst: Sequence[float]) -> str:
+    """Where early errors are small: rows inside the theorem's limit and their worst runs, and rows where they are."""
+    safe, last = "", "It is above 1% at every rate."
+    if inside:
+        safe = "Where the share of flipped labels is on average at most δ/8, the mean early error is at most "
+        safe += f"**{max(row[3] for row in inside):.2%}**, in the worst single run {max(worst):.2%}. "
+    if held:
+        rate, flipped = held[-1][:2]
+        flips = f"that is {flipped:.1%} flipped labels, against {allowed:.1%} in the theorem."
+        last = f"On average it is at most 1% up to ρ = **{rate}**, {flips}"
+    return safe + last
+
+
+def verdict_classes(rows: list[list[float]], early: int) -> list[str]:
+    """Whether lost classes explain the early errors: K, δ/8, flipped, lost, errors early and late, lowest error."""
+    count, error = [(row[0], row[4]) for row in rows if row[3] == 0][-1]
+    means = f"By the mean labels no class is lost up to K = **{count}**; measured there is an early error of"
+    told = "more than the means alone explain: with clusters this wide, not every sample gets the mean label."
+    said = [f"{means} **{error:.1%}**, {'as predicted.' if error <= 0.02 else told}"]
+    if slow := [row for row in rows if row[5] < row[4] - 0.02]:
+        said.append(
+            f"For K of {', '.join(str(row[0]) for row in slow)} the last iteration is clearly better than iteration "
+            f"{early}: in clusters this wide the truth is not learned before the noise. No stop helps much: the lowest "
+            f"error on the path is **{min(row[6] for row in slow):.0%}** or more."
+        )
+    return said
+
+
+def verdict_width(by_width: list[list[float]], by_radius: list[list[float]]) -> str:
+    """What more hidden units and a larger radius change: value, flipped, allowed, errors early and late."""
+    (narrow, wide), (small, large) = ((rows[0], rows[-1]) for rows in (by_width, by_radius))
+    later = ": the smaller the clusters, the later the noise is learned." if large[4] > small[4] + 0.05 else "."
+    return (
+        f"From k = {narrow[0]} to {wide[0]:,} the early error goes from **{narrow[3]:.2%}** to **{wide[3]:.2%}**, "
+        f"from ε₀ = {small[0]} to {large[0]} from **{small[3]:.2%}** to **{large[3]:.2%}**. At the last iteration it "
+        f"is {small[4]:.1%} for the smallest radius and {large[4]:.1%} for the largest{later}"
+    )
+
+
+def verdict_level(level: float, noisy: Sequence[float]) -> str:
+    """From which corruption rate on a run must have fitted noise to reach a level on the given labels, if at any."""
+    only = (
+        "**no run needs to have fitted any noise to get there:** this comparison is of "
+        "how fast the truth is learned, and longer runs are needed for the other one."
+    )
+    if noisy:
+        only = f"only the runs with ρ of {min(noisy):.0%} or more must have fitted noise to get there."
+    knows = "A network that knows the truth and no noise agrees with 1 − 0.9ρ of its labels"
+    return f"That is **{level:.0%}**. {knows}, so {only}"
+
+
+def verdict_readings(level: float, together: Sequence, per_tensor: Sequence, agree: Sequence[bool]) -> str:
+    """How both readings of the distance go with the rate, at a level and in the end, and whether they always rise."""
+
+    def told(reading: Sequence) -> str:
+        (there, _), (final, _) = reading
+        return (
+            f"from {there[0]:.2f} to **{there[-1]:.2f}** at {level:.0%} accuracy"
+            + f" (largest {max(there):.2f})" * (max(there) > there[-1])
+            + f" and from {final[0]:.2f} to **{final[-1]:.2f}** after the last epoch"
+        )
+
+    tensors = "All weights together rise with every rate, as the paper says; the mean over the tensors does not."
+    rising: dict[tuple[bool, ...], str] = {
+        (True, True): "Both readings rise at every rate, as the paper says.",
+        (True, False): tensors,
+        (False, True): "Only the mean over the tensors rises with every rate.",
+        (False, False): "Neither reading rises with every rate.",
+    }
+    return (
+        f"From the smallest rate to the largest, the distance of all weights together goes {told(together)}; "
+        f"the mean over the tensors {told(per_tensor)}. **{rising[tuple(agree)]}**"
+    )
