@@ -51,6 +51,31 @@ def test_a_split_is_disjoint_scaled_by_its_training_images_and_corrupted():
         torch.testing.assert_close(split.inputs(part), expected)
 
 
+OWN_DATA = """
+from dataclasses import replace
+from earlystop.images import load_images
+
+def load(split):
+    images = load_images("digits", split)
+    return replace(images, given=(images.labels + 1) % 10 if split == "train" else None, title="mine")
+"""
+
+
+def test_a_data_set_of_ones_own_is_trained_on_with_its_labels_as_given(tmp_path, monkeypatch):
+    (tmp_path / "mydata.py").write_text(OWN_DATA)
+    monkeypatch.syspath_prepend(tmp_path)
+    split = load_split("mydata:load", 100, 20, 0.0, seed=2)
+    assert torch.equal(split.noisy, (split.train.labels + 1) % 10) and split.flipped.all()
+    config = replace(FIGURE1, data="mydata:load", epochs=6)
+    assert fig1.run(config, 0.0)["noisy"][-1] > fig1.run(config, 0.0)["true"][-1]
+    with pytest.raises(ValueError, match="data set 'mydata:lode' is unknown"):
+        replace(config, data="mydata:lode")
+    before = fig1.EXPERIMENT.data(config)
+    assert set(before) == {"train", "test"} and fig1.EXPERIMENT.data(FIGURE1) == {}
+    monkeypatch.setattr(splits, "_images", lambda *a: replace(load_images("digits"), given=None))
+    assert fig1.EXPERIMENT.data(config)["train"] != before["train"]  # other labels as given: another result
+
+
 PARTS = ("noisy", "true", "test", "validation", "noisy_validation")
 
 

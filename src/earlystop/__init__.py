@@ -12,14 +12,14 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
 
-`figures` has a room for each figure of the paper: its sizes, runs, picture and verdict. `runs` is the
-machinery: machines, sizes, files that survive anything, sweeps, results and their fingerprints.
+`figures` has a room for each figure of the paper: its sizes, runs, picture and verdict. `words` is what pages
+say of their own runs. `runs` is the machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
 `page`, `plots` and `start` are how the book speaks, draws and begins; `python -m earlystop` is the command line.
 """
 
 import os
 
-__version__ = "0.2.0+h51050052"
+__version__ = "0.2.0+h3bd722ba"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.
