@@ -367,6 +367,16 @@ def test_the_keys_of_a_batch_are_keys_of_its_cells(name):
     assert set(experiment.sweep.values()) <= vars(config).keys()
 
 
+def test_the_work_of_a_training_grows_with_what_it_trains_on_and_less_with_what_it_looks_at():
+    config = Figure1.at("quick", train_size=100, validation_size=20, test_size=30, epochs=60)
+    # Measured before training, after each of 40 epochs, and after epochs 50 and 60.
+    assert splits.training_work(config) == 60 * 100 + 43 * (100 + 20 + 30) / 3
+    whole = Figure4c.at("paper")
+    works = [fig4c.work(replace(whole, epochs=epochs)) for epochs in (0, 10, 20)]
+    assert works[2] - works[1] == works[1] - works[0] > 0
+    assert fig4c.work(replace(whole, samples=20_000)) > 2 * fig4c.work(whole)
+
+
 # ------------------------------------------------------------------------ Figure 5
 
 

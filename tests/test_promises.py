@@ -128,6 +128,7 @@ CELLS = {
     "NaN in the cell": put(NAN, "cell", "corruption_rate"),
     "NaN in the run": put([NAN] * 30, "run", "error"),
     "NaN seconds": put(NAN, "how", "seconds"),
+    "negative seconds": put(-1.0, "how", "seconds"),
     "together is 0": put(0, "how", "together"),
 }
 
