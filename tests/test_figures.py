@@ -60,6 +60,9 @@ def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_thei
     trained = drawn(other.train.labels, other.noisy)
     assert drawn(one.validation.labels, one.noisy_validation) != trained
     assert not torch.equal(one.test.pixels, other.test.pixels)
+    for seed in (0, 1):  # nor by the stream of the training labels of the same seed
+        as_trained, _ = redraw_labels(one.validation.labels, torch.arange(10), 0.5, seed)
+        assert not torch.equal(one.noisy_validation, as_trained)
     old, next_old = (load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1))
     classes = torch.arange(10)
     expected, _ = redraw_labels(old.validation.labels, classes, 0.5, 1)  # the next seed's training stream
