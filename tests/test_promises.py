@@ -156,6 +156,7 @@ STATES = {
     "another identity": put("another", "identity"),
     "epoch is a word": put("two", "state", "epoch"),
     "epoch is NaN": put(NAN, "state", "epoch"),
+    "epoch is after the last": put(5, "state", "epoch"),
     "seconds are NaN": put(NAN, "seconds"),
     "history has numbers": put(5, "state", "history", "noisy"),
     "another shape": each("networks", lambda values: torch.zeros(3)),
