@@ -60,6 +60,15 @@ def double(monkeypatch):
 
 
 @pytest.fixture
+def tf32():
+    """TF32 is allowed, as a user may have set it; `monkeypatch` cannot put this attribute back."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    yield
+    torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.fixture
 def toy():
     """The experiment of `toy.py`, outside the package; what it makes known is forgotten again."""
     from earlystop.runs import experiment

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import earlystop_book
 import kernels
@@ -543,6 +544,51 @@ def test_a_page_does_not_depend_on_comments_and_documentation(rooms):
     assert changes(rooms, page, path, "def draw():", "def draw(*, n=1):")
 
 
+def test_a_page_depends_on_the_packages_of_its_modules_and_not_on_documentation_in_them(rooms):
+    page, path = ["from earlystop.figures import fig1"], "src/earlystop/figures/__init__.py"
+    write(rooms, path, 'class A:\n    """One."""\n\n    async def f(self):\n        """Two."""\n')
+    assert not changes(rooms, page, path, "One", "1") and not changes(rooms, page, path, "Two", "2")
+    assert changes(rooms, page, path, "def f", "def g")
+
+
+def test_a_switch_at_its_default_is_no_other_run(rooms, monkeypatch):
+    for name, usual in meaning.SWITCHES.items():
+        monkeypatch.delenv(name, raising=False)
+        before = meaning.key(["import torch"], rooms)
+        monkeypatch.setenv(name, usual)
+        assert meaning.key(["import torch"], rooms) == before
+
+
+def test_of_the_options_of_a_cell_those_that_steer_its_execution_count(rooms):
+    cache = earlystop_book.Cache(rooms / "cache", rooms)
+
+    def digest(*tags):
+        cell = nbformat.v4.new_code_cell("1 + 1", metadata={"tags": list(tags)})
+        return cache.create_hashed_notebook(nbformat.v4.new_notebook(cells=[cell]))[1]
+
+    assert digest() == digest("hide-input")
+    assert len({digest(), digest("raises-exception"), digest("skip-execution")}) == 3
+
+
+def test_a_new_chapter_is_executed_first_and_then_the_one_that_took_longest(monkeypatch):
+    done, seconds = [], {"short": 1.0, "long": 9.0, "middle": 3.0}
+    cache = SimpleNamespace(
+        list_cache_records=lambda: [
+            SimpleNamespace(uri=one, data={"execution_seconds": s}) for one, s in seconds.items()
+        ],
+        create_hashed_notebook=lambda notebook: (notebook, notebook),
+        keep=lambda *_: None,
+        run_of=lambda notebook: {},
+    )
+    env = SimpleNamespace(doc2path=str, mystnb_config=SimpleNamespace(execution_timeout=1), earlystop_runs={})
+    app = SimpleNamespace(earlystop_cache=cache, env=env, earlystop_executed=[])
+    monkeypatch.setattr(earlystop_book, "how_many", lambda chapters: 1)
+    monkeypatch.setattr(earlystop_book, "run_notebook", lambda notebook, *_: done.append(notebook) or (1.0, ""))
+    monkeypatch.setenv("EARLYSTOP_SCALE", "quick")
+    earlystop_book.execute(app, {name: name for name in ("short", "long", "new", "middle")})
+    assert done == app.earlystop_executed == ["new", "long", "middle", "short"]
+
+
 def test_a_page_depends_on_requirements_results_styles_and_switches(rooms, monkeypatch):
     page, keys = ["import torch"], set()
     for name in meaning.SWITCHES:
@@ -585,6 +631,7 @@ SAMPLES = [
     ),
     ("(here)=\n## Title\n\n{ref}`here`", "## Title\n\nTitle"),
     ("```python\n{ref}`kept`\n```", "```python\n{ref}`kept`\n```"),
+    ("{cite:t}`oymak2020toward`", "Oymak and Soltanolkotabi (2020)"),
 ]
 
 
@@ -602,6 +649,15 @@ def book(tmp_path):
 @pytest.mark.parametrize("myst, plain", SAMPLES)
 def test_conversion_to_plain_markdown(book, myst, plain):
     assert pairs.Book(book).convert(myst, "sample") == plain
+
+
+def test_a_proof_has_no_number_of_its_own(book):
+    kinds = (("theorem", "thm-a"), ("proof", "prf-a"), ("lemma", "lem-b"))
+    text = "\n\n".join(f"```{{prf:{kind}}}\n:label: {label}\n\nSo.\n```" for kind, label in kinds)
+    write(book, "book/01_one.md", HEAD + "# One\n\n" + text + "\n")
+    found = pairs.Book(book)
+    assert (found.labels["thm-a"], found.labels["lem-b"]) == ("Theorem 1.1", "Lemma 1.2")
+    assert "> **Proof.** So." in found.convert(text, "sample")
 
 
 SOLUTION = "```{{exercise-start}}\n:label: e\n```\nWhy?\n```{{exercise-end}}\n```\n\n"

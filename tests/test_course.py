@@ -260,6 +260,21 @@ def test_a_sound_exercise_is_accepted(small_book):
     assert chapter.exercises[0].points == (3, 0)
 
 
+def test_points_are_those_of_the_tags_and_their_sums_stand_below_the_table(small_book):
+    two = check(CHECKS[0]).replace("[check]", "[check, points-2]")
+    course_of_one = small_book(page(two, *map(check, CHECKS[1:])))
+    assert course_of_one[0].exercises[0].points == (4, 0)
+    *_, row, sums = course.overview(course_of_one)
+    assert row.endswith("| implement | 5 | 4 | 0 |") and sums.endswith("| **5** | **4** | **0** |")
+
+
+def test_the_words_of_a_solution_are_in_no_notebook_that_becomes_the_students(small_book):
+    (chapter,) = small_book(page(answer=ANSWER + "Twice is itself and itself again.\n\n"))
+    forms = ("student", "instructor", "solution")
+    told = ["itself again" in nbformat.writes(course.notebook(chapter, form)) for form in forms]
+    assert told == [False, False, True]
+
+
 @pytest.mark.parametrize("options", [["--chapters", "09"], ["--exercises", "ex-none"]])
 def test_unknown_names_are_refused(options, capsys):
     assert course.main(options) == 1

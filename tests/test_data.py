@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from earlystop import data as data_module
 from earlystop.data import (
     around_centers,
     check_clusterable,
@@ -140,6 +141,18 @@ def test_a_given_label_changed_in_place_leaves_the_truth_alone():
     assert data.flipped.all()
 
 
+def test_what_is_drawn_of_one_seed_is_drawn_from_streams_of_its_own(monkeypatch):
+    purposes, original = [], data_module.random_stream
+    monkeypatch.setattr(
+        data_module, "random_stream", lambda seed, one: purposes.append((seed, one)) or original(seed, one)
+    )
+    data = clusterable_dataset(40, 4, 6, input_noise=0.2, seed=3)
+    for draw in (corrupt_clusters, corrupt_uniformly):
+        draw(data, 0.5, seed=3)
+    around_centers(data, 5, seed=3)
+    assert purposes == [(3, "dataset"), (3, "corruption"), (3, "corruption"), (3, "inputs")]
+
+
 def test_drawing_data_leaves_the_global_random_generator_alone():
     before = torch.random.get_rng_state()
     corrupt_clusters(clusterable_dataset(40, 4, 6, input_noise=0.2), 0.5)
@@ -168,7 +181,7 @@ def test_redrawn_labels_are_uniform_over_all_classes_the_true_one_included():
     assert stats.chisquare(torch.bincount(noisy, minlength=10).numpy()).pvalue > 1e-6
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.333, 0.9, 1.0])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.29, 0.3336, 0.9, 1.0])  # 0.29 * 1000 and 333.6 are to be rounded
 def test_exactly_the_asked_share_of_labels_is_redrawn_and_no_other_changes(rate):
     labels = torch.arange(1000) % 7
     before = labels.clone()

@@ -85,6 +85,9 @@ def test_every_draw_of_a_split_has_a_stream_of_its_own_and_old_results_keep_thei
     trained = drawn(other.train.labels, other.noisy)
     assert drawn(one.validation.labels, one.noisy_validation) != trained
     assert not torch.equal(one.test.pixels, other.test.pixels)
+    for seed in (0, 1):  # nor by the stream of the training labels of the same seed
+        as_trained, _ = redraw_labels(one.validation.labels, torch.arange(10), 0.5, seed)
+        assert not torch.equal(one.noisy_validation, as_trained)
     old, next_old = (load_split("digits", 300, 300, 0.5, seed, test_size=50, streams="shared") for seed in (0, 1))
     classes = torch.arange(10)
     expected, _ = redraw_labels(old.validation.labels, classes, 0.5, 1)  # the next seed's training stream
@@ -390,6 +393,16 @@ def test_the_keys_of_a_batch_are_keys_of_its_cells(name):
     cell = experiment.all_cells(config)[0]
     assert {*experiment.together, *experiment.sweep} <= cell.keys() and "seed" in cell
     assert set(experiment.sweep.values()) <= vars(config).keys()
+
+
+def test_the_work_of_a_training_grows_with_what_it_trains_on_and_less_with_what_it_looks_at():
+    config = Figure1.at("quick", train_size=100, validation_size=20, test_size=30, epochs=60)
+    # Measured before training, after each of 40 epochs, and after epochs 50 and 60.
+    assert splits.training_work(config) == 60 * 100 + 43 * (100 + 20 + 30) / 3
+    whole = Figure4c.at("paper")
+    works = [fig4c.work(replace(whole, epochs=epochs)) for epochs in (0, 10, 20)]
+    assert works[2] - works[1] == works[1] - works[0] > 0
+    assert fig4c.work(replace(whole, samples=20_000)) > 2 * fig4c.work(whole)
 
 
 # ------------------------------------------------------------------------ Figure 5

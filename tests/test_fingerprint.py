@@ -49,9 +49,13 @@ def test_the_code_still_gives_the_numbers_of_a_stored_result(name):
 
 
 def test_a_fingerprint_is_the_same_in_every_digit_and_leaves_no_trace(fig3):
-    before = torch.get_num_threads(), torch.random.get_rng_state().sum().item(), dict(os.environ)
+    def traces():
+        return (torch.get_num_threads(), torch.random.get_rng_state().sum().item(), dict(os.environ),
+                torch.backends.cudnn.deterministic)  # fmt: skip
+
+    before = traces()
     assert fingerprint(EXPERIMENTS["fig3"]) == fig3
-    assert (torch.get_num_threads(), torch.random.get_rng_state().sum().item(), dict(os.environ)) == before
+    assert traces() == before
 
 
 def test_the_first_number_that_differs_is_named(fig3):
@@ -64,9 +68,30 @@ def test_the_first_number_that_differs_is_named(fig3):
     other["side by side"]["distance"] = fig3["side by side"]["distance"][:-1]
     assert differences("fig3", other, fig3) == ["fig3, side by side: distance 11 numbers → 12"]
     assert differences("fig3", fig3, other) == ["fig3, side by side: distance 12 numbers → 11"]
+    other["side by side"] = {key: one for key, one in fig3["side by side"].items() if key != "loss"}
+    assert differences("fig3", other, fig3) == ["fig3, side by side: loss 0 numbers → 12"]
     del other["side by side"]
     assert differences("fig3", other, fig3) == []  # a path of later code says nothing
     assert differences("fig3", fig3, other) == ["fig3, side by side: epoch 12 numbers → 0"]
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "differs"),
+    [
+        ("stacked", 1.0009, False),
+        ("stacked", 1.0011, True),
+        ("in bfloat16", 1.039, False),
+        ("in bfloat16", 1.041, True),
+    ],
+)
+def test_numbers_agree_in_a_thousandth_and_those_in_bfloat16_in_a_fiftieth(path, number, differs):
+    """And in as much as that beside zero."""
+    told = differences("x", {path: {"loss": [1.0]}}, {path: {"loss": [number]}})
+    assert bool(told) == differs
+    beside = differences(
+        "x", {path: {"loss": [0.0]}}, {path: {"loss": [(number - 1) / (100 if path == "stacked" else 2)]}}
+    )
+    assert bool(beside) == differs
 
 
 def test_rounding_is_no_difference_and_the_loss_is_one(fig3, monkeypatch):

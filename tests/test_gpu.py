@@ -86,9 +86,8 @@ def test_compiled_networks_are_the_plain_ones(kind, exact, double, monkeypatch):
 
 
 @needs_gpu
-def test_the_jacobian_is_multiplied_in_full_float32_and_not_in_tf32(monkeypatch):
+def test_the_jacobian_is_multiplied_in_full_float32_and_not_in_tf32(tf32, monkeypatch):
     """TF32 keeps ten bits: its products are off by some 1e-4, which drowns the small singular values."""
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)  # as a user may have set it
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     model, x = resnet(8, channels=1, width=8, n_classes=1).eval(), torch.rand(40, 1, 12, 12)
     exact = model_gram(copy.deepcopy(model).double(), x.double(), lambda out: out[0])

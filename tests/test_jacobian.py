@@ -10,6 +10,7 @@ from torch.func import jacrev
 
 from earlystop.architectures import resnet
 from earlystop.jacobian import (
+    _exact_product,
     energy_share,
     gram,
     information_space,
@@ -107,6 +108,15 @@ def test_a_limit_on_the_memory_is_kept(monkeypatch, limit_in_rows):
     assert sizes == [(limit_in_rows, p), (2, p)]  # what is held, and a tile of the rows beyond
 
 
+def test_no_more_than_half_of_the_free_memory_is_taken(monkeypatch):
+    model, x, number = trained_resnet(11)
+    p, sizes, original = sum(p.numel() for p in model.parameters()), [], torch.Tensor.new_empty
+    monkeypatch.setattr("earlystop.jacobian._free_bytes", lambda where: 2 * 3.5 * 4 * p)
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda x, *shape: sizes.append(shape) or original(x, *shape))
+    model_gram(model, x, number)
+    assert sizes[0] == (3, p)
+
+
 @pytest.mark.parametrize("batch_size", [4, 1000])
 @pytest.mark.parametrize("rank", [1, 4, 10])
 def test_the_top_singular_values_equal_those_of_the_whole_jacobian(whole_jacobian, rank, batch_size):
@@ -164,6 +174,18 @@ def test_the_jacobian_of_a_model_in_train_mode_is_refused():
     for spectrum in (model_gram, lambda *given: top_singular_values(*given, rank=1)):
         with pytest.raises(ValueError, match="eval mode"):
             spectrum(model, x, number)
+
+
+def test_tf32_is_off_in_the_product_and_then_as_it_was(tf32):
+    """What it would do to the numbers, only a GPU shows."""
+
+    class Asks:
+        T = None
+
+        def __matmul__(self, other):
+            return torch.backends.cuda.matmul.allow_tf32
+
+    assert _exact_product(Asks(), Asks()) is False and torch.backends.cuda.matmul.allow_tf32
 
 
 # ------------------------------------------------------------------------ the spectrum

@@ -128,6 +128,7 @@ CELLS = {
     "NaN in the cell": put(NAN, "cell", "corruption_rate"),
     "NaN in the run": put([NAN] * 30, "run", "error"),
     "NaN seconds": put(NAN, "how", "seconds"),
+    "negative seconds": put(-1.0, "how", "seconds"),
     "together is 0": put(0, "how", "together"),
 }
 
@@ -155,6 +156,7 @@ STATES = {
     "another identity": put("another", "identity"),
     "epoch is a word": put("two", "state", "epoch"),
     "epoch is NaN": put(NAN, "state", "epoch"),
+    "epoch is after the last": put(5, "state", "epoch"),
     "seconds are NaN": put(NAN, "seconds"),
     "history has numbers": put(5, "state", "history", "noisy"),
     "another shape": each("networks", lambda values: torch.zeros(3)),

@@ -114,6 +114,24 @@ def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
     assert "The whole scale `paper` has more: least squares, 3 seeds." in text
 
 
+def test_the_credit_adds_up_what_several_runs_cost(result):
+    one = result["runs"][0] | {"seconds": 90.0, "peak memory in GB": 2.5, "device": "D", "precision": "float32"}
+    runs = [one, one | {"seconds": 30.0, "peak memory in GB": 1.0, "precision": "bfloat16"}]
+    several = changed(result, runs=runs)
+    text = results.credit(several)
+    assert "on D, bfloat16; D, float32: 2.0 minutes, all processes added up, at most 2.5 GB" in text
+    assert "--precision" not in text and "--precision float32" in results.credit(changed(result, runs=runs[:1]))
+    assert "--precision" not in results.load("fig5").command  # it has no other one
+
+
+@pytest.mark.parametrize(
+    ("scale", "name"),
+    [("paper", "paper"), ("paper seeds=1 losses=x", "paper"), ("quick epochs=3", "quick with changed sizes")],
+)
+def test_a_scale_with_sizes_that_the_paper_states_changed_says_so(result, scale, name):
+    assert changed(result, scale=scale).scale_name == name
+
+
 def test_silent_images_and_dead_units_are_counted():
     net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 10))
     with torch.no_grad():
@@ -185,6 +203,9 @@ def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, 
         config = {k: v for k, v in vars(EXPERIMENTS[name].config.at(scale.split()[0])).items()}
         content = result.content | {"scale": scale, "finished": finished, "config": config}
         write_json(tmp_path / f"{name}-{file}.json", content)
+    assert results.load(name, tmp_path).path.name == f"{name}-paper.json"
+    small = vars(EXPERIMENTS[name].config.at("paper")) | {"train_size": 7}  # by an edited scale
+    write_json(tmp_path / f"{name}-z.json", result.content | {"scale": "paper", "finished": "9", "config": small})
     assert results.load(name, tmp_path).path.name == f"{name}-paper.json"
     with pytest.raises(StoreError, match="python -m earlystop run"):
         results.load("fig1" if name != "fig1" else "fig3", tmp_path)

@@ -186,6 +186,10 @@ def test_a_size_out_of_its_range_is_refused(change, message):
         EXPERIMENTS["fig1"].config.at("quick", **change)
 
 
+def test_rates_that_differ_in_a_file_are_two():
+    assert len(EXPERIMENTS["fig1"].config.at("quick", corruption_rates=(0.3, 0.300001)).corruption_rates) == 2
+
+
 CONFIGS = [kind for kind in Sized.__subclasses__() if kind.__module__.startswith("earlystop.")]
 
 
@@ -236,6 +240,21 @@ def test_the_sizes_are_shown_with_the_current_scale_in_bold(shown, monkeypatch, 
     bold = {"quick": "1", "colab": "20", "paper": "3,000"}[scale]
     assert re.findall(r"\*\*(.+?)\*\*", first) == [bold]
     assert first.replace("*", "") == "| how many | 1 | 20 | 3,000 |" and len(rest) == 3
+
+
+@pytest.mark.parametrize(("value", "text"), [(999.4, "999"), (1000.0, "1,000"), (9.9e8, "990,000,000"), (1e9, "1e+09")])
+def test_a_large_number_is_written_out_up_to_a_billion(shown, value, text):
+    page.table(["a"], [[value], [-value], [torch.tensor(value, dtype=torch.float64)]])
+    assert shown[0].splitlines()[2:] == [f"| {text} |", f"| -{text} |", f"| {text} |"]
+
+
+def test_sliders_are_there_only_where_somebody_watches(monkeypatch):
+    moved = []
+    monkeypatch.setattr("ipywidgets.interact", lambda draw, **sliders: moved.append((draw, sliders)))
+    for switch, count in (("1", 0), ("0", 1)):
+        monkeypatch.setenv("TQDM_DISABLE", switch)
+        page.explore(print, x=(0, 1))
+        assert moved == [(print, {"x": (0, 1)})] * count
 
 
 def test_progress_returns_every_item_and_is_silent_when_told(monkeypatch, capsys):

@@ -93,7 +93,7 @@ def test_the_new_content_is_on_disk_before_it_takes_the_place_of_the_old(tmp_pat
     synced, replaced = os.fsync, os.replace
 
     def fsync(number):
-        steps.append("fsync")
+        steps.append(("fsync", os.fstat(number).st_size))  # none of it waits in a buffer any more
         synced(number)
 
     def replace(source, target):
@@ -103,7 +103,7 @@ def test_the_new_content_is_on_disk_before_it_takes_the_place_of_the_old(tmp_pat
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
     write_atomically(path, b"new")
-    assert steps == ["fsync", (b"new", b"old", True)] and path.read_bytes() == b"new"
+    assert steps == [("fsync", 3), (b"new", b"old", True)] and path.read_bytes() == b"new"
 
 
 def test_an_interruption_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_the_digest_depends_on_the_value_and_not_on_the_order_of_keys():
 
 
 @both
-def test_what_is_written_is_read_again(tmp_path, name):
+def test_what_is_written_is_read_again(tmp_path, monkeypatch, name):
     path = tmp_path / name
     write_json(path, CONTENT)
     assert read_json(path) == CONTENT
@@ -167,6 +167,8 @@ def test_what_is_written_is_read_again(tmp_path, name):
     text = (gzip.decompress(data) if name.endswith("gz") else data).decode()
     assert json.loads(text) == CONTENT
     assert '"numbers": [0.1, 2, -3.5e-07],\n' in text and "ρ and ε₀" in text
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr("time.time", lambda: tomorrow)
     write_json(path, CONTENT)
     assert path.read_bytes() == data  # the same bytes again: no date inside
 
@@ -244,7 +246,7 @@ def test_wrong_content_is_named_with_its_file_and_what_to_do():
 
 
 def test_left_overs_of_another_day_are_deleted_and_those_of_writers_at_work_are_not(tmp_path):
-    for name, days in ((".a.json.1.part", 2), (".b.json.2.part", 0), ("c.json", 2)):
+    for name, days in ((".a.json.1.part", 1.01), (".b.json.2.part", 0.99), ("c.json", 2)):
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (time.time() - days * 86_400,) * 2)
     store.remove_left_overs(tmp_path)
@@ -337,6 +339,11 @@ def test_the_seconds_of_an_ended_run_count(tmp_path, monkeypatch):
     second.load()
     clock[0] += 30
     assert second.seconds() == 80
+    second.save(STATE, "a later stage")
+    third = Checkpoint(tmp_path, "me")
+    for stage in ("a later stage", "training"):  # the second was saved earlier
+        third.load(stage)
+    assert third.seconds() == 80
 
 
 def test_a_checkpoint_is_saved_when_it_is_due(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,49 @@ def test_the_cells_of_a_result_file_are_not_computed_again(tmp_path, computed, r
     assert len(computed) == 2  # another size: nothing fits
 
 
+def test_the_cost_of_a_batch_counts_once_also_when_it_is_read_from_a_file(tmp_path, monkeypatch, run):
+    gigabytes, times = iter([1.0, 3.0, 2.0]), iter("213")
+    monkeypatch.setattr(store.Checkpoint, "seconds", lambda self: 6.0)
+    monkeypatch.setattr(experiment, "peak_memory", lambda device: next(gigabytes))
+    monkeypatch.setattr(experiment, "now", lambda: f"2026-01-0{next(times)} 00:00 UTC")
+    for _ in range(2):
+        (how,) = run(tmp_path, "quick seeds=3", together=2)["runs"]
+        assert (how["cells"], how["together"], how["seconds"]) == (6, 2, pytest.approx(18))
+        assert (how["peak memory in GB"], how["started"]) == (3.0, "2026-01-01 00:00 UTC")
+        shutil.rmtree(tmp_path / "parts")  # the file is left
+
+
+def test_of_two_result_files_with_a_cell_the_larger_one_counts(tmp_path, run):
+    run(tmp_path)
+    larger = run(tmp_path, "quick seeds=2")
+    shutil.rmtree(tmp_path / "parts")
+    small = read_json(tmp_path / "toy-quick.json")
+    for cell in small["cells"]:
+        cell["error"] = [2.0] * 30
+    store.write_json(tmp_path / "toy-quick.json", small)
+    assert run(tmp_path, "quick seeds=3")["cells"][::3] == larger["cells"][::2]
+
+
+def test_cells_of_two_commits_are_told_apart(tmp_path, monkeypatch, run):
+    run(tmp_path)
+    monkeypatch.setattr(experiment, "commit", lambda: {"hash": "of another day"})
+    result = run(tmp_path, "quick seeds=2")
+    assert [one["commit"].get("hash") == "of another day" for one in result["runs"]] == [False, True]
+    assert [cell["run"] for cell in result["cells"]] == [cell["seed"] for cell in result["cells"]]
+
+
+def test_a_result_with_more_cells_takes_the_place_of_one_that_it_has_all_of(tmp_path, monkeypatch, toy):
+    """As when a scale gets more levels: the machines of the old cells may then be listed in another order."""
+    levels = lambda *rates: sweep.run(
+        toy, toy.config.at("quick", corruption_rates=rates), "quick", tmp_path, Machine(), jobs=1
+    )
+    first = levels(0.3)
+    monkeypatch.setattr(experiment, "versions", lambda: {"torch": "another"})
+    assert levels(0.0, 0.3) == first
+    assert [cell["run"] for cell in read_json(first)["cells"]] == [0, 1]
+    assert levels(0.0) == tmp_path / "toy-quick-2.json"  # it has less
+
+
 def test_a_command_with_nothing_left_to_do_says_so_and_leaves_the_file_alone(tmp_path, monkeypatch, run, capsys):
     run(tmp_path)
     (path,) = tmp_path.glob("toy-*.json")
@@ -175,6 +219,45 @@ def test_a_cell_keeps_its_first_numbers_whoever_computes_it_again(tmp_path, run,
     assert kept.path(cell).read_bytes() == before
 
 
+def test_a_checkpoint_is_of_one_device_number_of_threads_and_torch(tmp_path, monkeypatch, toy):
+    """What is continued must round alike."""
+    kept = experiment.Kept(tmp_path, toy, toy.config.at("quick"), "float32")
+
+    def identity(machine):
+        with kept.unfinished([{"corruption_rate": 0.3, "seed": 0}], machine, 60) as checkpoint:
+            assert checkpoint.identity in checkpoint.folder.name
+            return checkpoint.identity
+
+    found = [identity(one) for one in (Machine(), Machine("cuda"), Machine(threads=2), Machine())]
+    monkeypatch.setattr(torch, "__version__", "0")
+    assert len({*found, identity(Machine())}) == 4 and found[0] == found[3]
+
+
+def test_what_somebody_else_has_computed_meanwhile_is_not_computed_again(tmp_path, monkeypatch, toy):
+    config, cell = toy.config.at("quick"), {"corruption_rate": 0.3, "seed": 0}
+    kept = experiment.Kept(tmp_path, toy, config, "float32")
+    (finished,) = experiment.compute(toy, config, [cell], Machine(), kept)
+    kept.path(cell).unlink()
+    waited = kept.unfinished
+
+    @contextmanager
+    def unfinished(*arguments):
+        with waited(*arguments) as checkpoint:
+            kept.keep(finished)  # by the one that was waited for
+            yield checkpoint
+
+    monkeypatch.setattr(kept, "unfinished", unfinished)
+    monkeypatch.setattr(experiment, "_computed", None)
+    (found,) = experiment.compute(toy, config, [cell], Machine(), kept)
+    assert torch.equal(found["run"]["error"], finished["run"]["error"])
+
+
+def test_a_result_in_float32_says_so_whatever_precision_was_chosen(tmp_path, run, toy):
+    (how,) = run(tmp_path, precision="bfloat16")["runs"]
+    assert not toy.deep and how["precision"] == "float32"
+    assert toy.identity(toy.config.at("quick"), "bfloat16") == toy.identity(toy.config.at("quick"), "float32")
+
+
 def test_the_cells_of_a_batch_are_those_computed_one_by_one(tmp_path, run):
     alone = run(tmp_path / "alone", "quick seeds=2")
     together = run(tmp_path / "together", "quick seeds=2", together=3)
@@ -208,6 +291,8 @@ def test_processes_and_threads_do_not_depend_on_what_is_still_missing(tmp_path, 
             config = toy.config.at("quick", corruption_rates=(0.0, 0.3, 0.6, 0.9))
             sweep.run(toy, config, "quick", out, Machine(), jobs=jobs)
     processes = min(jobs or 6, 4)
+    room = 1e9 * max(1, sweep.MEMORY / processes - sweep.BESIDE_JACOBIAN)  # all processes share the memory
+    assert {call[3].jacobian_bytes for calls, _ in seen for call in calls} == {room}
     assert [len(calls) for calls, _ in seen] == [1, 4]
     assert {(call[3].threads, found) for calls, found in seen for call in calls} == {(6 // processes, processes)}
 
@@ -217,6 +302,16 @@ def test_no_more_spectra_at_a_time_than_fit_into_the_memory(monkeypatch, memory,
     monkeypatch.setattr(sweep, "cores", lambda: 8)
     one = EXPERIMENTS["fig4c"]  # at this scale, two outputs
     assert sweep.side_by_side(one, one.config.at("paper"), Machine(), None, None, memory) == (processes, 1)
+
+
+def test_torch_is_at_work_as_told_and_afterwards_as_before():
+    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    with pytest.raises(KeyError), Machine(threads=threads + 1).at_work():
+        assert (torch.get_num_threads(), torch.backends.cudnn.deterministic) == (threads + 1, True)
+        raise KeyError
+    assert (torch.get_num_threads(), torch.backends.cudnn.deterministic) == (threads, deterministic)
+    with Machine().at_work():
+        assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("", 3), ("2", 2), ("9", 3), ("2,1", 2)])
@@ -255,6 +350,7 @@ def test_the_cost_is_extrapolated_from_two_small_runs(monkeypatch, toy):
     clock = [0.0]
 
     def runs(config, cells, checkpoint, machine):
+        clock[0] += 0 if clock[0] else 99  # the very first run
         clock[0] += 5 + 0.25 * config.steps * len(cells)  # five seconds to get going
         return [{} for _ in cells]
 

@@ -166,8 +166,9 @@ def test_no_unit_vector_of_a_space_exceeds_its_diffuseness_and_one_attains_it():
     row = basis[np.linalg.norm(basis, axis=1).argmax()]
     attained = np.abs(basis @ (row / np.linalg.norm(row))).max()
     assert attained == pytest.approx(math.sqrt(gamma / 30), rel=1e-12)
-    with pytest.raises(ValueError, match="orthonormal"):
-        diffuseness(torch.ones(4, 2))
+    for other in (torch.ones(4, 2), 1.001 * torch.from_numpy(basis)):
+        with pytest.raises(ValueError, match="orthonormal"):
+            diffuseness(other)
 
 
 @pytest.mark.parametrize(("rate", "classes"), [(0.6, 3), (0.3, 10)])

@@ -375,6 +375,9 @@ def test_figure_1_stops_where_its_titles_say():
     ]
     result = made("fig1", cells, train_size=100, batch_size=2)
     late, early, rules = fig1.draw(result).axes
+    assert [ax.get_title() for ax in (late, early)] == [
+        "a: after epoch 200", "b: stopped early by\nclean validation labels"
+    ]  # fmt: skip
     at = {"clean validation labels": 1, "corrupted validation labels": 2, "always epoch 3": 3, "last epoch": -1}
     for ax, index in ((late, -1), (early, 1)):
         curves, _ = drawn(ax)
@@ -419,6 +422,7 @@ def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
 def test_figure_4c_tells_before_from_after():
     cells = [fig4c_cell(drop=2), fig4c_cell(head="difference")]
     axes = np.array(fig4c.draw(made("fig4c", cells)).axes).reshape(2, 2)
+    assert [ax.get_title() for ax in axes[:, 0]] == ["a single output", "difference of two outputs"]
     for (left, right), cell in zip(axes, cells):
         curves, _ = drawn(right)
         for time in ("before", "after"):
@@ -432,6 +436,7 @@ def test_figure_4c_tells_before_from_after():
 def test_figure_5_tells_early_from_late_and_clean_from_flipped():
     result = made("fig5", cells := fig5_cells())
     errors, early, late = fig5.draw(result).axes
+    assert [ax.get_title() for ax in (early, late)] == ["iteration 80", "iteration 4,500"]
     curves, _ = drawn(errors)
     assert curves["true labels"][:, 1].tolist() == pytest.approx([0.5, 0.02, 0.15])
     assert curves["given labels"][:, 1].tolist() == pytest.approx([0.5, 0.16, 0.02])
@@ -447,6 +452,26 @@ def test_figure_5_tells_early_from_late_and_clean_from_flipped():
                 for value in (*values, base[key])
             }
             assert np.allclose(drawn(ax)[0][label], sorted(means.items()))
+            ends = {value: [c["error_true"][index] for c in result.select(**base | {key: value})] for value in means}
+            shown = {tuple(point) for area in ax.collections for point in area.get_paths()[0].vertices.round(6)}
+            assert {(value, round(end(e), 6)) for value, e in ends.items() for end in (min, max)} <= shown
+
+
+def test_errors_of_a_page_are_drawn_against_the_labels_that_they_name():
+    _, ax = plt.subplots()
+    fig5.draw_errors(ax, T([[0.5, 0.2], [0.7, 0.4]]), T([[0.1, 0.3], [0.1, 0.5]]), 0.15)
+    curves, _ = drawn(ax)
+    assert np.allclose(curves["against the given labels"], [[1, 0.6], [2, 0.3]])
+    assert np.allclose(curves["against the true labels"], [[1, 0.1], [2, 0.4]])
+    assert curves["share of flipped labels"][0, 1] == pytest.approx(0.15)
+
+
+def test_a_band_reaches_from_the_lowest_to_the_highest_seed():
+    _, ax = plt.subplots()
+    plots.band(ax, [1, 2], T([[0.0, 3.0], [4.0, 1.0], [2.0, 8.0]]), "three seeds")
+    assert drawn(ax)[0]["three seeds"].tolist() == [[1, 2], [2, 4]]
+    (area,) = ax.collections
+    assert {(1, 0), (2, 1), (2, 8), (1, 4)} <= {tuple(point) for point in area.get_paths()[0].vertices}
 
 
 def test_histograms_of_losses_tell_clean_from_flipped():
@@ -477,3 +502,51 @@ def test_pictures_of_chapters_4_to_6_show_what_they_name():
     assert left == [[1, 2], [5, 6], [3, 4], [7, 8]] and right == [[9, 10], [11, 12], [13, 14]]
     assert [text.get_text() for ax in plt.gcf().axes for text in ax.get_legend().get_texts()] == [
         "information space", "nuisance space", "clean residual", "label corruption", "their sum"]  # fmt: skip
+
+
+def test_wrong_labels_are_the_larger_points_in_the_color_of_the_given_label():
+    _, ax = plt.subplots()
+    given, truth, place = T([0, 1, 1, 0]), T([0, 1, 0, 1]), T([1.0, 2.0, 3.0, 4.0])
+    pictures.labeled_points(ax, place, 10 * place, given, truth, T([0, 1]), size=5.0, larger=2.0)
+    found = {tuple(line.get_xdata()): (line.get_markersize(), line.get_color()) for line in ax.lines}
+    dark, bright = (plots.level_color(i, 2) for i in (0, 1))
+    assert found == {(1,): (5, dark), (2,): (5, bright), (4,): (10, dark), (3,): (10, bright)}
+    assert all((line.get_ydata() == 10 * line.get_xdata()).all() for line in ax.lines)
+
+
+def test_a_classifier_is_shaded_where_it_says_1():
+    points = T([0.0]), T([0.0]), T([1]), T([1]), T([0, 1])
+    pictures.regions({"right": lambda x: x[:, 0], "top": lambda x: x[:, 1]}, points)
+    axes = plt.gcf().axes
+    assert [ax.get_title() for ax in axes] == ["right", "top"]
+    for ax, coordinate in zip(axes, (0, 1)):
+        corners = np.concatenate([path.vertices for area in ax.collections for path in area.get_paths()])
+        assert corners[:, coordinate].min() >= -0.02 and corners[:, 1 - coordinate].min() == pytest.approx(-1.4)
+
+
+def test_the_theorem_s_rate_is_marked_where_the_rate_changes():
+    settings = [{"classes": 2}, {"classes": 4}]
+    sweeps = [(key, (1, 2), settings) for key in ("rho", "classes", "k", "noise")]
+    errors = [[torch.tensor(numbers(3, 2, seed=10 * i + j)) for j in (0, 1)] for i in range(4)]
+    pictures.robustness(sweeps, errors)
+    for ax, results in zip(axes := plt.gcf().axes, errors):
+        curves, _ = drawn(ax)
+        for classes, result in zip((2, 4), results):
+            assert np.allclose(curves[f"$\\bar{{K}}$ = {classes}"], np.transpose([[1, 2], result.mean(0)]))
+    marked = [[line.get_xdata()[0] for line in ax.lines[2:]] for ax in axes]
+    assert marked == [[0.25], [], [], []] and axes[2].get_xscale() == "log"  # δ/8, of two classes
+
+
+def test_growth_is_drawn_through_the_median_of_each_size():
+    points = [{"x": x, "median": 3.0 * x, "seconds": [2.0 * x, 3.0 * x, 9.0 * x]} for x in (10, 20_000)]
+    pictures.growth([{"points": points, "title": "Gram", "exponent": 1.0, "x": "samples", "fixed": "k = 3"}])
+    first, rest = plt.gcf().axes
+    assert [line.get_xydata().tolist() for line in first.lines if len(line.get_xdata()) == 2] == [
+        [[10, 30], [20_000, 60_000]]
+    ]  # fmt: skip
+    assert sorted(y for line in first.lines for y in line.get_ydata() if len(line.get_xdata()) == 3) == [
+        20, 30, 90, 40_000, 60_000, 180_000
+    ]  # fmt: skip
+    assert [label.get_text() for label in first.get_xticklabels()] == ["10", "20k"] and not rest.axison
+    pictures.growth([])
+    assert plt.gcf().axes[0].texts[0].get_text() == "not measured yet"
