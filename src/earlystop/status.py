@@ -3,7 +3,7 @@
 from earlystop.figures import EXPERIMENTS, fig1, pictures
 from earlystop.page import say, table
 from earlystop.runs.experiment import Claim
-from earlystop.runs.results import Result, folder, load
+from earlystop.runs.results import Result, counted, folder, load
 from earlystop.runs.store import StoreError, read_json
 
 
@@ -55,7 +55,7 @@ def steadiness() -> None:
     rounding, seeds = unsteady["rounding"], unsteady["seeds"]
     say(
         f"What the pages' own runs find was recorded on {record['device']}, at the scale {record['scale']}: "
-        f"{len(found)} findings. With another rounding "
+        f"{counted(len(found), 'finding')}. With another rounding "
         + (f"these do not always come out the same: {rounding}" if rounding else "all come out the same")
         + f"; with other seeds {f'these do not: {seeds}.' if seeds else 'all do, too.'}"
     )
