@@ -80,7 +80,7 @@ def test_findings_that_depend_on_rounding_or_seeds_are_named(shown, tmp_path, mo
     record = {"schema": SCHEMA, "device": "a machine", "scale": "quick", "findings": {"a/b": one}}
     write_json(tmp_path / "findings.json", record)
     status.steadiness()
-    assert said in shown[0] and "on a machine, at the scale quick: 1 findings." in shown[0]
+    assert said in shown[0] and "on a machine, at the scale quick: 1 finding." in shown[0]
 
 
 def test_the_growth_of_the_cost_is_drawn_and_credited_where_it_was_measured(shown, tmp_path, monkeypatch):
