@@ -34,7 +34,7 @@ from earlystop.start import MINUTES, header
 logger = logging.getLogger(__name__)
 
 CACHED = 60  # runs that are kept: of all chapters, with several versions of the code
-STEERING = ("raises-exception", "skip-execution")  # tags that change an execution
+EXECUTION_TAGS = ("raises-exception", "skip-execution")  # tags that change an execution
 MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
@@ -105,7 +105,7 @@ class Cache(JupyterCacheBase):
     def create_hashed_notebook(self, nb, **_):
         """The code cells of a notebook, and its hash."""
         cells, digest = super().create_hashed_notebook(nb, cell_metadata=())
-        tags = [[tag for tag in STEERING if tag in cell.metadata.get("tags", [])] for cell in cells.cells]
+        tags = [[tag for tag in EXECUTION_TAGS if tag in cell.metadata.get("tags", [])] for cell in cells.cells]
         uses = key([cell.source for cell in cells.cells], self.root)
         return cells, hashlib.sha256(f"{digest} {tags} {uses}".encode()).hexdigest()[:32]
 
