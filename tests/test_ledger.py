@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -65,6 +66,8 @@ def judged(monkeypatch, values, smaller=(), **changes):
         ("outside", {"reproduced": {"between": [0, 1]}}, "not reproduced"),
         ("steady", {"kind": "inequality"}, "reproduced"),
         ("at the end", {"kind": "inequality"}, "not reproduced"),
+        ("at the end", {"kind": "inequality", "in part": {"at_most": 1.65}}, "in part"),
+        ("at the end", {"kind": "inequality", "in part": {"at_most": 1.5}}, "not reproduced"),
         ("three", {}, "reproduced"),
         ("three", {"reproduced": {"at_most": 0.65}}, "in part"),
         ("one", {}, "in part"),
@@ -187,3 +190,22 @@ def test_the_command_shows_one_claim_and_refuses_an_unknown_one():
     assert one.returncode == 0 and one.stdout.startswith("intro-heuristics: OUTSIDE THIS BOOK")
     other = verify("no-such-claim")
     assert other.returncode == 2 and re.match("error: there is no claim 'no-such-claim'", other.stderr)
+
+
+def swapped(one):
+    """The range on the other side of a value: what is asked for is what must not be."""
+    far = {"low": one.high + 1e-9} if one.high < float("inf") else {"high": one.low - 1e-9}
+    return ledger.Range(**far)
+
+
+ALTERED = [name for name, claim in JUDGED.items() if claim.result][:10]
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_a_claim_that_is_altered_turns_its_verdict(name):
+    claim = CLAIMS[name]
+    before = ledger.judge(claim)["verdict"]
+    wrong = ledger.judge(replace(claim, reproduced=swapped(claim.reproduced), in_part=None))["verdict"]
+    assert before != wrong
+    if before == "reproduced":
+        assert wrong == "not reproduced"

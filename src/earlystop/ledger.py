@@ -137,15 +137,15 @@ def word(claim: Claim, values: Float[Tensor, " n"]) -> str:
     """The verdict of these values alone.
 
     A definition, an identity or an inequality must hold in each of them. For any other claim the interval of the mean
-    must lie in the range; if it only meets it, or the mean is in the weaker one, the claim holds in part.
+    must lie in the range; if it only meets it, the claim holds in part. So it does within the weaker range.
     """
-    if claim.kind in EACH:
-        return YES if (claim.reproduced.margins(values) >= 0).all() else NO
-    ends = torch.tensor(interval(values), dtype=torch.float64)
+    each = claim.kind in EACH
+    ends = values if each else torch.tensor(interval(values), dtype=torch.float64)
     if (claim.reproduced.margins(ends) >= 0).all():
         return YES
-    meets = ends[0] <= claim.reproduced.high and ends[1] >= claim.reproduced.low
-    weaker = claim.in_part is not None and claim.in_part.margins(values.mean()[None]).item() >= 0
+    meets = not each and ends[0] <= claim.reproduced.high and ends[1] >= claim.reproduced.low
+    middle = values if each else values.mean()[None]
+    weaker = claim.in_part is not None and (claim.in_part.margins(middle) >= 0).all()
     return PART if meets or weaker else NO
 
 
