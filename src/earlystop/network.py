@@ -23,7 +23,7 @@ class Activation:
     `value` and `derivative` take an optional tensor to write into, as torch functions do. `kappa` is
     κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors it gives the expectation in
     Definition 2.1. `smoothness` is Γ, the larger of max |φ'| and max |φ''|, and infinite where one has no bound: the
-    theory assumes that it has. `rank` is the largest rank that Σ(C) can have for centers in R^d.
+    theory assumes that it has. `third` bounds |φ'''|, `rank` the rank of Σ(C) for centers in R^d.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Activation:
     derivative: Callable[..., Tensor]
     kappa: Callable[[Tensor], Tensor]
     smoothness: float
+    third: float = math.inf
     rank: Callable[[int], float] = lambda dim: math.inf
 
 
@@ -95,26 +96,26 @@ def _relu_kappa(t: Tensor) -> Tensor:
     return (math.pi - torch.acos(t)) / (2 * math.pi)
 
 
-ERF = Activation("erf", torch.erf, _erf_derivative, _erf_kappa, 2 / math.sqrt(math.pi))
+ERF = Activation("erf", torch.erf, _erf_derivative, _erf_kappa, 2 / math.sqrt(math.pi), 4 / math.sqrt(math.pi))
 # z·Φ(z) + Φ'(z), whose derivative is the normal distribution function Φ.
-GAUSSIAN_SOFTPLUS = Activation("Gaussian softplus", _softplus, torch.special.ndtr, _softplus_kappa, 1.0)
-SIN = Activation("sin", torch.sin, torch.cos, lambda t: torch.cosh(t) / math.e, 1.0)
-COS = Activation("cos", torch.cos, _writing(lambda z: -torch.sin(z)), lambda t: torch.sinh(t) / math.e, 1.0)
+GAUSSIAN_SOFTPLUS = Activation("Gaussian softplus", _softplus, torch.special.ndtr, _softplus_kappa, 1.0, 0.25)
+SIN = Activation("sin", torch.sin, torch.cos, lambda t: torch.cosh(t) / math.e, 1.0, 1.0)
+COS = Activation("cos", torch.cos, _writing(lambda z: -torch.sin(z)), lambda t: torch.sinh(t) / math.e, 1.0, 1.0)
 IDENTITY = Activation(
-    "identity", _writing(torch.clone), _writing(torch.ones_like), torch.ones_like, 1.0, lambda dim: dim
+    "identity", _writing(torch.clone), _writing(torch.ones_like), torch.ones_like, 1.0, 0.0, lambda dim: dim
 )
 # These have no closed form of κ.
 _tanh_slope = _writing(lambda z: 1 - z.tanh() ** 2)
 _sigmoid_slope = _writing(lambda z: z.sigmoid() * (-z).sigmoid())
 _softplus_value = _writing(torch.nn.functional.softplus)
-TANH = Activation("tanh", torch.tanh, _tanh_slope, kappa_by_quadrature(_tanh_slope), 1.0)
-SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_slope, kappa_by_quadrature(_sigmoid_slope), 0.25)
-SOFTPLUS = Activation("softplus", _softplus_value, torch.sigmoid, kappa_by_quadrature(torch.sigmoid), 1.0)
+TANH = Activation("tanh", torch.tanh, _tanh_slope, kappa_by_quadrature(_tanh_slope), 1.0, 2.0)
+SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_slope, kappa_by_quadrature(_sigmoid_slope), 0.25, 0.125)
+SOFTPLUS = Activation("softplus", _softplus_value, torch.sigmoid, kappa_by_quadrature(torch.sigmoid), 1.0, 0.1)
 # Outside the theory, which asks for bounded first and second derivatives: for comparison.
 RELU = Activation("ReLU", _relu, _relu_derivative, _relu_kappa, math.inf)
 _square = _writing(lambda z: z * z / 2)
 QUADRATIC = Activation(
-    "quadratic", _square, _writing(torch.clone), torch.clone, math.inf, lambda dim: dim * (dim + 1) / 2
+    "quadratic", _square, _writing(torch.clone), torch.clone, math.inf, 0.0, lambda dim: dim * (dim + 1) / 2
 )
 ACTIVATIONS = (ERF, GAUSSIAN_SOFTPLUS, SIN, COS, IDENTITY, TANH, SIGMOID, SOFTPLUS, RELU, QUADRATIC)
 

@@ -50,12 +50,12 @@ class _Start:
     leverage: tuple[Tensor, Tensor]  # for each sample, the length of its unit vector in either singular space
     tilt: float  # sine of the largest angle between the first K left singular vectors and S₊
     lipschitz: float  # ‖J(W) - J₀‖ ≤ this · ‖W - W₀‖
-    nuisance: tuple[float, float]  # ‖(J(W) - J₀)ᵀu‖ ≤ first + second · ‖W - W₀‖ for unit u in S₋
+    nuisance: tuple[float, float, float]  # the same times unit u in S₋ ≤ first + second · ‖W - W₀‖, and ≤ third · it
 
     def change(self, distance: float) -> tuple[float, float]:
         """Bounds on ‖J(W) - J₀‖, and on ‖(J(W) - J₀)ᵀu‖ for unit u in S₋, at a distance from W₀."""
-        everywhere = self.lipschitz * distance
-        return everywhere, min(everywhere, self.nuisance[0] + self.nuisance[1] * distance)
+        everywhere, (fixed, slope, steep) = self.lipschitz * distance, self.nuisance
+        return everywhere, min(everywhere, fixed + slope * distance, steep * distance)
 
 
 def _start(weights: Weights, data: Dataset, step: float | None, activation: Activation) -> _Start:
@@ -68,17 +68,18 @@ def _start(weights: Weights, data: Dataset, step: float | None, activation: Acti
     step = limit / 2 if step is None else step
     refuse({f"step_size is {step:.4g}, should be between 0 and 2/‖J₀‖² = {limit:.4g}": not 0 < step <= limit})
     kept, top, rest = (1 - step * values).abs(), vectors[:, :count], vectors[:, count:]
-    stray = activation.smoothness * (inputs - data.centers[data.clusters]).norm().item()  # ‖J(W)ᵀu‖ is at most this
-    still = math.sqrt(_norm(minus @ matrix @ minus)) + stray * (1 + _norm(weights) / root)  # times 1 + ‖W‖/√k
+    away = inputs - data.centers[data.clusters]
+    stray = activation.smoothness * away.norm().item()  # ‖J(W)ᵀu‖ is at most this times 1 + ‖W‖/√k, for u in S₋
+    still = math.sqrt(_norm(minus @ matrix @ minus)) + stray * (1 + _norm(weights) / root)
+    turns = 2 * activation.smoothness * away.norm(dim=1) + activation.third * (away @ weights.T).abs().amax(dim=1)
     return _Start(
         matrix, step, values[0].sqrt().item(), values[count].sqrt().item(), kept[:count].max().item(),
         kept[count:].max().item(), (top.norm(dim=1), rest.norm(dim=1)), _norm(minus @ top),
-        jacobian_bound(inputs, activation) / root, (still, stray / root),
+        jacobian_bound(inputs, activation) / root, (still, stray / root, turns.norm().item() / root),
     )  # fmt: skip
 
 
 def _norm(matrix: Float[Tensor, "m n"]) -> float:
-    """The largest singular value."""
     return torch.linalg.matrix_norm(matrix, 2).item()
 
 
@@ -111,7 +112,7 @@ def proved_path(
     strong = weak = extra = distance = (
         0.0  # bounds: the deviation in either singular space, the way, and all of the way
     )
-    rows: list[tuple[float, float, float]] = []
+    rows: list[tuple[float, ...]] = []
     while len(rows) <= iterations and not (rows and rows[-1][0] > 1e6):
         error = (residual + apart).abs() + s.leverage[0] * strong + s.leverage[1] * weak
         rows.append((error.max().item(), distance, math.hypot(strong, weak)))
@@ -130,8 +131,7 @@ def proved_path(
         weak = s.keep_weak * weak + s.step * (s.weak * turned + shifted * gradient)
         residual, distance = residual - s.step * (s.gram @ residual), after
     rows += [(math.inf,) * 3] * (iterations + 1 - len(rows))
-    error, ways, bend = torch.tensor(rows, dtype=torch.float64).T
-    return Path(error, ways, bend, data.label_separation / 2)
+    return Path(*torch.tensor(rows, dtype=torch.float64).unbind(1), margin=data.label_separation / 2)  # pyright: ignore
 
 
 def _length(matrix: Float[Tensor, "n n"], r: Float[Tensor, " n"]) -> float:
@@ -158,8 +158,8 @@ class ClosedForm:
     @property
     def width_needed(self) -> float:
         """The width from which on the bound is below δ/2 at some iteration; infinite if it is at none."""
-        room = self.margin - self.shift - self.unlearned - self.learned
-        return self.width * (self.bend / room.clamp(max=1)).square().where(room > 0, math.inf).min().item()
+        room = (self.margin - self.shift - self.unlearned - self.learned).clamp(max=1)
+        return self.width * (self.bend / room).square().where(room > 0, math.inf).min().item()
 
 
 def closed_form(weights: Weights, data: Dataset, *, iterations: int, activation: Activation = ERF) -> ClosedForm:
@@ -176,5 +176,5 @@ def closed_form(weights: Weights, data: Dataset, *, iterations: int, activation:
     shift = cluster_means(data.labels - data.clean_labels, data.clusters).abs().max().item()
     unlearned = math.sqrt(len(data.inputs) / sizes.min().item()) * (1 - alpha2 / beta**2) ** tau
     bend = 4 * (tau * y) ** 2 / (beta * math.sqrt(len(weights)))
-    learned, margin = 2 * tau * y * epsilon / beta, data.label_separation / 2
-    return ClosedForm(shift, unlearned, learned, bend, margin, len(weights))
+    learned = 2 * tau * y * epsilon / beta
+    return ClosedForm(shift, unlearned, learned, bend, data.label_separation / 2, len(weights))
