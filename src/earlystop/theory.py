@@ -12,6 +12,11 @@ from earlystop.network import ERF, Activation, Weights, predict
 from earlystop.streams import random_stream
 
 
+def spectral_norm(matrix: Float[Tensor, "m n"]) -> float:
+    """The largest singular value."""
+    return torch.linalg.matrix_norm(matrix, 2).item()
+
+
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
     """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1). `ValueError` unless centers are unit vectors."""
     centers = centers.double()
@@ -44,7 +49,7 @@ def diversity(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> fl
     """λ(C) of given centers. `ValueError` that says why where it is zero, which the paper excludes."""
     lam = smallest_eigenvalue(cluster_covariance(centers, activation))
     (count, dim), most = centers.shape, activation.rank(centers.shape[1])
-    why = f"λ(C) is {lam:.2g}: {activation.name} cannot tell these centers apart"
+    why = f"λ(C) is {max(lam, 0.0):.2g}: {activation.name} cannot tell these centers apart"
     refuse({
         f"{why}, two of them coincide": count > 1 and _separation(centers) < 1e-12,
         f"{why}, {count} in R^{dim}: at most {most:g} have independent rows of the Jacobian": count > most,
@@ -82,7 +87,7 @@ def theorem_scales(
     """How Theorem 2.2 scales for given centers and δ. `ValueError` unless δ > 0 and λ(C) > 0, as it assumes."""
     refuse({f"label_separation is {label_separation}, should be above 0": not label_separation > 0})
     lam = diversity(centers, activation)
-    norm, k = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2, len(centers)
+    norm, k = spectral_norm(centers.double()) ** 2, len(centers)
     width, radius = k**2 * norm**2 / lam**4, label_separation * lam**2 / k**2
     return TheoremScales(norm, lam, norm / lam, width, radius, label_separation / 8)
 
@@ -105,7 +110,7 @@ def interpolation_distance_bound(
         "the bound needs inputs of norm at most 1": not pair.norm(dim=1).max().item() <= 1 + 1e-5,
     })  # fmt: skip
     already = predict(weights, pair, activation).diff().item()
-    spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
+    spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
     missing = abs(label_gap - already) if signed else max(0.0, abs(label_gap) - abs(already))
     return missing / (activation.smoothness * gap * spread)
 
@@ -119,13 +124,13 @@ def check_smooth(activation: Activation) -> None:
 def jacobian_bound(inputs: Float[Tensor, "n d"], activation: Activation = ERF) -> float:
     """β = Γ‖X‖ ≥ ‖J(W)‖ for every W and unit inputs; ‖J(W) - J(W₀)‖ ≤ β‖W - W₀‖/√k."""
     check_smooth(activation)
-    return activation.smoothness * torch.linalg.matrix_norm(inputs.double(), 2).item()
+    return activation.smoothness * spectral_norm(inputs.double())
 
 
 def nuisance_bound(weights: Weights, input_noise: float, samples: int, activation: Activation = ERF) -> float:
     """ε = Γ ε₀ √n (1 + ‖W‖/√k) ≥ ‖Jᵀu‖ for unit vectors u that sum to zero on every cluster."""
     check_smooth(activation)
-    spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
+    spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
     return activation.smoothness * input_noise * math.sqrt(samples) * spread
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from earlystop.data import Dataset, refuse
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, Weights, predict
-from earlystop.theory import check_smooth, cluster_means, jacobian_bound, nuisance_bound
+from earlystop.theory import check_smooth, cluster_means, jacobian_bound, nuisance_bound, spectral_norm
 
 ROUNDING = 1e-9  # far more than float64 loses here
 
@@ -70,17 +70,13 @@ def _start(weights: Weights, data: Dataset, step: float | None, activation: Acti
     kept, top, rest = (1 - step * values).abs(), vectors[:, :count], vectors[:, count:]
     away = inputs - data.centers[data.clusters]
     stray = activation.smoothness * away.norm().item()  # ‖J(W)ᵀu‖ is at most this times 1 + ‖W‖/√k, for u in S₋
-    still = math.sqrt(_norm(minus @ matrix @ minus)) + stray * (1 + _norm(weights) / root)
+    still = math.sqrt(spectral_norm(minus @ matrix @ minus)) + stray * (1 + spectral_norm(weights) / root)
     turns = 2 * activation.smoothness * away.norm(dim=1) + activation.third * (away @ weights.T).abs().amax(dim=1)
     return _Start(
         matrix, step, values[0].sqrt().item(), values[count].sqrt().item(), kept[:count].max().item(),
-        kept[count:].max().item(), (top.norm(dim=1), rest.norm(dim=1)), _norm(minus @ top),
+        kept[count:].max().item(), (top.norm(dim=1), rest.norm(dim=1)), spectral_norm(minus @ top),
         jacobian_bound(inputs, activation) / root, (still, stray / root, turns.norm().item() / root),
     )  # fmt: skip
-
-
-def _norm(matrix: Float[Tensor, "m n"]) -> float:
-    return torch.linalg.matrix_norm(matrix, 2).item()
 
 
 def _check(weights: Weights, data: Dataset, activation: Activation) -> None:
@@ -165,14 +161,17 @@ class ClosedForm:
 def closed_form(weights: Weights, data: Dataset, *, iterations: int, activation: Activation = ERF) -> ClosedForm:
     """The bound that the book proves by hand in chapter 6, for `weights` with f(W₀) = 0 and labels in [-1, 1]."""
     _check(weights, data, activation)
-    start = predict(weights, data.inputs, activation).abs().max().item()
-    refuse({f"f(W₀) is {start:.2g} somewhere, the closed form needs 0 (paired weights)": not start < 1e-9})
+    start, y = predict(weights, data.inputs, activation).abs().max().item(), data.labels.norm().item()
+    refuse({
+        f"f(W₀) is {start:.2g} somewhere, the closed form needs 0 (paired weights)": not start < ROUNDING,
+        f"‖y‖ is {y:.2g}, the closed form needs at least 1": not y >= 1,
+    })  # fmt: skip
     sizes = torch.bincount(data.clusters).double()
     at_centers = sizes.sqrt()[:, None] * gram(weights, data.centers, activation) * sizes.sqrt()
     beta = max(jacobian_bound(x, activation) for x in (data.inputs, data.centers[data.clusters]))
     alpha2 = torch.linalg.eigvalsh(at_centers)[0].item()
     epsilon = nuisance_bound(weights, data.input_noise, len(data.inputs), activation)
-    tau, y = torch.arange(iterations + 1, dtype=torch.float64), data.labels.norm().item()
+    tau = torch.arange(iterations + 1, dtype=torch.float64)
     shift = cluster_means(data.labels - data.clean_labels, data.clusters).abs().max().item()
     unlearned = math.sqrt(len(data.inputs) / sizes.min().item()) * (1 - alpha2 / beta**2) ** tau
     bend = 4 * (tau * y) ** 2 / (beta * math.sqrt(len(weights)))
