@@ -85,6 +85,7 @@ def draw(result: Result) -> Figure:
     left.set(ylim=(0, 2), xlabel="iteration", ylabel="largest |f − ỹ|")
     left.legend()
     draw_windows(right, result)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return fig
 
 
@@ -104,7 +105,6 @@ def draw_windows(ax: Axes, result: Result) -> None:
     ax.plot([], [], label="measured", **looks["measured"])
     ax.set(yscale="log", xlabel="radius of a cluster, ε₀", ylabel="iterations without an error")
     ax.set_xticks(range(len(radii)), labels=radii)
-    ax.legend(fontsize=9)
 
 
 def common(windows: Tensor) -> tuple[int, int]:
