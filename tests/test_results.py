@@ -45,6 +45,7 @@ NUMBERS = {
     "fig4c-paper.json.gz": "5db6a45e3e70",
     "fig5-paper.json.gz": "e97a1249e9c5",
     "growth.json": "c18b973d3c79",
+    "proved-paper.json": "218dc0db734f",
     "silent.json": "86b06902897a",
 }
 
