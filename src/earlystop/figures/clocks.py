@@ -143,18 +143,17 @@ PANELS = (
 def draw(result: Result) -> Figure:
     """Error against the truth over η·λ·τ, a line for each step size, and without noise."""
     fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
+    noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
     for ax, (loss, activation, start, title) in zip(axes.flat, PANELS):
         where = {"loss": loss, "activation": activation, "start": start}
-        steps = dict.fromkeys(cell["step"] for cell in result.select(**where))
-        for step in steps:
-            runs = {"corruption_rate": result["config"]["corruption_rate"], "step": step} | where
-            color = plots.level_color(result["config"]["steps"].index(step), len(result["config"]["steps"]))
-            times = result.select(**runs)[0]["time"]
-            plots.band(ax, times, result.numbers("error_true", **runs), f"step {step}", color=color, lw=1.3)
-        control = where | {"corruption_rate": 0.0}
-        times, errors = result.select(**control)[0]["time"], result.numbers("error_true", **control)
-        plots.band(ax, times, errors, "no wrong labels", color="black", ls="--", lw=1)
-        ax.axhline(result.numbers("flipped", **runs).mean(), label="share of flipped labels", **plots.REFERENCE)
+        lines = [("no wrong labels", 0.0, max(steps), {"color": "black", "ls": "--", "lw": 1})]
+        lines += [(f"step {step}", noise, step, {"color": plots.level_color(i, len(steps)), "lw": 1.3})
+                  for i, step in enumerate(steps) if start == "normal" or step == max(steps)]  # fmt: skip
+        for label, rate, step, look in lines:
+            one = where | {"corruption_rate": rate, "step": step}
+            plots.band(ax, result.select(**one)[0]["time"], result.numbers("error_true", **one), label, **look)
+        flipped = result.numbers("flipped", corruption_rate=noise, **where)
+        ax.axhline(flipped.mean(), label="share of flipped labels", **plots.REFERENCE)
         ax.set(xscale="log", title=title, ylim=(0, 0.3))
     for ax in axes[:, 0]:
         ax.set(ylabel="error, true labels")
