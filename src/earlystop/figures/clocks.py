@@ -5,33 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from earlystop import plots
 from earlystop.data import Dataset, around_centers
 from earlystop.descent import LEAST_SQUARES, LOGISTIC, Trajectory, gradient_descent, largest_stable_step
 from earlystop.figures.fig5 import Figure5, load_data
+from earlystop.figures.units import draw
 from earlystop.metrics import error_rate
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, Activation, initial_weights, predict
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights, predict
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
-from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
 
 LEARNED = 0.01  # an error below which truth, or noise, counts as learned
 
 
-def _tanh_slope(z: Tensor, out: Tensor | None = None) -> Tensor:
-    out = torch.tanh(z, out=out)
-    return out.square_().neg_().add_(1)
-
-
-TANH = Activation("tanh", torch.tanh, _tanh_slope, lambda t: torch.full_like(t, math.nan), 1.0)  # κ is not used
-ACTIVATIONS = {phi.name: phi for phi in (ERF, TANH, RELU, GAUSSIAN_SOFTPLUS)}
+ACTIVATIONS = {phi.name: phi for phi in (ERF, RELU, GAUSSIAN_SOFTPLUS)}
 KEYS: tuple[str, ...] = ("loss", "activation", "start", "corruption_rate", "step", "seed")
 CRITERIA = {criterion.name: criterion for criterion in (LEAST_SQUARES, LOGISTIC)}
 
@@ -46,21 +37,21 @@ class Clocks(Sized):
     corruption_rate: float = always(0.3, "share of labels drawn again, ρ", most=1)
     hidden_units: int = always(1000, "hidden units, k", least=1)
     steps: tuple = always((0.05, 0.2, 0.5, 0.9, 1.5), "step size times the curvature", ours=True, once=True)
+    two_steps: tuple = always((0.2, 1.5), "of these for softplus and logistic loss", ours=True, once=True)
     iterations: int = sizes(300, 2700, 2700, "iterations of each run", ours=True, least=1)
     stop: float = sizes(10.0, 100.0, 100.0, "time of the early stop", ours=True)
     seeds: int = sizes(1, 2, 5, "seeds", least=1)
 
 
 def cells(config: Clocks) -> list[Cell]:
-    """Every step size with noise and normal weights; the largest one also without noise, and from f(W₀) = 0."""
-    kinds = [("least squares", name) for name in ACTIVATIONS] + [("logistic", "erf")]
-    noise, largest = config.corruption_rate, max(config.steps)
-    settings = [("normal", noise, step) for step in config.steps]
-    settings += [("normal", 0.0, largest), ("paired", noise, largest), ("paired", 0.0, largest)]
-    keys = ("loss", "activation", "start", "corruption_rate", "step")
-    return [
-        dict(zip(keys, kind + one)) | {"seed": s} for kind in kinds for one in settings for s in range(config.seeds)
-    ]
+    """Every step size with noise, for the slow ones two; the largest also without noise, and from f(W₀) = 0."""
+    noise, largest, found = config.corruption_rate, max(config.steps), []
+    for loss, name in (*(("least squares", name) for name in ACTIVATIONS), ("logistic", "erf")):
+        steps = config.steps if loss == "least squares" and name in ("erf", "ReLU") else config.two_steps
+        settings = [("normal", noise, step) for step in steps]
+        settings += [("normal", 0.0, largest), ("paired", noise, largest), ("paired", 0.0, largest)]
+        found += [dict(zip(KEYS, (loss, name, *one, s))) for one in settings for s in range(config.seeds)]
+    return found
 
 
 def length(config: Any, cell: Cell) -> int:
@@ -132,35 +123,6 @@ def summary(config: Clocks, cell: Cell, data: Dataset, curvature: float, parts: 
         found = criterion.predicted(predict(part.weights, fresh.inputs, phi))
         values[f"fresh_error_{name}"] = error_rate(found, fresh.labels, data.classes)
     return values
-
-
-PANELS = (
-    *(("least squares", name, "normal", name) for name in ACTIVATIONS),
-    ("least squares", "erf", "paired", "erf, f(W₀) = 0"), ("logistic", "erf", "normal", "erf, logistic loss"),
-)  # fmt: skip
-
-
-def draw(result: Result) -> Figure:
-    """Error against the truth over η·λ·τ, a line for each step size, and without noise."""
-    fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
-    noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
-    for ax, (loss, activation, start, title) in zip(axes.flat, PANELS):
-        where = {"loss": loss, "activation": activation, "start": start}
-        lines = [("no wrong labels", 0.0, max(steps), {"color": "black", "ls": "--", "lw": 1})]
-        lines += [(f"step {step}", noise, step, {"color": plots.level_color(i, len(steps)), "lw": 1.3})
-                  for i, step in enumerate(steps) if start == "normal" or step == max(steps)]  # fmt: skip
-        for label, rate, step, look in lines:
-            one = where | {"corruption_rate": rate, "step": step}
-            plots.band(ax, result.select(**one)[0]["time"], result.numbers("error_true", **one), label, **look)
-        flipped = result.numbers("flipped", corruption_rate=noise, **where)
-        ax.axhline(flipped.mean(), label="share of flipped labels", **plots.REFERENCE)
-        ax.set(xscale="log", title=title, ylim=(0, 0.3))
-    for ax in axes[:, 0]:
-        ax.set(ylabel="error, true labels")
-    for ax in axes[1]:
-        ax.set(xlabel="time, η · curvature · iteration")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return fig
 
 
 def tiny(machine: Machine) -> Numbers:
