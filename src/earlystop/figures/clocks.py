@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from earlystop.data import Dataset, around_centers
+from earlystop.data import Dataset, around_centers, refuse
 from earlystop.descent import LEAST_SQUARES, LOGISTIC, Trajectory, gradient_descent, largest_stable_step
 from earlystop.figures.fig5 import Figure5, load_data
 from earlystop.figures.units import draw
@@ -45,6 +45,7 @@ class Clocks(Sized):
 
 def cells(config: Clocks) -> list[Cell]:
     """Every step size with noise, for the slow ones two; the largest also without noise, and from f(W₀) = 0."""
+    refuse({f"two_steps is {config.two_steps}, should be of steps": not {*config.two_steps} <= {*config.steps}})
     noise, largest, found = config.corruption_rate, max(config.steps), []
     for loss, name in (*(("least squares", name) for name in ACTIVATIONS), ("logistic", "erf")):
         steps = config.steps if loss == "least squares" and name in ("erf", "ReLU") else config.two_steps

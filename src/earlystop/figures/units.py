@@ -18,6 +18,7 @@ PANELS = {
     ("least squares", "ReLU", "normal"): "ReLU",
     ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
     ("least squares", "erf", "paired"): "erf, f(W₀) = 0",
+    ("least squares", "ReLU", "paired"): "ReLU, f(W₀) = 0",
     ("logistic", "erf", "normal"): "erf, logistic loss",
 }
 
