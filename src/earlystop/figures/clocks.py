@@ -44,13 +44,14 @@ class Clocks(Sized):
 
 
 def cells(config: Clocks) -> list[Cell]:
-    """Every step size with noise, for the slow ones two; the largest also without noise, and from f(W₀) = 0."""
+    """Every step size with noise, and the largest without; from f(W₀) = 0, too, but for the slowest ones."""
     refuse({f"two_steps is {config.two_steps}, should be of steps": not {*config.two_steps} <= {*config.steps}})
     noise, largest, found = config.corruption_rate, max(config.steps), []
     for loss, name in (*(("least squares", name) for name in ACTIVATIONS), ("logistic", "erf")):
-        steps = config.steps if loss == "least squares" and name in ("erf", "ReLU") else config.two_steps
-        settings = [("normal", noise, step) for step in steps]
-        settings += [("normal", 0.0, largest), ("paired", noise, largest), ("paired", 0.0, largest)]
+        slow = loss == "logistic" or name == "Gaussian softplus"
+        settings = [("normal", noise, step) for step in (config.two_steps if slow else config.steps)]
+        settings += [("normal", 0.0, largest)]
+        settings += [] if slow else [("paired", noise, largest), ("paired", 0.0, largest)]
         found += [dict(zip(KEYS, (loss, name, *one, s))) for one in settings for s in range(config.seeds)]
     return found
 
