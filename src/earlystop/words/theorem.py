@@ -185,21 +185,6 @@ def width_hardly_matters(widths: Sequence[int], means: Tensor, changes: float) -
     return either(changes < 1.5, yes, no, spans, changes, ".2f")
 
 
-def ridge_at_rest(moving: float) -> Words:
-    """The runs with ridge have converged."""
-    yes = f"Each run has come to rest: its last 100 iterations change the distance by at most {moving:.2%}."
-    no = f"Not each run has come to rest: 100 iterations still change a distance by {moving:.2%}."
-    return moving < 0.01, yes, no, moving, ".2%"
-
-
-def both_learn(stopped: str, penalized: str) -> Words:
-    """Stopping and ridge both learn the truth, by their distances without an error."""
-    both = f"Both learn the truth: stopping makes no error on the true labels at distances **{stopped}**, ridge at"
-    not_both = f"Distances without an error on the true labels: **{stopped}** for stopping, **{penalized}** for ridge"
-    yes, no = f"{both} **{penalized}** (on its grid of λ).", f"{not_both} (on its grid of λ)."
-    return "none" not in (stopped, penalized), yes, no, None, ".3g"
-
-
 def further(level: float, clean: float, noisy: float, rate: float, times: float) -> Words:
     """More noise means a longer way to one accuracy."""
     moves = (
