@@ -88,6 +88,11 @@ def test_what_is_not_the_papers_size_holds_in_part_and_says_why(monkeypatch):
     assert judged(monkeypatch, VALUES["outside"], smaller=["train_size"])["verdict"] == "not reproduced"
 
 
+def test_a_range_that_was_chosen_after_the_run_is_told(monkeypatch):
+    told = {day: ledger.told(judged(monkeypatch, VALUES["steady"], fixed=day)) for day in ("2026-11-28", "2026-11-29")}
+    assert "after the run" in told["2026-11-29"] and "after the run" not in told["2026-11-28"]
+
+
 def test_two_sets_of_seeds_that_disagree_hold_in_part(monkeypatch):
     split = judged(monkeypatch, [0.1, 1.3, 0.1, 1.3, 0.1, 1.2], **{"in part": {"at_most": 9}})
     assert split["halves"] == ["reproduced", "in part"] and split["verdict"] == "in part"

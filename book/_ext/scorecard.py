@@ -44,10 +44,11 @@ def evidence(entry: dict) -> list[str]:
     """What a verdict rests on, in lines of HTML."""
     ends, seeds = entry["interval"], entry["seeds"]
     spread = f" [{number(ends[0])}, {number(ends[1])}]" if ends and ends[0] != ends[1] else ""
+    after = ", after the run" * entry["chosen_after_run"]
     runs = "one run" if seeds == 1 else f"{seeds} seeds"
     lines = [
         f"{html.escape(entry['quantity'])}: <b>{number(entry['value'])}{spread}</b>, {runs}; "
-        f"asked for: {entry['range']} (chosen on {entry['fixed']}), margin {number(entry['margin'])}."
+        f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {number(entry['margin'])}."
     ]
     lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
     sizes = f", sizes: {html.escape(entry['sizes'])}" if entry["sizes"] else ""

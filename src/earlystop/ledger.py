@@ -67,7 +67,7 @@ class Claim:
     quantity: str = ""
     reproduced: Range = field(default_factory=Range)
     in_part: Range | None = None
-    fixed: date | None = None  # when these ranges were chosen
+    fixed: date | None = None  # when these ranges were chosen: a later day than that of the run is told
     evidence: str = ""  # module:function
     result: dict[str, Any] | None = None  # the stored one that it is asked about; without it, it is asked about seeds
     chapter: str = ""
@@ -192,6 +192,7 @@ def judge(claim: Claim) -> dict[str, Any]:
         "margin": margin(claim, values),
         "range": str(claim.reproduced),
         "fixed": str(claim.fixed),
+        "chosen_after_run": bool(result and str(claim.fixed) > result["finished"][:10]),
         "seeds": len(values),
         "halves": halves,
         "evidence": claim.evidence,
@@ -236,7 +237,7 @@ def told(entry: dict[str, Any]) -> str:
     value, ends = f"{entry['value']:.4g}", entry["interval"]
     spread = f", 95 % interval {ends[0]:.4g} to {ends[1]:.4g}" if ends else ""
     lines += [f"{entry['quantity']}: {value}{spread} ({counted(entry['seeds'], 'seed')}), worst {entry['worst']:.4g}",
-              f"asked for: {entry['range']} (chosen on {entry['fixed']}), margin {entry['margin']:.3g}",
+              f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {entry['margin']:.3g}",
               f"two sets of seeds: {', '.join(entry['halves'])}" if entry["halves"] else "not split: too few seeds",
               *(f"no more than in part: {why}" for why in entry["because"]),
               f"computed on {entry['device']}, {entry['date']}, by {entry['evidence']} ({entry['code']})",
