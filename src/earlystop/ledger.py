@@ -236,6 +236,7 @@ def told(entry: dict[str, Any]) -> str:
         return "\n    ".join([*lines, entry["why"]])
     value, ends = f"{entry['value']:.4g}", entry["interval"]
     spread = f", 95 % interval {ends[0]:.4g} to {ends[1]:.4g}" if ends else ""
+    after = ", after the run" * entry["chosen_after_run"]
     lines += [f"{entry['quantity']}: {value}{spread} ({counted(entry['seeds'], 'seed')}), worst {entry['worst']:.4g}",
               f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {entry['margin']:.3g}",
               f"two sets of seeds: {', '.join(entry['halves'])}" if entry["halves"] else "not split: too few seeds",
