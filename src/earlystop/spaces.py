@@ -108,4 +108,4 @@ def diffuseness_of_clusters(seed):
     """γ of the vectors that are constant on clusters, over n/n_min."""
     sizes = torch.randint(1, 30, (5,), generator=torch.Generator().manual_seed(seed))
     basis = torch.repeat_interleave(torch.eye(5, dtype=torch.float64) / sizes.double().sqrt()[:, None], sizes, dim=0)
-    return theory.diffuseness(basis) * sizes.min() / sizes.sum()
+    return theory.diffuseness(basis) * sizes.min().item() / sizes.sum().item()

@@ -199,7 +199,8 @@ def credit(result: Result) -> str:
             f"{_doc(sizes[key])}: {_words(now)} instead of {_words(there)}" for key, (now, there) in changes.items()
         )
 
-    texts = ["**These are the paper's sizes.**"]
+    own = all(size.ours for size in sizes.values())
+    texts = ["**An experiment of this book, not of the paper.**" if own else "**These are the paper's sizes.**"]
     if other := told(result.unlike_paper()):
         texts = [f"**These are not the paper's sizes.** {other[0].upper()}{other[1:]}."]
     if chosen := told(result.unlike_paper(ours=True)):
