@@ -92,10 +92,10 @@ class Stack:
         return {**self.parameters, **self.buffers}
 
 
-def adadelta(stack: Stack, step_size: float = 1.0) -> torch.optim.Optimizer:
-    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3."""
+def adadelta(stack: Stack, step_size: float = 1.0, rho: float = 0.9, eps: float = 1e-6) -> torch.optim.Optimizer:
+    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3; ρ and ε are PyTorch's."""
     weights = list(stack.parameters.values())
-    return torch.optim.Adadelta(weights, lr=step_size, capturable=weights[0].is_cuda)
+    return torch.optim.Adadelta(weights, lr=step_size, rho=rho, eps=eps, capturable=weights[0].is_cuda)
 
 
 def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:
@@ -110,7 +110,12 @@ def momentum(stack: Stack, step_size: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(weights, lr=step_size, momentum=0.9, nesterov=True)
 
 
-OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum}  # of a stack and a step size
+def sgd(stack: Stack, step_size: float) -> torch.optim.Optimizer:
+    """Plain stochastic gradient descent, the algorithm that the paper's text names."""
+    return torch.optim.SGD(stack.parameters.values(), lr=step_size)
+
+
+OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum, "sgd": sgd}  # of a stack and a step size
 
 
 def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
     ROUNDED,
     TENTHS,
@@ -22,6 +21,7 @@ from earlystop.figures.splits import (
     data_set,
     number,
     rates,
+    recipe,
     run_curves,
     tiny_cells,
     training_work,
@@ -30,8 +30,8 @@ from earlystop.runs.experiment import Cell, Claim, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
-from earlystop.runs.sizes import Sized, sizes
-from earlystop.training import accuracy, distances, evaluate_stack, least_squares
+from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import LOSSES, accuracy, distances, evaluate_stack
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ class Figure3(Sized):
     corruption_rates: tuple = rates((0.0, 0.1, 0.3, 0.5), TENTHS[:6], TENTHS[:6])
     epochs: int = sizes(60, 100, 200, "epochs", ours=True)
     batch_size: int = number(64, 128, 128, "batch size", ours=True)
+    loss: str = always("least_squares", "loss", before="least_squares", of=LOSSES)
+    optimizer: str = recipe("optimizer")
+    step_size: float = recipe("step_size")
+    adadelta_rho: float = recipe("adadelta_rho")
+    adadelta_eps: float = recipe("adadelta_eps")
+    initialization: str = recipe("initialization")
     seeds: int = number(1, 1, 3, "seeds")
 
 
@@ -54,7 +60,7 @@ def runs(config: Figure3, cells: Sequence[Cell], checkpoint: Any, machine: Machi
     `loss`.
     """
     data = SplitStack(config, cells, machine, 0)
-    stack = data.stack(lambda seed: conv_net(data.image_shape, config.widths, seed=seed))
+    stack, loss = data.conv_nets(), LOSSES[config.loss]
     images = data.images("train")
     start = {name: value.detach().clone() for name, value in stack.parameters.items()}
 
@@ -65,10 +71,10 @@ def runs(config: Figure3, cells: Sequence[Cell], checkpoint: Any, machine: Machi
             "distance": together,
             "distance_per_layer": per_layer,
             "accuracy": accuracy(outputs, data.given()),
-            "loss": least_squares(outputs, data.given()).mean(dim=1),
+            "loss": loss(outputs, data.given()).mean(dim=1),
         }
 
-    history = data.train(stack, measure, checkpoint)
+    history = data.train(stack, measure, checkpoint, loss=loss)
     return [run_curves(history, run) for run in range(len(cells))]
 
 
