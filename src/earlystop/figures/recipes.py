@@ -1,0 +1,101 @@
+"""Figure 1 by other recipes for the training, which the paper leaves open: does one fit the noise better?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from earlystop.figures import fig1
+from earlystop.figures.splits import (
+    TENTHS,
+    TINY_SIZES,
+    WIDTHS,
+    data_hashes,
+    data_set,
+    number,
+    rates,
+    tiny_cells,
+    training_work,
+)  # fmt: skip
+from earlystop.figures.transient import dead, last_layers
+from earlystop.runs.experiment import Cell, Experiment, register
+from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
+from earlystop.runs.machine import Machine
+from earlystop.runs.sizes import Sized, always, sizes
+
+RECIPES: dict[str, dict[str, Any]] = {  # what each changes in Figure 1's sizes
+    "torch": {},
+    "keras": {"adadelta_rho": 0.95, "adadelta_eps": 1e-7, "initialization": "glorot"},
+    "sgd": {"optimizer": "sgd"},
+}
+NAMES = {"torch": "Adadelta, PyTorch's defaults", "keras": "Adadelta, Keras's example", "sgd": "plain SGD"}
+EVERY_EPOCH_UNTIL = 20  # of these runs; what is measured costs as much as the training
+LOOKED_AT = 300  # training images by which units are called dead
+
+
+@dataclass(frozen=True)
+class Recipes(Sized):
+    """Figure 1's experiment with several recipes for its training."""
+
+    data: str = data_set("digits", "mnist")
+    train_size: int = number(500, 10_000, 50_000, "training images")
+    validation_size: int = number(200, 2_000, 10_000, "validation images")
+    test_size: int = number(300, 5_000, 10_000, "test images")
+    widths: tuple = sizes((32, 64, 128), WIDTHS, WIDTHS, "widths of the layers", least=1, length=3)
+    recipes: tuple = always(tuple(RECIPES), "recipes", ours=True, of=RECIPES, once=True)
+    sgd_step: float = always(0.1, "step size of plain SGD", ours=True)
+    corruption_rates: tuple = rates((0.0, 0.5), (0.0, 0.5), TENTHS)
+    epochs: int = sizes(20, 30, 200, "epochs")
+    batch_size: int = number(64, 128, 128, "batch size", ours=True)
+    seeds: int = number(1, 1, 3, "seeds")
+
+
+def cells(config: Recipes) -> list[Cell]:
+    """Every seed with corrupted labels; the control without, ρ = 0, for the first seed alone."""
+    return [
+        {"recipe": recipe, "corruption_rate": rate, "seed": seed}
+        for seed in range(config.seeds)
+        for rate in config.corruption_rates
+        for recipe in config.recipes
+        if rate > 0 or seed == 0
+    ]
+
+
+def figure1(config: Recipes, recipe: str) -> fig1.Figure1:
+    """The sizes of Figure 1 by which a recipe is tried."""
+    own = {key: value for key, value in vars(config).items() if key not in ("recipes", "sgd_step")}
+    step = {"step_size": config.sgd_step} if recipe == "sgd" else {}
+    return fig1.Figure1.at("paper", **own, losses=("least_squares",), **RECIPES[recipe], **step)
+
+
+def runs(config: Recipes, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[dict[str, list[float]]]:
+    """The curves of Figure 1 of several cells of one recipe, and the share of the last hidden units that are `dead`."""
+    machine = replace(machine, every_epoch_until=min(EVERY_EPOCH_UNTIL, machine.every_epoch_until))
+    cells = [cell | {"loss": "least_squares"} for cell in cells]
+    also = lambda stack, images: {"dead": dead(last_layers(stack, images, LOOKED_AT)[0])}
+    return fig1.runs(figure1(config, cells[0]["recipe"]), cells, checkpoint, machine, also)
+
+
+def tiny(recipe: str, count: int, machine: Machine) -> Numbers:
+    """Mean losses on some parts of the data along a small training, and dead units."""
+    config = Recipes.at("quick", validation_size=20, test_size=30, widths=(8, 8, 16), **TINY_SIZES)
+    found = runs(config, tiny_cells(count, recipe=recipe), None, machine)
+    return {key: listed([run[key] for run in found]) for key in ("noisy_loss", "true_loss", "test_loss", "dead")}
+
+
+EXPERIMENT = register(Experiment(
+    name="recipes",
+    title="Figure 1 by other recipes for its training",
+    config=Recipes,
+    runs=runs,
+    cells=cells,
+    sweep={"seed": "seeds", "corruption_rate": "corruption_rates", "recipe": "recipes"},
+    together=("seed", "recipe"),
+    work=training_work,
+    trials=({"train_size": 256, "epochs": 1}, {"train_size": 256, "epochs": 3}),
+    data=data_hashes,
+    paths={
+        **{recipe: ("float32", STACKED, partial(tiny, recipe, 2)) for recipe in RECIPES},
+        "keras, side by side": ("float32", SIDE_BY_SIDE, partial(tiny, "keras", 2)),
+    },
+))  # fmt: skip
