@@ -306,6 +306,24 @@ def evaluate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int
     return torch.cat([model(part) for part in inputs.split(batch_size)])
 
 
+@torch.no_grad()
+def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Tensor, "M n units"], Tensor]:
+    """The units of the last hidden layer and the outputs of each network, for its first `count` images."""
+    inputs, found = images.inputs(slice(count)), []
+    for run, x in enumerate(inputs):
+        network: Any = stack.network(run).eval()
+        with stack.machine.autocast():
+            hidden = network[:-1](channels_last(x))
+            found.append((hidden.float(), network[-1](hidden).float()))
+    hidden, outputs = map(torch.stack, zip(*found))
+    return hidden, outputs
+
+
+def dead(hidden: Float[Tensor, "M n units"]) -> Float[Tensor, " M"]:
+    """The share of the units that are zero for every image."""
+    return 1 - (hidden > 0).any(dim=1).float().mean(dim=1)
+
+
 def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n"]) -> Float[Tensor, "..."]:
     """Share of samples whose largest output is their label, in double precision.
 

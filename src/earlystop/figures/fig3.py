@@ -198,7 +198,8 @@ def verdict(result: Result) -> str:
         f"as far at {levels[-1]:.0%} corruption as at {levels[0]:.0%} (95% interval {low:.2f} to {high:.2f}, "
         f"{result.seeds}). From a rate to the next the distance grows in {(steps > 1).sum()} of {steps.numel()} pairs "
         "of runs with one seed"
-        + f"; the seeds do not tell {', nor '.join(open_steps)} apart" * bool(open_steps)
+        + f"; the seeds do not tell {', nor '.join(open_steps)} apart"
+        * bool(open_steps)
         + f". In the mean over weight and bias tensors the last distance is {tensors:.2f} times as far. "
         f"The first epoch alone makes {first.min():.2f} to {first.max():.2f} of it, whatever the rate."
     )

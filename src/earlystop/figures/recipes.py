@@ -17,11 +17,11 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.figures.transient import dead, last_layers
 from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import dead, last_layers
 
 RECIPES: dict[str, dict[str, Any]] = {  # what each changes in Figure 1's sizes
     "torch": {},

@@ -30,15 +30,7 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import (
-    LOSSES,
-    ImageStack,
-    Stack,
-    TrainingStep,
-    accuracy,
-    channels_last,
-    train_epoch,
-)  # fmt: skip
+from earlystop.training import LOSSES, Stack, TrainingStep, accuracy, dead, last_layers, train_epoch
 
 
 @dataclass(frozen=True)
@@ -61,24 +53,6 @@ class Transient(Sized):
     adadelta_eps: float = recipe("adadelta_eps")
     initialization: str = recipe("initialization")
     seeds: int = number(1, 1, 3, "seeds")
-
-
-@torch.no_grad()
-def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Tensor, "M n units"], Tensor]:
-    """The units of the last hidden layer and the outputs of each network, for its first `count` images."""
-    inputs, found = images.inputs(slice(count)), []
-    for run, x in enumerate(inputs):
-        network: Any = stack.network(run).eval()
-        with stack.machine.autocast():
-            hidden = network[:-1](channels_last(x))
-            found.append((hidden.float(), network[-1](hidden).float()))
-    hidden, outputs = map(torch.stack, zip(*found))
-    return hidden, outputs
-
-
-def dead(hidden: Float[Tensor, "M n units"]) -> Float[Tensor, " M"]:
-    """The share of the units that are zero for every image."""
-    return 1 - (hidden > 0).any(dim=1).float().mean(dim=1)
 
 
 def weights(stack: Stack) -> dict[str, Tensor]:
@@ -142,6 +116,28 @@ def run(config: Transient, corruption_rate: float, seed: int = 0) -> dict[str, l
 def per_epoch(result: Result) -> int:
     """Steps in an epoch."""
     return -(-result["config"]["train_size"] // result["config"]["batch_size"])
+
+
+def after(result: Result, key: str, step: int) -> Float[Tensor, "rates seeds"]:
+    """What all runs have come to after one of the first steps."""
+    levels = sorted(result.levels("corruption_rate"))
+    return torch.stack([result.numbers(key, corruption_rate=rate)[:, step] for rate in levels])
+
+
+def share_of_epoch(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
+    """Of each seed the distance after some steps in units of that after the first epoch, its mean over the rates."""
+    return (after(result, "distance", step) / after(result, "distance", per_epoch(result))).mean(dim=0)
+
+
+def spread(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
+    """Of each seed the range of the distance over the rates, in units of its mean: 0 if labels do not matter."""
+    moved = after(result, "distance", step)
+    return (moved.max(dim=0).values - moved.min(dim=0).values) / moved.mean(dim=0)
+
+
+def dead_units(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
+    """Of each seed the share of dead units after some steps, its mean over the rates."""
+    return after(result, "dead", step).mean(dim=0)
 
 
 def draw(result: Result) -> Figure:
