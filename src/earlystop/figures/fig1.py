@@ -174,6 +174,17 @@ def draw(result: Result) -> Figure:
     return fig
 
 
+def recipe_words(result: Result) -> str:
+    """On which recipe for the training a result rests."""
+    known = result.experiment.config.completed(result["config"])
+    own = f" (ρ = {known['adadelta_rho']}, ε = {known['adadelta_eps']:g})" * (known["optimizer"] == "adadelta")
+    start = {"torch": "PyTorch", "glorot": "Glorot"}[known["initialization"]]
+    return (
+        f"This rests on one recipe: {known['optimizer'].capitalize()}{own}, step size {known['step_size']:g}, and the "
+        f"initialization of {start}; of these the paper names Adadelta only."
+    )
+
+
 def verdict(result: Result) -> str:
     """Whether stopping early helps where half of the labels are corrupted, for each loss."""
     half, parts = min(result.levels("corruption_rate"), key=lambda rate: abs(rate - 0.5)), []
@@ -190,7 +201,8 @@ def verdict(result: Result) -> str:
         )
     return (
         f"At {half:.0%} corruption ({result.seeds}), " + "; ".join(parts)
-        + ". The paper has \"around 100%\" for the first number."
+        + ". The paper has \"around 100%\" for the first number. "
+        + recipe_words(result)
     )  # fmt: skip
 
 

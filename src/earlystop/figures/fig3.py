@@ -191,11 +191,12 @@ def verdict(result: Result) -> str:
     longer = [interval(whole_growth(result, where))[0] > 1 for where in ("accuracy", "end")]
     word = "**Yes**" if all(longer) else "**In part**" if any(longer) else "**Not told by these seeds**"
     times, (low, high) = whole_growth(result).mean().item(), interval(whole_growth(result))
+    spread = f"95% interval {low:.2f} to {high:.2f}, " * (low > float("-inf"))
     steps, open_steps = growth(result), [f"{a:.0%} and {b:.0%}" for a, b in unsettled(result)]
     tensors, first = whole_growth(result, "end", "distance_per_layer").mean().item(), first_epoch(result)
     return (
         f"{word}, for all weights together. To fit {level(result):.0%} of the given labels they move {times:.2f} times "
-        f"as far at {levels[-1]:.0%} corruption as at {levels[0]:.0%} (95% interval {low:.2f} to {high:.2f}, "
+        f"as far at {levels[-1]:.0%} corruption as at {levels[0]:.0%} ({spread}"
         f"{result.seeds}). From a rate to the next the distance grows in {(steps > 1).sum()} of {steps.numel()} pairs "
         "of runs with one seed"
         + f"; the seeds do not tell {', nor '.join(open_steps)} apart"

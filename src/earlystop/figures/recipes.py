@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from earlystop import plots
 from earlystop.figures import fig1
 from earlystop.figures.splits import (
     TENTHS,
@@ -20,6 +27,7 @@ from earlystop.figures.splits import (
 from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
+from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
 from earlystop.training import dead, last_layers
 
@@ -76,6 +84,40 @@ def runs(config: Recipes, cells: Sequence[Cell], checkpoint: Any, machine: Machi
     return fig1.runs(figure1(config, cells[0]["recipe"]), cells, checkpoint, machine, also)
 
 
+def fitted(result: Result, recipe: str, rate: float = 0.5, key: str = "noisy") -> Float[Tensor, " seeds"]:
+    """A curve's last value in all seeds: by default the share of the given labels that are fitted in the end."""
+    return result.numbers(key, recipe=recipe, corruption_rate=rate)[:, -1]
+
+
+def early(result: Result, recipe: str, rate: float = 0.5, key: str = "true") -> Float[Tensor, " seeds"]:
+    """An accuracy of all seeds where clean validation labels stop them, as in Figure 1b."""
+    cells = result.select(recipe=recipe, corruption_rate=rate)
+    return torch.tensor([cell[key][fig1.stop_at(cell, "validation", result["config"])] for cell in cells]).double()
+
+
+def behind(result: Result, recipe: str, rate: float = 0.5) -> Float[Tensor, " seeds"]:
+    """By how much a recipe fits less of the given labels in the end than PyTorch's defaults do, seed by seed."""
+    return fitted(result, "torch", rate) - fitted(result, recipe, rate)
+
+
+def draw(result: Result) -> Figure:
+    """Accuracy by the given and the true labels, and dead units, along the training by each recipe."""
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3.5))
+    levels = sorted(result.levels("corruption_rate"))
+    for recipe, style in zip(result.levels("recipe"), plots.RULES):
+        for rate in levels:
+            look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
+            label = f"{NAMES[recipe]}" if rate == levels[-1] else None
+            for ax, key in zip(axes, ("noisy", "true", "dead")):
+                values = result.numbers(key, recipe=recipe, corruption_rate=rate)
+                epochs = result.select(recipe=recipe, corruption_rate=rate)[0]["epoch"]
+                plots.band(ax, epochs, values, label, **look)
+    for ax, words in zip(axes, ("accuracy, given labels", "accuracy, true labels", "share of dead hidden units")):
+        ax.set(xlabel="epoch", ylabel=words, ylim=(0, 1.03))
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
 def tiny(recipe: str, count: int, machine: Machine) -> Numbers:
     """Mean losses on some parts of the data along a small training, and dead units."""
     config = Recipes.at("quick", validation_size=20, test_size=30, widths=(8, 8, 16), **TINY_SIZES)
@@ -94,6 +136,7 @@ EXPERIMENT = register(Experiment(
     work=training_work,
     trials=({"train_size": 256, "epochs": 1}, {"train_size": 256, "epochs": 3}),
     data=data_hashes,
+    draw={"": draw},
     paths={
         **{recipe: ("float32", STACKED, partial(tiny, recipe, 2)) for recipe in RECIPES},
         "keras, side by side": ("float32", SIDE_BY_SIDE, partial(tiny, "keras", 2)),

@@ -108,11 +108,6 @@ def runs(config: Transient, cells: Sequence[Cell], checkpoint: Any, machine: Mac
     return [{key: values[run].tolist() for key, values in curves.items()} for run in range(len(cells))]
 
 
-def run(config: Transient, corruption_rate: float, seed: int = 0) -> dict[str, list[float]]:
-    """One training, as `runs` has it, kept where `EARLYSTOP_RESULTS` says."""
-    return EXPERIMENT.run(config, corruption_rate=corruption_rate, seed=seed)
-
-
 def per_epoch(result: Result) -> int:
     """Steps in an epoch."""
     return -(-result["config"]["train_size"] // result["config"]["batch_size"])
