@@ -165,7 +165,7 @@ def interval(values: Float[Tensor, " seeds"]) -> tuple[float, float]:
         return float("-inf"), float("inf")
     from scipy.stats import t
 
-    half = t.ppf(0.975, len(values) - 1) * values.std().item() / len(values) ** 0.5
+    half = float(t.ppf(0.975, len(values) - 1)) * values.std().item() / len(values) ** 0.5
     return values.mean().item() - half, values.mean().item() + half
 
 
