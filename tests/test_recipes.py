@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from earlystop import architectures, training
-from earlystop.figures import fig1, fig3, recipes, transient
+from earlystop.figures import fig1, fig3, readings, recipes, transient
 from earlystop.figures.splits import RECIPE, load_split
 from earlystop.runs.machine import Machine
-from earlystop.runs.results import load
+from earlystop.runs.results import Result, load
 from earlystop.streams import random_stream
 
 SMALL = {"train_size": 50, "widths": (4, 6, 8), "batch_size": 16, "epochs": 2}
@@ -217,3 +218,68 @@ def test_every_seed_has_noise_and_the_first_one_the_control():
 def test_recipes_are_measured_less_often_than_every_epoch_in_the_end():
     run = recipes.EXPERIMENT.run(replace(TINY, epochs=32), recipe="sgd", corruption_rate=0.5, seed=0)
     assert run["epoch"] == [*range(21), 30, 32]
+
+
+# ------------------------------------------------------------------------ what the curves say, a number a seed
+
+
+def cell(rate, seed, noisy, true, test, **more):
+    """A run of three measurements, the second of which clean validation labels choose."""
+    curves = {"noisy": noisy, "true": true, "test": test, "validation": [0.1, 0.9, 0.5]}
+    return {"loss": "least_squares", "corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2], **curves, **more}
+
+
+CURVES = [
+    cell(0.0, 0, [0.1, 0.97, 1.0], [0.1, 0.97, 1.0], [0.1, 0.96, 0.98]),
+    cell(0.0, 1, [0.1, 0.98, 1.0], [0.1, 0.98, 1.0], [0.1, 0.95, 0.99]),
+    cell(0.5, 0, [0.1, 0.57, 0.9], [0.1, 0.93, 0.6], [0.1, 0.94, 0.70]),
+    cell(0.5, 1, [0.1, 0.54, 0.8], [0.1, 0.95, 0.5], [0.1, 0.97, 0.75]),
+    cell(0.9, 0, [0.1, 0.90, 0.7], [0.1, 0.40, 0.2], [0.1, 0.30, 0.20]),
+    cell(0.9, 1, [0.1, 0.90, 0.9], [0.1, 0.45, 0.3], [0.1, 0.30, 0.20]),
+]
+SIZES = {"train_size": 50_000, "validation_size": 9_000, "test_size": 10_000, "epochs": 200, "seeds": 2}
+FIGURE = {"experiment": "fig1", "cells": CURVES, "config": SIZES}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("given_fitted", [0.7, 0.8]),
+        ("unseen_lost", [0.28, 0.24]),
+        ("truth_off_line", [0.05, 0.11]),  # 0.6 and 0.5 beside 0.55, 0.2 and 0.3 beside 0.19
+        ("given_off_line", [0.03, 0.02]),  # at 0.9 nobody looks
+        ("unseen_kept", [0.94, 0.95]),
+        ("truth_at_half", [0.93, 0.95]),
+        ("corrected", [0.38, 0.40]),
+        ("gained", [0.20, 0.15]),
+        ("sizes", [0.9, 0.9]),
+    ],
+)
+def test_a_reading_of_figure_1_is_one_number_a_seed(name, values):
+    assert getattr(readings, name)(Result(Path("made-up.json"), FIGURE)).tolist() == pytest.approx(values)
+
+
+def test_a_recipe_is_read_seed_by_seed():
+    cells = [one | {"recipe": recipe, "noisy": [*one["noisy"][:2], one["noisy"][2] - less]}
+             for recipe, less in (("torch", 0.0), ("sgd", 0.1)) for one in CURVES]  # fmt: skip
+    made = Result(Path("made-up.json"), FIGURE | {"cells": cells})
+    assert recipes.fitted_by_sgd(made).tolist() == pytest.approx([0.8, 0.7])
+    assert recipes.behind(made, "sgd").tolist() == pytest.approx([0.1, 0.1])
+    assert recipes.early(made, "torch").tolist() == pytest.approx([0.93, 0.95])
+    assert recipes.gained_by_sgd(made).tolist() == pytest.approx([0.33, 0.45])
+
+
+def test_the_first_steps_are_read_seed_by_seed():
+    steps = [
+        {"corruption_rate": rate, "seed": seed, "distance": [0, 0.1, 0.2, moved, 0.5], "dead": [0, 0, 0, dead, 0]}
+        for rate, seed, moved, dead in ((0.0, 0, 0.3, 0.8), (0.0, 1, 0.4, 0.6), (0.5, 0, 0.3, 0.9), (0.5, 1, 0.5, 0.6))
+    ]
+    made = Result(Path("x.json"), {"cells": steps, "config": {"train_size": 50, "batch_size": 16}})
+    assert transient.per_epoch(made) == 4
+    assert transient.share_of_epoch(made).tolist() == pytest.approx([0.6, 0.9])
+    assert transient.spread(made).tolist() == pytest.approx([0, 0.1 / 0.45])
+    assert transient.dead_units(made).tolist() == pytest.approx([0.85, 0.6])
+
+
+def test_the_network_has_the_parameters_of_the_paper():
+    assert readings.millions_of_parameters([0, 1]).tolist() == [4.795914] * 2

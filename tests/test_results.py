@@ -19,7 +19,7 @@ from earlystop.runs.store import SCHEMA, StoreError, digest, read_json, write_js
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
-PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
+PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.split("-")[0] in EXPERIMENTS]
 RESULTS = {path.name: results.Result(path, read_result(path)) for path in PATHS}
 each = pytest.mark.parametrize("name", RESULTS)
 

@@ -147,6 +147,9 @@ def least_growth(result: Result, where: str = "accuracy", key: str = "distance")
     return growth(result, where, key).min(dim=0).values
 
 
+least_growth_of_loss = partial(least_growth, where="loss")
+
+
 def whole_growth(result: Result, where: str = "accuracy", key: str = "distance") -> Float[Tensor, " seeds"]:
     """Of each seed the distance at the highest rate, in units of that at the lowest."""
     found = ways(result, where, key)

@@ -100,6 +100,15 @@ def behind(result: Result, recipe: str, rate: float = 0.5) -> Float[Tensor, " se
     return fitted(result, "torch", rate) - fitted(result, recipe, rate)
 
 
+def gained(result: Result, recipe: str, rate: float = 0.5) -> Float[Tensor, " seeds"]:
+    """Accuracy by the true labels that stopping early gains with a recipe, seed by seed."""
+    return early(result, recipe, rate) - fitted(result, recipe, rate, "true")
+
+
+fitted_by_keras, fitted_by_sgd = (partial(fitted, recipe=recipe) for recipe in ("keras", "sgd"))
+gained_by_sgd = partial(gained, recipe="sgd")
+
+
 def draw(result: Result) -> Figure:
     """Accuracy by the given and the true labels, and dead units, along the training by each recipe."""
     fig, axes = plt.subplots(1, 3, figsize=(9, 3.5))

@@ -282,6 +282,6 @@ def recipes_stop(truth: dict[str, tuple[Tensor, Tensor]]) -> str:
 def recipes_units(first: Tensor, keras: Tensor, sgd: Tensor) -> str:
     """How many units are dead after the first epoch by each recipe."""
     return (
-        f"By PyTorch's numbers the jump of Adadelta's first steps leaves {ranged(first)} of the last hidden units dead. "
+        f"By PyTorch's numbers Adadelta's first steps leave {ranged(first)} of the last hidden units dead. "
         f"By those of Keras it leaves {ranged(keras)}. After an epoch of plain SGD {ranged(sgd)} are dead."
     )
