@@ -45,7 +45,9 @@ NUMBERS = {
     "fig4c-paper.json.gz": "5db6a45e3e70",
     "fig5-paper.json.gz": "e97a1249e9c5",
     "growth.json": "c18b973d3c79",
+    "recipes-paper-e79519d36ef6.json": "0d1406765474",
     "silent.json": "86b06902897a",
+    "transient-paper-epochs_2.json": "7b2a78e14457",
 }
 
 

@@ -141,13 +141,14 @@ def draw(result: Result) -> Figure:
     last = steps * min(result["config"]["step_by_step"], result["config"]["epochs"]) + 1
     fig, axes = plt.subplots(1, 3, figsize=(9, 3.3))
     for i, rate in enumerate(levels):
-        look = {"color": plots.level_color(i, len(levels)), "linewidth": 1.3}
+        look = {"color": plots.level_color(i, len(levels)), "linewidth": 1.3, "marker": ".", "markersize": 4}
         for ax, key in zip(axes, ("distance", "dead", "loss")):
             values = result.numbers(key, corruption_rate=rate)[:, :last]
-            plots.band(ax, range(values.shape[1]), values, f"{rate:.0%}", **look)
+            plots.band(ax, range(1, values.shape[1] + 1), values, f"{rate:.0%}", **look)
     for ax, words in zip(axes, ("relative distance", "share of dead hidden units", "mean loss, given labels")):
-        ax.axvline(steps, **plots.line(plots.REFERENCE))
-        ax.set(xlabel="step", ylabel=words, xscale="symlog")
+        ax.axvline(steps + 1, **plots.REFERENCE)
+        ax.set(xlabel="step + 1", ylabel=words, xscale="log")
+    axes[2].set(yscale="log")
     fig.legend(*axes[0].get_legend_handles_labels(), title="corruption", loc="outside right center")
     return fig
 

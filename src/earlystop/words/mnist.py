@@ -256,12 +256,12 @@ def recipes_fit(torch_fits: Tensor, behind: dict[str, Tensor], config: dict[str,
     mixed = [name for name in behind if name not in better + worse]
     said = [(better, "fits more of them, in every seed"), (worse, "fits less of them, in every seed"),
             (mixed, "fits more in one seed and less in another")]  # fmt: skip
-    found = " ".join(f"{name} **{words}**." for group, words in said for name in group)
+    found = " ".join(f"{name[0].upper()}{name[1:]} **{words}**." for group, words in said for name in group)
     so = (
         "So here the recipe does make a difference for the better, and **Figure 1a is open** until it is run at the "
         "paper's sizes." if better else
-        "So **no recipe that we tried explains the missing fit**; but with so few images PyTorch's defaults come near "
-        "a perfect fit themselves, and which recipe would come nearest with fifty thousand is open."
+        "So **none of them fits better by then**. But with so few images PyTorch's defaults come near a perfect fit "
+        "themselves; whether another recipe would close the gap that they leave with fifty thousand is open."
     )  # fmt: skip
     return (
         f"After {config['epochs']} epochs on {config['train_size']:,} images, PyTorch's defaults fit "
