@@ -82,7 +82,7 @@ SHORT, ALL, ONE = (torch.tensor(fitted) for fitted in ([False, False], [True, Tr
 ROWS = [[0.1, 0.05, 0.125, 0.004, 0.05], [0.3, 0.15, 0.125, 0.009, 0.15], [0.6, 0.3, 0.125, 0.08, 0.3]]
 WIDTH = [[30, 0.15, 0.125, 0.02, 0.0], [3000, 0.15, 0.125, 0.01, 0.05]]
 LOST = [[2, 1, 0.1, 0, 0.01, 0.1, 0.01], [3, 0.5, 0.2, 0, 0.02, 0.0, 0.02], [8, 0.1, 0.3, 0.2, 0.4, 0.37, 0.35]]
-UP, DOWN = [([0.1, 0.2], True), ([0.3, 0.4], True)], [([0.3, 0.2], False), ([0.3, 0.4], True)]
+NOT_ALL = torch.tensor([[1.2, 1.1], [0.9, 2.0]])
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,17 @@ UP, DOWN = [([0.1, 0.2], True), ([0.3, 0.4], True)], [([0.3, 0.2], False), ([0.3
         (theorem.no_pair_certifies(1.1, 0.5, 1.1), ["moved by 1.1", "asks for more than the early network"]),
         (theorem.verdict_level(0.9, [0.3, 0.5]), ["That is **90%**.", "so only the runs with ρ of 30% or more"]),
         (theorem.verdict_level(0.5, []), ["so **no run needs to have fitted any noise to get there:**"]),
-        (theorem.verdict_readings(0.9, UP, UP, [True, True]), [
-            "goes from 0.10 to **0.20** at 90% accuracy and from 0.30 to **0.40**", "**Both readings rise at every"]),
-        (theorem.verdict_readings(0.9, UP, DOWN, [True, False]), [
-            "tensors from 0.30 to **0.20** at 90% accuracy (largest 0.30) and", "**All weights together rise"]),
-        (theorem.verdict_readings(0.9, DOWN, UP, [False, True]), ["**Only the mean over the tensors rises with every"]),
-        (theorem.verdict_readings(0.9, DOWN, DOWN, [False, False]), ["**Neither reading rises with every rate.**"]),
+        (theorem.paired("there", NOT_ALL, [], []), ["there, **3 of 4** ratios are above 1, and no interval holds 1."]),
+        (theorem.paired("there", NOT_ALL, [(0.3, 0.4), (0.4, 0.5)], [(0.4, 0.5)]), [
+            "but from 30% to 40% and from 40% to 50% the interval", "seeds overlap from 40% to 50%."]),
+        (theorem.whole_way(NOT_ALL + 0.1, NOT_ALL), [
+            "1.00 to **2.10** times as long, **not in every", "**does not grow**: a factor of 0.90 to 2.00."]),
+        (theorem.whole_way(NOT_ALL + 0.2, NOT_ALL + 0.2), [
+            "1.10 to **2.20** times as long, as the paper says.", "way grows, too: a factor of 1.10 to 2.20."]),
+        (theorem.three_steps(NOT_ALL / 4, NOT_ALL / 2, NOT_ALL / 2, NOT_ALL / 20), [
+            "by **0.22 to 0.50** of", "45% to 100% of the way", "**45% to 100%** of the last", "at most 10.0%."]),
+        (theorem.first_step(NOT_ALL / 10, NOT_ALL / 5), ["up to 0.180 to 0.400 of", "**50% to 50%** of it."]),
+        (theorem.without_the_jump(NOT_ALL, NOT_ALL + 1), ["goes 0.90 to 2.00 times", "**1.90 to 3.00** times;"]),
         (theorem.verdict_runs(0.5, RUNS, ALL, RUNS), [
             "**50%** of the networks", "worst contradicts 3.00%", "**100%** contradict at", "within 3.0% of the"]),
         (theorem.verdict_runs(0.5, RUNS, ONE, RUNS[:1]), ["**50%** contradict at most 2%", "within 0.0% of the share"]),
