@@ -13,7 +13,8 @@ from torch import Tensor
 from earlystop.adversary import broken_clusters, worst_inputs
 from earlystop.data import Dataset, around_centers, clusterable_dataset, corrupt_clusters
 from earlystop.descent import gradient_descent, largest_stable_step
-from earlystop.figures.law import draw, draw_controls, draw_worst
+from earlystop.figures.law import CLASSES, CLUSTERS, DIMS, RADII, RADIUS, SHARES, SIZES, STOP, UNITS, WIDTHS
+from earlystop.figures.law_pictures import draw, draw_controls, draw_worst
 from earlystop.jacobian import gram
 from earlystop.metrics import error_rate
 from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, Activation, initial_weights, predict
@@ -25,16 +26,12 @@ from earlystop.theory import cluster_means, theorem_scales
 
 ACTIVATIONS = {one.name: one for one in (ERF, GAUSSIAN_SOFTPLUS, RELU)}
 PARTS = {"law": (0.2, 0), "path": (1.0, 9)}  # a step of descent in full steps, and the last look
-FIRST_LOOK = -10  # look j is at 2^(j/2) times the stop
 LAW = {  # one thing changes, the others stay
     "samples": (100, 200, 800, 1600),
     "hidden_units": (100, 300, 3000),
     "input_noise": (0.02, 0.1, 0.2),
     "classes": (4, 8),
 }
-CLUSTERS, DIMS, UNITS = (2, 4, 8, 16, 32), (20, 100), (10, 30, 100, 300)
-SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of ρ, in units of δ/8
-CLASSES, WIDTHS, RADII = (2, 3, 4, 6, 8), (4, 10, 30, 100, 300, 1000), (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 @dataclass(frozen=True)
@@ -46,19 +43,19 @@ class Theorem22(Sized):
     clusters: int = always(8, "clusters, K", least=2, ours=True)
     classes: int = always(2, "classes, K̄", least=2, ours=True)
     hidden_units: int = always(1000, "hidden units, k", least=2, ours=True)
-    stop: float = always(3.0, "stop, in units of ‖C‖²/λ(C) full steps", ours=True)
+    stop: int = always(3, "stop, in units of ‖C‖²/λ(C) full steps", least=1, ours=True)
     fresh: int = always(400, "fresh inputs", least=1, ours=True)
     seeds: int = sizes(1, 2, 5, "seeds", least=1, ours=True)
 
 
 def settings(config: Theorem22) -> list[Cell]:
     """Every setting once: `share` is ρ in units of δ/8."""
-    base = {key: getattr(config, key) for key in ("samples", "dim", "clusters", "classes", "hidden_units")}
-    law = {"part": "law", "activation": "erf", **base, "input_noise": 0.005}
+    base = {key: getattr(config, key) for key in SIZES}
+    law = {"part": "law", "activation": "erf", **base, "input_noise": RADIUS["law"]}
     grid = [law | {"activation": name, "dim": d, "clusters": K} for name in ACTIVATIONS for d in DIMS for K in CLUSTERS]
     changes = [law | {key: value} for key, values in LAW.items() for value in values]
     changes += [law | {"clusters": K, "hidden_units": k} for K in (2, 8, 32) for k in UNITS]
-    path = law | {"part": "path", "input_noise": 0.02}
+    path = law | {"part": "path", "input_noise": RADIUS["path"]}
     panels = [path | {"classes": c, "input_noise": r} for c in CLASSES for r in (0.02, 0.2)]
     panels += [path | {"classes": c, "hidden_units": k} for c in (2, 8) for k in WIDTHS]
     panels += [path | {"classes": c, "input_noise": r} for c in (2, 8) for r in RADII]
@@ -85,7 +82,7 @@ def load_data(cell: Cell) -> Dataset:
 
 def looks(stop: float, step: float, last: int) -> list[int]:
     """The iterations, with steps of this share of a full one, at which one looks: 2^(j/2) times the stop."""
-    return [round(stop / step * 2 ** (j / 2)) for j in range(FIRST_LOOK, last + 1)]
+    return [round(stop / step * 2 ** (j / 2)) for j in range(-STOP, last + 1)]
 
 
 def lazy_plateau(start: Tensor, dataset: Dataset, means: Tensor, activation: Activation) -> float:
@@ -132,7 +129,7 @@ def run_cell(config: Theorem22, cell: Cell) -> Run:
     every = torch.cat(outputs)
     right = error_rate(every, dataset.clean_labels, dataset.classes) == 0
     settled = (every - means).abs().amax(dim=1) <= dataset.label_separation / 4
-    stopped, *later = kept[-FIRST_LOOK:]
+    stopped, *later = kept[STOP:]
     found = {key: [one[key] for one in seen] for key in seen[0]}
     return found | {
         "right": since(right, step), "settled": since(settled, step),
@@ -150,7 +147,7 @@ def runs(config: Theorem22, cells: Sequence[Cell], checkpoint: Any, machine: Mac
 
 def tiny(activation: str, machine: Machine) -> Numbers:
     """A small run of each part."""
-    config = Theorem22.at("quick", samples=24, dim=5, clusters=3, hidden_units=16, stop=1.0, fresh=20)
+    config = Theorem22.at("quick", samples=24, dim=5, clusters=3, hidden_units=16, stop=1, fresh=20)
     base = {**settings(config)[0], "activation": activation, "input_noise": 0.1, "share": 1.0}
     found = runs(config, [base | {"part": part, "seed": seed} for seed, part in enumerate(PARTS)], None, machine)
     return {f"{key} {part}": listed(one[key]) for one, part in zip(found, PARTS) for key in one}
@@ -169,7 +166,7 @@ EXPERIMENT = register(Experiment(
     cells=cells,
     sweep={"seed": "seeds"},
     work=work,
-    trials=({"stop": 1.0}, {"stop": 2.0}),
+    trials=({"stop": 1}, {"stop": 2}),
     deep=False,
     draw={"": draw, "-controls": draw_controls, "-worst": draw_worst},
     paths={name: ("float32", STACKED, lambda machine, name=name: tiny(name, machine)) for name in ACTIVATIONS},
