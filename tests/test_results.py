@@ -19,7 +19,7 @@ from earlystop.runs.store import SCHEMA, StoreError, digest, read_json, write_js
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
-PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.startswith("fig")]
+PATHS = [path for path in sorted(FOLDER.glob("*.json*")) if path.name.split("-")[0] in EXPERIMENTS]
 RESULTS = {path.name: results.Result(path, read_result(path)) for path in PATHS}
 each = pytest.mark.parametrize("name", RESULTS)
 
@@ -44,8 +44,10 @@ NUMBERS = {
     "fig4ab-paper.json": "75ff4b5d9d7d",
     "fig4c-paper.json.gz": "5db6a45e3e70",
     "fig5-paper.json.gz": "e97a1249e9c5",
+    "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
     "silent.json": "86b06902897a",
+    "theorem22-paper.json.gz": "99ac30e9dccf",
 }
 
 

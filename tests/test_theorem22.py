@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import matplotlib.pyplot as plt
 import pytest
@@ -9,13 +10,15 @@ import torch
 
 from earlystop import centers
 from earlystop.data import check_clusterable, nearest_label
-from earlystop.figures import fig5control, law, robustness, theorem22
+from earlystop.figures import fig5, fig5control, law, robustness, theorem22
 from earlystop.figures.fig5 import SWEEPS, Figure5
 from earlystop.figures.theorem22 import Theorem22, load_data, looks, run_cell, settings, since
 from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, initial_weights, output_weights
+from earlystop.runs import results
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.theory import theorem_scales
+from earlystop.words import scaling
 
 CONFIG = Theorem22.at("quick", samples=30, dim=6, clusters=3, hidden_units=40, stop=1, fresh=30)
 CELL = settings(CONFIG)[0] | {"clusters": 3, "dim": 6, "input_noise": 0.1, "share": 1.0, "seed": 1}
@@ -167,6 +170,25 @@ def test_the_picture_of_the_theorem_shades_what_it_covers():
     assert covered.any() and not covered.all()
 
 
+def test_sentences_say_what_the_numbers_are():
+    result = known()
+    assert scaling.over_seeds(torch.tensor([0.1, 0.3])) == "**20.0%** (10.0% to 30.0%)"
+    assert scaling.over_seeds(torch.tensor([2.0, 2.0]), ".0f") == "**2**"
+    assert "at most **0.0%** of the training" in scaling.tight(result)
+    assert "random inputs **0.0%** are wrong" in scaling.wide(result)
+    assert "finds a wrong one in **50.0%** of the clusters" in scaling.wide(result)
+    assert "at the stop is **25.0%**. With no wrong label at all it is **0.0%**" in scaling.under_trained(many(result))
+    assert "eight classes in tight clusters is **10.0%** at the stop" in scaling.few_units(result)
+
+
+def many(result):
+    """The same where eight classes err in wide clusters only with noise."""
+    for cell in result["cells"]:
+        if cell["classes"] == 8 and cell["input_noise"] == 0.2 and cell["share"]:
+            cell["train"] = [0.25] * len(cell["train"])
+    return result
+
+
 # ------------------------------------------------------------------------ identities on random centers
 
 
@@ -211,3 +233,32 @@ def test_the_control_of_figure_5_has_its_sizes_clusters_and_no_wrong_label():
     kept = fig5control.summary(run, cell)
     assert set(kept) == set(fig5control.KEPT) and run["flipped"] == 0
     assert len(kept["error_true"]) == len(kept["iteration"])
+
+
+def test_the_control_is_drawn_beside_the_clusters_of_figure_5():
+    stored, control = results.load("fig5"), results.load("fig5control")
+    figure = fig5.draw_sweeps(stored, control)
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[3].lines}
+    for iteration, (label, _) in zip((80, 4500), fig5.CONTROLS):
+        expected = [mean(c["error_true"][c["iteration"].index(iteration)] for c in control.select(clusters=K))
+                    for K in SWEEPS["clusters"]]  # fmt: skip
+        assert drawn[label].tolist() == pytest.approx(expected)
+    assert len(figure.axes[0].lines) == 2 and len(figure.legends[0].get_texts()) == 4
+    plt.close(figure)
+
+
+def test_numbers_of_figure_5_are_those_of_its_cells():
+    stored = results.load("fig5")
+    cells = stored.select(**fig5.paper_cell(stored["config"]))
+    early = [cell["error_true"][cell["iteration"].index(80)] for cell in cells]
+    assert fig5.early_error(stored).tolist() == early
+    assert fig5.late_error_given(stored).tolist() == [cell["error_given"][-1] for cell in cells]
+    assert fig5.late_gap(stored).tolist() == [abs(cell["error_true"][-1] - cell["flipped"]) for cell in cells]
+    harm = [cell["fresh_error_late"] - cell["fresh_error_early"] for cell in cells]
+    assert fig5.fresh_harm(stored).tolist() == harm
+    for name, key in (("flipped_share", "flipped"), ("early_order", "auroc_early"), ("late_overlap", "overlap_late")):
+        assert getattr(fig5, name)(stored).tolist() == [cell[key] for cell in cells]
+    found = fig5.center_distance(range(3))
+    centers_of = [fig5.load_data(Figure5.at("paper"), seed).centers for seed in range(3)]
+    assert found.tolist() == pytest.approx([(a - b).norm().item() for a, b in centers_of])
+    assert (found >= 1).all()

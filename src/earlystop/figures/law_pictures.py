@@ -63,7 +63,7 @@ def draw_times(ax: Axes, result: Result) -> None:
     ax.plot(line, line, label="T = ‖C‖²/λ(C)", **plots.REFERENCE)
     ax.axvspan(1.5, torch.where(covered(result), grid(result, "scale").mean(0), 1.5).max(), **COVERED)
     ax.set(xscale="log", yscale="log", xlim=(1.5, 150), xlabel="‖C‖²/λ(C)", ylabel="steps until all is right, T")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7, loc="lower right", borderpad=0.2, labelspacing=0.2)
 
 
 def draw_distances(ax: Axes, result: Result) -> None:
