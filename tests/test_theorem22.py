@@ -174,6 +174,7 @@ def test_sentences_say_what_the_numbers_are():
     result = known()
     assert scaling.over_seeds(torch.tensor([0.1, 0.3])) == "**20.0%** (10.0% to 30.0%)"
     assert scaling.over_seeds(torch.tensor([2.0, 2.0]), ".0f") == "**2**"
+    assert "differ by at most **0.0%**. For 2, 8 and 32 clusters **100** hidden" in scaling.explained(result)
     assert "at most **0.0%** of the training" in scaling.tight(result)
     assert "random inputs **0.0%** are wrong" in scaling.wide(result)
     assert "finds a wrong one in **50.0%** of the clusters" in scaling.wide(result)
