@@ -45,12 +45,14 @@ NUMBERS = {
     "fig4ab-paper.json": "75ff4b5d9d7d",
     "fig4c-paper.json.gz": "5db6a45e3e70",
     "fig5-paper.json.gz": "e97a1249e9c5",
+    "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
     "proved-paper.json": "218dc0db734f",
     "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-e79519d36ef6.json": "0d1406765474",
     "silent.json": "86b06902897a",
     "transient-paper-epochs_2.json": "7b2a78e14457",
+    "theorem22-paper.json.gz": "99ac30e9dccf",
 }
 
 

@@ -551,19 +551,6 @@ def test_a_classifier_is_shaded_where_it_says_1():
         assert corners[:, coordinate].min() >= -0.02 and corners[:, 1 - coordinate].min() == pytest.approx(-1.4)
 
 
-def test_the_theorem_s_rate_is_marked_where_the_rate_changes():
-    settings = [{"classes": 2}, {"classes": 4}]
-    sweeps = [(key, (1, 2), settings) for key in ("rho", "classes", "k", "noise")]
-    errors = [[torch.tensor(numbers(3, 2, seed=10 * i + j)) for j in (0, 1)] for i in range(4)]
-    pictures.robustness(sweeps, errors)
-    for ax, results in zip(axes := plt.gcf().axes, errors):
-        curves, _ = drawn(ax)
-        for classes, result in zip((2, 4), results):
-            assert np.allclose(curves[f"$\\bar{{K}}$ = {classes}"], np.transpose([[1, 2], result.mean(0)]))
-    marked = [[line.get_xdata()[0] for line in ax.lines[2:]] for ax in axes]
-    assert marked == [[0.25], [], [], []] and axes[2].get_xscale() == "log"  # δ/8, of two classes
-
-
 def test_growth_is_drawn_through_the_median_of_each_size():
     points = [{"x": x, "median": 3.0 * x, "seconds": [2.0 * x, 3.0 * x, 9.0 * x]} for x in (10, 20_000)]
     pictures.growth([{"points": points, "title": "Gram", "exponent": 1.0, "x": "samples", "fixed": "k = 3"}])

@@ -136,22 +136,3 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
         ax.set(title=name, aspect="equal", xlabel="x₁")
         ax.grid(False)
     axes[0].set(ylabel="x₂")
-
-
-def robustness(
-    sweeps: Sequence[tuple[str, Sequence[float], Sequence[dict]]], swept: Sequence[Sequence[Tensor]]
-) -> None:
-    """Errors against the truth as one ingredient of the theorem changes, a panel each; seeds by values."""
-    symbols = {"rho": "corruption rate, ρ", "classes": "classes, $\\bar{K}$",
-               "k": "hidden units, k", "noise": "radius of a cluster, ε₀"}  # fmt: skip
-    words = {"classes": "$\\bar{K}$", "noise": "ε₀"}
-    _, axes = plt.subplots(2, 2, figsize=(7, 5), sharey=True)
-    for ax, (key, values, settings), results in zip(axes.flat, sweeps, swept):
-        for fixed, result, style in zip(settings, results, (plots.TRUE, plots.OTHER)):
-            ((name, value),) = fixed.items()
-            plots.band(ax, values, result, f"{words[name]} = {value}", **style)
-        ax.set(xlabel=symbols[key], xscale="log" if key == "k" else "linear")
-        ax.legend(loc="upper left")
-    axes[0, 0].axvline(2 / 8, **plots.REFERENCE)
-    for ax in axes[:, 0]:
-        ax.set(ylabel="error, true labels")
