@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from earlystop.architectures import conv_net
+from earlystop.augment import AUGMENTATIONS
 from earlystop.data import redraw_labels
 from earlystop.images import HUB, TITLES, Images, content_hash, load_images, loader, sample_split
 from earlystop.runs.experiment import Cell
@@ -143,10 +144,14 @@ class SplitStack:
         """A network for every run, by its seed."""
         return Stack([network(seed).to(self.machine.device) for seed in self.seeds], self.machine)
 
-    def train(self, stack: Stack, measure: Callable, checkpoint: Any, optimizer="adadelta", step_size=1.0, **more):
+    def train(
+        self, stack: Stack, measure: Callable, checkpoint: Any, optimizer="adadelta", step_size=1.0,
+        augmentation="none", **more,
+    ):  # fmt: skip
         """Train all runs on the given labels, as `training.train` does."""
+        images = AUGMENTATIONS[augmentation](self.images("train"))
         return train(
-            stack, self.images("train"), self.given(), optimizer=OPTIMIZERS[optimizer](stack, step_size),
+            stack, images, self.given(), optimizer=OPTIMIZERS[optimizer](stack, step_size),
             epochs=self.config.epochs, batch_size=self.config.batch_size, seeds=self.seeds,
             measure=measure, checkpoint=checkpoint, **more,
         )  # fmt: skip
