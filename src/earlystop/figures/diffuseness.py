@@ -1,36 +1,27 @@
 """Theorem 4.1 on networks that were trained on noisy labels: the top spaces of the Jacobian, and what lies in them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Float, Int
-from matplotlib.figure import Figure
+from jaxtyping import Float
 from torch import Tensor
 
-from earlystop import data, jacobian, network, plots, spaces
-from earlystop.architectures import conv_net, resnet
-from earlystop.descent import gradient_descent, largest_stable_step
-from earlystop.figures.splits import WIDTHS, SplitStack, data_hashes, data_set, number, rates
+from earlystop import spaces
+from earlystop.figures import pictures, stages
+from earlystop.figures.splits import WIDTHS, data_hashes, data_set, number, rates
+from earlystop.figures.stages import IMAGE_NETWORKS, TIMES
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import Stack, accuracy, calibrate, evaluate, evaluate_stack, least_squares
 
-IMAGE_NETWORKS = {  # how they are built, and trained, as in Figures 1 and 4
-    "cnn": (lambda config, shape, seed: conv_net(shape, config.widths, seed=seed), "adadelta", 1.0),
-    "resnet": (lambda config, shape, seed: resnet(config.depth, shape[0], config.width, seed=seed), "adam", 0.001),
-}
-TIMES = ("start", "early", "end")
 RANKS = (1, 2, 4, 10, 20, 50, 100)  # dimensions of the top spaces
 VALUES = 60  # singular values that are kept, relative to the largest
-Views = Iterator[tuple[str, dict[str, Any], Tensor, Tensor]]  # time, numbers, outputs, J Jᵀ
 
 
 @dataclass(frozen=True)
@@ -57,74 +48,6 @@ class Diffuseness(Sized):
     seeds: int = number(1, 3, 3, "seeds")
 
 
-def clusters(config: Diffuseness, cell: Cell, machine: Machine) -> tuple[Tensor, Tensor, Tensor, Views]:
-    """True labels, the noise, clusters, and views of the network of chapter 2 along gradient descent."""
-    seed, rate = cell["seed"], cell["corruption_rate"]
-    clean = data.clusterable_dataset(config.points, 4, 20, n_classes=2, labels=(0, 1), input_noise=config.input_noise,
-                                     noise="shell", seed=seed, dtype=torch.float64).to(machine.device)  # fmt: skip
-    given, flipped = (data.corrupt_uniformly(clean, r, seed).labels for r in (rate, rate or config.control_rate))
-    fresh = data.around_centers(clean, 1000, seed, noise="shell")
-    start = network.initial_weights(1000, 20, seed=seed, paired=True, dtype=torch.float64).to(machine.device)
-    grid = (torch.logspace(0, 1, 60, base=config.iterations + 1.0) - 1).round().long().unique().tolist()
-
-    def views() -> Views:
-        step, kept, losses = largest_stable_step(start, clean.inputs) / 2, [start], []
-        for first, last in zip([0, *grid], grid):
-            kept[len(losses) :] = [
-                gradient_descent(
-                    kept[-1], clean.inputs, given, step_size=step, iterations=last - first, progress=machine.progress
-                ).weights
-            ]
-            losses.append((network.predict(kept[-1], fresh.inputs) - fresh.labels).square().mean())
-        best = int(torch.stack(losses).argmin())
-        for name, i in zip(TIMES, (0, best, -1)):
-            outputs = network.predict(kept[i], clean.inputs)
-            nearest = data.nearest_label(outputs, clean.classes)
-            right = {key: (nearest == y).double().mean() for key, y in (("given", given), ("true", clean.clean_labels))}
-            yield name, {"epoch": grid[i], **right}, outputs, jacobian.gram(kept[i], clean.inputs)
-
-    return clean.clean_labels, flipped - clean.clean_labels, clean.clusters, views()
-
-
-def images(config: Diffuseness, cell: Cell, machine: Machine) -> tuple[Tensor, Tensor, Tensor, Views]:
-    """The same of a network of images, by the output of one class, with the true classes for clusters."""
-    build, optimizer, step = IMAGE_NETWORKS[cell["network"]]
-    sizes = {"data": getattr(config, f"{cell['network']}_data"), "train_size": config.samples, "streams": "separate"}
-    split = SplitStack(SimpleNamespace(**vars(config) | sizes), [cell], machine, config.validation_size, 0)
-    stack = split.stack(lambda seed: build(config, split.image_shape, seed))
-    (truth,), (given,) = split.truth("train"), split.given()
-    validation, losses, kept = split.images("validation"), [], {"start": (0, copied(stack))}
-
-    def measure() -> dict[str, Tensor]:
-        losses.append(least_squares(evaluate_stack(stack, validation), split.truth("validation")).mean())
-        if losses[-1] == min(losses):
-            kept["early"] = len(losses) - 1, copied(stack)
-        return {"loss": losses[-1][None]}
-
-    def views() -> Views:
-        split.train(stack, measure, None, optimizer=optimizer, step_size=step)
-        kept["end"] = len(losses) - 1, copied(stack)
-        inputs = split.images("train").inputs(slice(None))[0]
-        for name in TIMES:
-            stack.load(kept[name][1])
-            model = stack.network(0)
-            calibrate(model, inputs, machine.calibrated)
-            outputs = evaluate(model, inputs)
-            numbers = {"epoch": kept[name][0], "given": accuracy(outputs, given), "true": accuracy(outputs, truth)}
-            gram = jacobian.model_gram(model, inputs, lambda out: out[config.output], machine)
-            yield name, numbers, outputs[:, config.output].double(), gram
-
-    rate, classes = cell["corruption_rate"] or config.control_rate, torch.arange(10, device=truth.device)
-    drawn = data.redraw_labels(truth, classes, rate, cell["seed"])[0]
-    true, noisy = ((labels == config.output).double() for labels in (truth, drawn))
-    return true, noisy - true, truth, views()
-
-
-def copied(stack: Stack) -> dict[str, Tensor]:
-    """The numbers of a stack as they are now."""
-    return {name: value.detach().clone() for name, value in stack.state().items()}
-
-
 def runs(config: Diffuseness, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[Run]:
     """Of a single cell, before training, stopped early and in the end: what lies in the top spaces of J, and their γ.
 
@@ -132,7 +55,8 @@ def runs(config: Diffuseness, cells: Sequence[Cell], checkpoint: Any, machine: M
     of flips that are only looked at. Early is where the loss on clean validation samples is least.
     """
     (cell,) = cells
-    truth, noise, groups, views = (clusters if cell["network"] == "clusters" else images)(config, cell, machine)
+    build = stages.clusters if cell["network"] == "clusters" else stages.images
+    truth, noise, groups, views = build(config, cell, machine)
     found: Run = {"rho": (noise != 0).double().mean(), "constant": spaces.constant_share(noise, groups)}
     for name, numbers, outputs, gram in views:
         values, vectors, gamma = spaces.leverage(gram, RANKS)
@@ -142,6 +66,69 @@ def runs(config: Diffuseness, cells: Sequence[Cell], checkpoint: Any, machine: M
         numbers |= {"values": values[:VALUES] / values[0], "wrong": ((outputs - truth).abs() >= 0.5).double().mean()}
         found |= {f"{key}_{name}": torch.as_tensor(value).cpu() for key, value in numbers.items()}
     return [found]
+
+
+def measured(result: Result, key: str, rank: int | None = None, **where: Any) -> Float[Tensor, " seeds"]:
+    """A number of every seed, of a top space of a dimension if it has one for each, in order of the seeds."""
+    found = result.numbers(key, **where)
+    return found if rank is None else found[:, RANKS.index(rank)]
+
+
+def classes(name: str) -> int:
+    """The dimension that the theorem has in mind: of the clusters, or as many as there are classes."""
+    return 4 if name == "clusters" else 10
+
+
+def over_networks(result: Result, key: str, rate: float | None = None) -> Float[Tensor, "networks seeds"]:
+    """A number of the top space of `classes` dimensions, of each network, at the highest corruption rate or another."""
+    rate = max(result.levels("corruption_rate")) if rate is None else rate
+    names = result.levels("network")
+    return torch.stack([measured(result, key, classes(n), network=n, corruption_rate=rate) for n in names])
+
+
+def noise_outside(result: Result) -> Float[Tensor, " seeds"]:
+    """Share of the noise outside the top space of the network stopped early, least over the networks."""
+    return 1 - over_networks(result, "noise_early").amax(0)
+
+
+def clean_inside(result: Result) -> Float[Tensor, " seeds"]:
+    """Share of the clean residual that the top space holds before training, least over the networks."""
+    return over_networks(result, "clean_start").amin(0)
+
+
+def contrast(result: Result) -> Float[Tensor, " seeds"]:
+    """How many times the share of the truth in the top space is that of the noise, stopped early; least."""
+    return (over_networks(result, "truth_early") / over_networks(result, "noise_early")).amin(0)
+
+
+def gamma_by_rank(result: Result) -> Float[Tensor, " seeds"]:
+    """γ over the dimension, which it is at least, stopped early, largest over the networks."""
+    ranks = torch.tensor([[classes(n)] for n in result.levels("network")])
+    return (over_networks(result, "gamma_early") / ranks).amax(0)
+
+
+def bounds(result: Result) -> Float[Tensor, "networks seeds"]:
+    """γρ of the top space of each network, stopped early."""
+    rate = max(result.levels("corruption_rate"))
+    rho = [measured(result, "rho", network=name, corruption_rate=rate) for name in result.levels("network")]
+    return over_networks(result, "gamma_early") * torch.stack(rho)
+
+
+def condition(result: Result) -> Float[Tensor, " seeds"]:
+    """γρ over δ/2, stopped early, least over the networks: below 1 Theorem 4.1 promises the true labels."""
+    return 2 * bounds(result).amin(0)
+
+
+def bound_used(result: Result) -> Float[Tensor, " seeds"]:
+    """‖Π e‖_∞ over γρ in the top space, stopped early, largest over the networks; never above 1."""
+    return (over_networks(result, "seen_early") / bounds(result)).amax(0)
+
+
+def alignment_learned(result: Result) -> Float[Tensor, " seeds"]:
+    """Which part of the truth in the top space of image networks came by training on true labels, least of them."""
+    kept = [i for i, name in enumerate(result.levels("network")) if name in IMAGE_NETWORKS]
+    start, end = (over_networks(result, f"truth_{time}", 0.0)[kept] for time in ("start", "end"))
+    return (1 - start / end).amin(0)
 
 
 def hashes(config: Diffuseness) -> dict[str, str]:
@@ -183,6 +170,7 @@ EXPERIMENT = register(Experiment(
     words="trained in {}, Jacobian in float32",
     memory=12.0,
     float64=True,
+    draw={"": partial(pictures.top_spaces, ranks=RANKS)},
     paths={name: ("float32", machine, partial(tiny, name))
            for name, machine in (("clusters", STACKED), ("cnn", STACKED), ("resnet", SIDE_BY_SIDE))},
 ))  # fmt: skip
