@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots, theory
-from earlystop.architectures import resnet
+from earlystop.architectures import count_parameters, resnet
 from earlystop.augment import AUGMENTATIONS
 from earlystop.figures.splits import (
     ROUNDED,
@@ -216,6 +216,38 @@ def at_stop(result: Result, key: str, rate: float, stop: str) -> Float[Tensor, "
     cells = result.select(corruption_rate=rate)
     values = [cell[key][cell["epoch"].index(cell[f"stop_{stop}"])] for cell in cells]
     return torch.tensor(values, dtype=torch.float64)
+
+
+def rates_of(result: Result) -> tuple[float, float]:
+    """The lowest and the highest corruption rate of a result, none left out but 0."""
+    rates = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
+    return rates[0], rates[-1]
+
+
+def overlap_low(result: Result) -> Float[Tensor, " seeds"]:
+    """Shared area of the losses of true and of flipped labels, stopped early, at the lowest rate."""
+    return at_stop(result, "overlap", rates_of(result)[0], "best")
+
+
+def growth(result: Result, key: str) -> Float[Tensor, " seeds"]:
+    """How much larger a number is at the highest rate than at the lowest, stopped early."""
+    low, high = (at_stop(result, key, rate, "best") for rate in rates_of(result))
+    return high - low
+
+
+def overlap_growth(result: Result) -> Float[Tensor, " seeds"]:
+    """How much more area the losses share at the highest rate than at the lowest."""
+    return growth(result, "overlap")
+
+
+def clean_loss_growth(result: Result) -> Float[Tensor, " seeds"]:
+    """How much larger the mean loss of true labels is at the highest rate than at the lowest."""
+    return growth(result, "clean_loss")
+
+
+def parameters(seeds: Sequence[int]) -> Float[Tensor, " seeds"]:
+    """Trainable parameters of ResNet-20, whatever the seed."""
+    return torch.tensor([count_parameters(resnet(20, seed=seed)) for seed in seeds], dtype=torch.float64)
 
 
 def verdict(result: Result) -> str:
