@@ -43,7 +43,7 @@ class Diffuseness(Sized):
     points: int = sizes(200, 200, 400, "samples of the clusterable model", ours=True, least=RANKS[-1])
     input_noise: float = always(0.2, "radius of its clusters, ε₀", ours=True)
     iterations: int = sizes(1000, 2000, 4500, "iterations on it", ours=True, least=1)
-    corruption_rates: tuple = rates((0.0, 0.3), (0.0, 0.3), (0.0, 0.1, 0.3, 0.5))
+    corruption_rates: tuple = rates((0.0, 0.3), (0.0, 0.1, 0.3), (0.0, 0.1, 0.3, 0.5))
     control_rate: float = always(0.3, "rate of the flips that the control only looks at", ours=True, most=1)
     seeds: int = number(1, 3, 3, "seeds")
 
