@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from earlystop import centers
+from earlystop.evidence import centers
 from earlystop.data import check_clusterable, nearest_label
 from earlystop.figures import fig5, fig5control, law, robustness, theorem22
 from earlystop.figures.fig5 import SWEEPS, Figure5

@@ -151,6 +151,9 @@ class ImageStack:
         mean, std = (v.view(-1, 1, 1, 1, 1) for v in (self.mean, self.std))
         return (pixels.float() / 255 - mean) / std
 
+    def redraw(self, epoch: int, seeds: Sequence[int]) -> None:
+        """Get ready for an epoch: these images stay as they are."""
+
 
 def train(
     stack: Stack, images: ImageStack, labels: Tensor, *, optimizer: torch.optim.Optimizer, epochs: int, batch_size: int,
@@ -175,6 +178,7 @@ def train(
     step = TrainingStep(stack, images, labels, optimizer, loss)
     for epoch in stack.machine.progress(range(done + 1, epochs + 1), "epochs"):
         if epoch:
+            images.redraw(epoch, seeds)
             train_epoch(step, labels, epoch, batch_size, seeds)
         if measure and stack.machine.measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():

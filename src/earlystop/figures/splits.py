@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from earlystop.architectures import INITIALIZATIONS, conv_net
+from earlystop.augment import AUGMENTATIONS
 from earlystop.data import redraw_labels
 from earlystop.images import HUB, TITLES, Images, content_hash, load_images, loader, sample_split
 from earlystop.runs.experiment import Cell
@@ -169,11 +170,14 @@ class SplitStack:
         own = {"rho": sizes["adadelta_rho"], "eps": sizes["adadelta_eps"]} if sizes["optimizer"] == "adadelta" else {}
         return OPTIMIZERS[sizes["optimizer"]](stack, sizes["step_size"], **own)
 
-    def train(self, stack: Stack, measure: Callable, checkpoint: Any, **more: Any) -> dict[str, list[Tensor]]:
+    def train(
+        self, stack: Stack, measure: Callable, checkpoint: Any, augmentation: str = "none", **more: Any
+    ) -> dict[str, list[Tensor]]:
         """Train all runs on the given labels, as `training.train` does; `more` may choose keys of `RECIPE`."""
         chosen = {key: more.pop(key) for key in RECIPE if key in more}
+        images = AUGMENTATIONS[augmentation](self.images("train"))
         return train(
-            stack, self.images("train"), self.given(), optimizer=self.optimizer(stack, **chosen),
+            stack, images, self.given(), optimizer=self.optimizer(stack, **chosen),
             epochs=self.config.epochs, batch_size=self.config.batch_size, seeds=self.seeds,
             measure=measure, checkpoint=checkpoint, **more,
         )  # fmt: skip
