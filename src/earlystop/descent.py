@@ -1,5 +1,6 @@
 """The loss of Eq. 3, the logistic loss, and gradient descent on them, Eq. 4."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,8 +50,13 @@ def gradient(
 def largest_stable_step(
     weights: Weights, inputs: Inputs, activation: Activation = ERF, criterion: Criterion = LEAST_SQUARES
 ) -> float:
-    """2/σ₁(J)², above which gradient descent on the linearized loss diverges; 8/σ₁(J)² for the logistic loss."""
-    return 2 / (criterion.curvature * torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item())
+    """2/σ₁(J)², above which gradient descent on the linearized loss diverges; 8/σ₁(J)² for the logistic loss.
+
+    Infinite where no weight has a slope. Raises `ValueError` if there are no inputs.
+    """
+    refuse({"there are no inputs: no step is too large or too small": not len(inputs)})
+    largest = torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
+    return 2 / (criterion.curvature * largest) if largest > 0 else math.inf
 
 
 @dataclass(frozen=True)
