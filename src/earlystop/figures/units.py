@@ -45,7 +45,9 @@ def draw(result: Result) -> Figure:
             lines += [(f"step size {step}", noise, step, {"color": color, "lw": 1.3})]
         for label, rate, step, look in lines:
             runs = setting(panel, rate, step)
-            plots.band(ax, result.select(**runs)[0]["time"], result.numbers("error_true", **runs), label, **look)
+            errors = result.numbers("error_true", **runs)
+            kept = errors if step == max(steps) else errors.mean(0, keepdim=True)  # one band is enough
+            plots.band(ax, result.select(**runs)[0]["time"], kept, label, **look)
         flipped = result.numbers("flipped", **setting(panel, noise, max(steps)))
         ax.axhline(flipped.mean(), label="share of flipped labels", **plots.REFERENCE)
         ax.set(xscale="log", title=title, ylim=(0, 0.3))
