@@ -50,7 +50,7 @@ def uneven(seeds):
 
 def judged(monkeypatch, values, smaller=(), **changes):
     """The entry of a claim about a stored result."""
-    monkeypatch.setattr(ledger, "load", lambda **_: Stored(values, smaller))
+    monkeypatch.setattr(ledger, "load", lambda *_, **__: Stored(values, smaller))
     return ledger.judge(Claim.read(ENTRY | {"result": {"name": "made-up"}} | changes))
 
 

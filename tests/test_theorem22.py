@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from earlystop.evidence import centers
 from earlystop.data import check_clusterable, nearest_label
+from earlystop.evidence import centers
 from earlystop.figures import fig5, fig5control, law, robustness, theorem22
 from earlystop.figures.fig5 import SWEEPS, Figure5
 from earlystop.figures.theorem22 import Theorem22, load_data, looks, run_cell, settings, since

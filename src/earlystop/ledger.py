@@ -171,7 +171,7 @@ def judge(claim: Claim) -> dict[str, Any]:
     }
     if claim.verdict:
         return entry | {"verdict": claim.verdict, "why": claim.why}
-    result = load(**claim.result) if claim.result else None
+    result = load(claim.result["name"], **claim.result.get("levels", {})) if claim.result else None
     if result:
         values = claim.function(result).double().flatten()
         sets = [values[::2], values[1::2]] if len(values) >= 4 else []
@@ -196,7 +196,7 @@ def judge(claim: Claim) -> dict[str, Any]:
         "seeds": len(values),
         "halves": halves,
         "evidence": claim.evidence,
-        "code": place_of(claim.function),
+        "code": place_of(claim),
         "test": claim.test,
         **origin(claim, result),
     }
@@ -217,9 +217,12 @@ def origin(claim: Claim, result: Result | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def place_of(function: Callable) -> str:
-    """The file of the package and the line at which a function begins."""
-    return f"{function.__module__.replace('.', '/')}.py:{inspect.getsourcelines(function)[1]}"
+def place_of(claim: Claim) -> str:
+    """The file of the package, and the line of it at which the evidence for a claim is defined."""
+    module, _, name = claim.evidence.partition(":")
+    source = inspect.getsource(import_module(module)).splitlines()
+    starts = (f"def {name}(", f"{name} =", f"{name}:")
+    return f"{module.replace('.', '/')}.py:{next(i for i, text in enumerate(source, 1) if text.startswith(starts))}"
 
 
 def ledger(claims: dict[str, Claim]) -> dict[str, Any]:

@@ -255,7 +255,7 @@ def fresh_harm(result: Result) -> Tensor:
 
 def center_distance(seeds: Sequence[int]) -> Tensor:
     """How far the two centers are apart."""
-    return torch.stack([torch.dist(*load_data(Figure5.at("paper"), s, device="cpu").centers.double()) for s in seeds])
+    return torch.cat([torch.pdist(load_data(Figure5.at("paper"), s, device="cpu").centers.double()) for s in seeds])
 
 
 def verdict(result: Result) -> str:

@@ -105,7 +105,8 @@ def gained(result: Result, recipe: str, rate: float = 0.5) -> Float[Tensor, " se
     return early(result, recipe, rate) - fitted(result, recipe, rate, "true")
 
 
-fitted_by_keras, fitted_by_sgd = (partial(fitted, recipe=recipe) for recipe in ("keras", "sgd"))
+fitted_by_keras = partial(fitted, recipe="keras")
+fitted_by_sgd = partial(fitted, recipe="sgd")
 gained_by_sgd = partial(gained, recipe="sgd")
 
 
@@ -116,7 +117,7 @@ def draw(result: Result) -> Figure:
     for recipe, style in zip(result.levels("recipe"), plots.RULES):
         for rate in levels:
             look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
-            label = f"{NAMES[recipe]}" if rate == levels[-1] else None
+            label = f"{NAMES[recipe]}" if rate == levels[-1] else ""
             for ax, key in zip(axes, ("noisy", "true", "dead")):
                 values = result.numbers(key, recipe=recipe, corruption_rate=rate)
                 epochs = result.select(recipe=recipe, corruption_rate=rate)[0]["epoch"]
