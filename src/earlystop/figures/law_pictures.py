@@ -61,7 +61,7 @@ def draw_times(ax: Axes, result: Result) -> None:
             ranges(ax, scale, times(result, activation=name, share=share), label, style, **look)
     line = torch.tensor([1.5, 150.0])
     ax.plot(line, line, label="T = ‖C‖²/λ(C)", **plots.REFERENCE)
-    ax.axvspan(1.5, torch.where(covered(result), grid(result, "scale").mean(0), 1.5).max(), **COVERED)
+    ax.axvspan(1.5, torch.where(covered(result), grid(result, "scale").mean(0), 1.5).max().item(), **COVERED)
     ax.set(xscale="log", yscale="log", xlim=(1.5, 150), xlabel="‖C‖²/λ(C)", ylabel="steps until all is right, T")
     ax.legend(fontsize=7, loc="lower right", borderpad=0.2, labelspacing=0.2)
 
@@ -73,7 +73,7 @@ def draw_distances(ax: Axes, result: Result) -> None:
         for share, label, look in ((1.0, f"d = {dim}", {}), (0.0, "_", {"mfc": "white", "alpha": 0.6})):
             ranges(ax, K, distances(result, dim, share=share), label, style, **look)
     ax.plot(K, K.sqrt(), label="√K", **plots.REFERENCE)
-    ax.axvspan(1.6, torch.where(covered(result), K.repeat(len(DIMS)), 1.6).max(), **COVERED)
+    ax.axvspan(1.6, torch.where(covered(result), K.repeat(len(DIMS)), 1.6).max().item(), **COVERED)
     ax.set(xscale="log", yscale="log", xlim=(1.6, 40), xlabel="clusters, K", ylabel="‖W − W₀‖ at the stop")
     ax.set_xticks(K, labels=[str(k) for k in CLUSTERS])
     ax.minorticks_off()
