@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from earlystop import bounds, checks, data, network, spaces, theory
+from earlystop import data, network, theory
+from earlystop.evidence import bounds, spaces
+from earlystop.evidence import definitions as checks
 from earlystop.network import ERF
 
 SEEDS = (200, 201, 202)  # not those of the ledger

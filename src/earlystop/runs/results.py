@@ -143,8 +143,9 @@ class Result:
     def command(self) -> str:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
-        before = self.experiment.config.completed({})
-        changes += [f"{key}={before[key]}" for key in sorted(before.keys() - self["config"].keys())]  # newer sizes
+        before, fields = self.experiment.config.completed({}), self.experiment.config.fields()
+        newer = [key for key in sorted(before.keys() - self["config"].keys()) if before[key] != fields[key].at[scale]]
+        changes += [f"{key}={before[key]}" for key in newer]
         options = "".join(f" --set {change}" for change in changes)
         kinds = {run["precision"] for run in self["runs"]}
         if len(kinds) == 1 and self.experiment.deep:

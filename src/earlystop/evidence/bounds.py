@@ -5,7 +5,7 @@ import math
 import torch
 
 from earlystop import jacobian, network, theory, window
-from earlystop.checks import centers, clusters, drift, each, interpolated, pair, uniform, weights
+from earlystop.evidence.definitions import centers, clusters, drift, each, interpolated, pair, uniform, weights
 from earlystop.network import ERF
 
 
