@@ -267,7 +267,7 @@ SENTENCES = [  # text, parts that it has, parts that it has not
      ["**Stopping early helps by every recipe**: it gains 5 to 30 points"], []),
     (mnist.recipes_stop({"A": (T([0.9]), T([0.6])), "B": (T([0.8]), T([0.8]))}), ["does not help by all"], ["**"]),
     (mnist.recipes_units(T([0.8, 0.9]), T([0.7]), T([0.1])),
-     ["leaves 80.0% to 90.0% of the last", "leaves 70.0%.", "SGD 10.0% are dead"], []),
+     ["leave 80.0% to 90.0% of the last", "leaves 70.0%.", "SGD 10.0% are dead"], []),
     (fig1.recipe_words(made("fig1", [], optimizer="sgd", step_size=0.1, initialization="glorot")),
      ["recipe: Sgd, step size 0.1, and the initialization of Glorot;"], ["ε"]),
     (fig3.verdict(made("fig3", TRIPLES[:6])), [

@@ -117,7 +117,7 @@ def draw(result: Result) -> Figure:
     for recipe, style in zip(result.levels("recipe"), plots.RULES):
         for rate in levels:
             look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
-            label = f"{NAMES[recipe]}" if rate == levels[-1] else ""
+            label = NAMES[recipe] if rate == levels[-1] else ""
             for ax, key in zip(axes, ("noisy", "true", "dead")):
                 values = result.numbers(key, recipe=recipe, corruption_rate=rate)
                 epochs = result.select(recipe=recipe, corruption_rate=rate)[0]["epoch"]
