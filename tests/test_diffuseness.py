@@ -71,7 +71,9 @@ def test_what_a_space_sees_of_the_noise_is_at_most_gamma_rho(first):
         _, vectors, gamma = spaces.leverage(gram, ranks)
         rho = (noise != 0).double().mean()
         assert (spaces.seen(noise, vectors, ranks) <= gamma * rho * (1 + 1e-9)).all()
-        assert (gamma >= torch.tensor(ranks) * (1 - 1e-9)).all() and gamma[-1].item() == pytest.approx(len(gram))
+        assert (gamma >= torch.tensor(ranks).double() * (1 - 1e-9)).all() and gamma[-1].item() == pytest.approx(
+            len(gram)
+        )
 
 
 def test_the_bound_is_reached_and_a_tighter_one_is_wrong():
