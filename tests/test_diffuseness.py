@@ -13,6 +13,7 @@ from earlystop.figures import diffuseness, stages
 from earlystop.figures.diffuseness import RANKS, Diffuseness
 from earlystop.figures.splits import load_split
 from earlystop.jacobian import model_gram
+from earlystop.runs import results
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.store import plain
@@ -70,7 +71,9 @@ def test_what_a_space_sees_of_the_noise_is_at_most_gamma_rho(first):
         _, vectors, gamma = spaces.leverage(gram, ranks)
         rho = (noise != 0).double().mean()
         assert (spaces.seen(noise, vectors, ranks) <= gamma * rho * (1 + 1e-9)).all()
-        assert (gamma >= torch.tensor(ranks) * (1 - 1e-9)).all() and gamma[-1].item() == pytest.approx(len(gram))
+        assert (gamma >= torch.tensor(ranks).double() * (1 - 1e-9)).all() and gamma[-1].item() == pytest.approx(
+            len(gram)
+        )
 
 
 def test_the_bound_is_reached_and_a_tighter_one_is_wrong():
@@ -187,14 +190,19 @@ def result(found):
 
 
 def test_every_quantity_has_a_number_for_each_seed(result, found):
-    for name in ("noise_outside", "clean_inside", "contrast", "gamma_by_rank", "condition", "bound_used",
-                 "alignment_learned"):  # fmt: skip
+    names = ("noise_outside", "clean_inside", "contrast", "gamma_by_rank", "condition", "condition_low", "bound_used")
+    for name in (*names, "alignment_learned"):
         values = getattr(diffuseness, name)(result)
         assert values.shape == (2,) and values.isfinite().all(), name
     assert (diffuseness.bound_used(result) <= 1 + 1e-6).all() and (diffuseness.gamma_by_rank(result) >= 1).all()
     top = {name: RANKS.index(4 if name == "clusters" else 10) for name in ("cnn", "clusters", "resnet")}
     inside = [of(found, name, 0.3, 1)["noise_early"][at].item() for name, at in top.items()]
     assert diffuseness.noise_outside(result)[1].item() == pytest.approx(1 - max(inside), abs=1e-5)
+    products = [
+        2 * of(found, name, 0.3, 1)["gamma_early"][at] * of(found, name, 0.3, 1)["rho"] for name, at in top.items()
+    ]
+    assert diffuseness.condition(result)[1].item() == pytest.approx(min(products).item(), abs=1e-4)
+    assert torch.equal(diffuseness.condition(result), diffuseness.condition_low(result))  # there is one rate above 0
     ways = [1 - of(found, name, 0.0, 1)["truth_start"][3] / of(found, name, 0.0, 1)["truth_end"][3]
             for name in ("cnn", "resnet")]  # fmt: skip
     assert diffuseness.alignment_learned(result)[1].item() == pytest.approx(min(ways).item(), abs=1e-4)
@@ -210,3 +218,25 @@ def test_the_picture_shows_every_network_with_its_control(result):
     mean = result.numbers("noise_end", network="clusters", corruption_rate=0.0).mean(0)
     assert control.get_ydata() == pytest.approx(mean.numpy())
     plt.close(figure)
+
+
+def test_sentences_by_hand_hold_in_the_stored_run():
+    """Another run may need other words: read the last section of chapter 6 before this is changed."""
+    stored = results.load("diffuseness")
+    low, high = sorted(rate for rate in stored.levels("corruption_rate") if rate > 0)
+    top = lambda key, name, rate=high: diffuseness.measured(
+        stored, key, diffuseness.classes(name), network=name, corruption_rate=rate
+    )
+    far = lambda name, rate: diffuseness.measured(stored, "wrong_early", network=name, corruption_rate=rate)
+    cnn, four, _ = diffuseness.bounds(stored, low)
+    assert (diffuseness.bounds(stored, high) > 0.5).all() and (four < 0.5).all() and (cnn < 0.5).sum() == 2
+    assert not far("clusters", low).any() and not far("clusters", high).any() and far("cnn", low).all()
+    control, constant = top("noise_end", "cnn", 0.0), stored.numbers("constant", network="cnn", corruption_rate=high)
+    assert ((control - constant).abs() < 0.02).all()
+    assert all((top(f"noise_{time}", "cnn") < 0.75 * control).all() for time in ("early", "end"))
+    assert (top("noise_early", "resnet") < 0.1).all() and (top("truth_early", "resnet") < 0.3).all()
+    for name in ("cnn", "resnet"):
+        assert (top("clean_start", name) >= top("truth_start", name)).all() and (top("clean_early", name) < 0.25).all()
+        assert (top("truth_end", name, 0.0) > top("truth_start", name, 0.0)).all()
+    assert ((top("truth_start", "cnn") > 0.4) & (top("truth_start", "cnn") < 0.65)).all()
+    assert (top("truth_start", "resnet") < 0.25).all()

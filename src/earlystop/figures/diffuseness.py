@@ -107,21 +107,25 @@ def gamma_by_rank(result: Result) -> Float[Tensor, " seeds"]:
     return (over_networks(result, "gamma_early") / ranks).amax(0)
 
 
-def bounds(result: Result) -> Float[Tensor, "networks seeds"]:
+def bounds(result: Result, rate: float) -> Float[Tensor, "networks seeds"]:
     """γρ of the top space of each network, stopped early."""
-    rate = max(result.levels("corruption_rate"))
     rho = [measured(result, "rho", network=name, corruption_rate=rate) for name in result.levels("network")]
-    return over_networks(result, "gamma_early") * torch.stack(rho)
+    return over_networks(result, "gamma_early", rate) * torch.stack(rho)
 
 
 def condition(result: Result) -> Float[Tensor, " seeds"]:
     """γρ over δ/2, stopped early, least over the networks: below 1 Theorem 4.1 promises the true labels."""
-    return 2 * bounds(result).amin(0)
+    return 2 * bounds(result, max(result.levels("corruption_rate"))).amin(0)
+
+
+def condition_low(result: Result) -> Float[Tensor, " seeds"]:
+    """The same at the lowest corruption rate above 0."""
+    return 2 * bounds(result, min(rate for rate in result.levels("corruption_rate") if rate > 0)).amin(0)
 
 
 def bound_used(result: Result) -> Float[Tensor, " seeds"]:
     """‖Π e‖_∞ over γρ in the top space, stopped early, largest over the networks; never above 1."""
-    return (over_networks(result, "seen_early") / bounds(result)).amax(0)
+    return (over_networks(result, "seen_early") / bounds(result, max(result.levels("corruption_rate")))).amax(0)
 
 
 def alignment_learned(result: Result) -> Float[Tensor, " seeds"]:

@@ -194,6 +194,6 @@ def concentrated(after: dict[str, list], before: Sequence[str], off: float, lear
         + f" times as concentrated there. The flips are never further than {off:.3f} from the prediction: "
         "they lie along these directions only as far as they resemble the labels. "
         f"The first 10 directions before training held {' and '.join(before)} of the labels"
-        + (", so most of the alignment was learned; the paper argues with the Jacobian at initialization." if learned
-           else ".")
+        + (", so in this run, of one seed, most of the alignment was learned; the paper argues with the Jacobian at "
+           "initialization." if learned else ", in this run, of one seed.")
     )  # fmt: skip
