@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from joblib import cpu_count as cores  # those that this process may use
 
-from earlystop.runs.progress import progress, told
+from earlystop.runs.progress import progress
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -23,7 +23,7 @@ class Machine:
     device: str = "cpu"  # "cpu", "cuda" or "mps"
     precision: str = "float32"  # of the training of deep networks, or "bfloat16"
     threads: int | None = None  # of torch; None leaves them as they are
-    tells: str | None = None  # a file in which it is written how far a run is, instead of a bar
+    watched: bool = True  # whether a bar shows how far a run is
     path: str = "by device"  # of a step: "stacked", "side by side"; by device: side by side on a GPU
     every_epoch_until: int = 40  # measured after each epoch until this one,
     then_every: int = 10  # later after every tenth
@@ -46,8 +46,8 @@ class Machine:
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def progress(self, items: Iterable, description: str, total: int | None = None) -> Iterable:
-        """`items`, with a bar, or with words in the file that it `tells`."""
-        return told(items, description, Path(self.tells), total) if self.tells else progress(items, description, total)
+        """`items`, with a bar if it is `watched`."""
+        return progress(items, description, total) if self.watched else items
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

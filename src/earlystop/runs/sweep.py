@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import joblib
 import psutil
 
-from earlystop.runs.experiment import FILES, TOLD, Cell, Experiment, Kept, compute, find
+from earlystop.runs.experiment import FILES, Cell, Experiment, Kept, compute, find
 from earlystop.runs.fingerprint import changed, record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
@@ -27,7 +28,7 @@ LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
 MEMORY = 12.0  # GB, unless told otherwise
 BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
-LOOK_EVERY = 10.0  # seconds between two looks at how far the processes are
+LOOK_EVERY = 10.0  # seconds between two looks at a cluster
 SAME = ("device", "precision", "threads", "together", "versions", "commit")  # in which runs differ
 
 
@@ -52,52 +53,61 @@ def run(
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
     remove_left_overs(kept.folder)
-    adopted = adopt(experiment, config, out, machine, cells)
-    missing = [cell for cell in cells if digest(cell) not in adopted and not kept.finished(cell)]
+    found = adopt(experiment, out, kept.identity, cells)
+    for cell in cells:
+        if digest(cell) not in found and (one := kept.finished(cell)):
+            found[digest(cell)] = summarized(experiment, kept, one)
+    missing = [cell for cell in cells if digest(cell) not in found]
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
     room = max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN)
     machine = replace(machine, threads=None if address else threads(jobs), jacobian_bytes=room * 1e9)
     to_go = f"{len(missing)} to go" if missing else "nothing is left to compute"
     print(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {to_go}")
     parent = None if address or jobs == 1 else os.getpid()
-    name, rest = str(FILES.get(experiment.name, experiment.name)), (machine, out, save_every, parent)
-    calls = [(name, vars(config), group, *rest, bool(address or parent)) for group in experiment.groups(missing, size)]
+    machine = replace(machine, watched=not (address or parent))
+    where = config.__module__, str(FILES.get(experiment.name, experiment.name))
+    calls = [
+        (where, vars(config), group, machine, out, save_every, parent) for group in experiment.groups(missing, size)
+    ]
     finished = on_cluster(calls, address) if address and calls else on_this_machine(calls, jobs)
-    for done in watched(finished, len(calls), kept):
-        for one in done:
-            kept.keep(one)  # a cluster's worker may have another disk
-    found = [adopted.get(digest(cell)) or summarized(experiment, kept, cell) for cell in cells]
+    for done in progress(finished, "groups of cells", total=len(calls)):
+        for one in done:  # a cluster's worker may have another disk
+            found[digest(one["cell"])] = summarized(experiment, kept, kept.keep(one))
     with alone(kept.folder / "result.lock", f"the result of {experiment.name}"):
-        return assemble(experiment, config, scale, out, found)
+        return assemble(experiment, config, scale, out, [found[digest(cell)] for cell in cells])
 
 
 def run_group(
-    name: str, sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path, save_every: float,
-    parent: int | None, tell: bool,
+    where: tuple[str, str], sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path,
+    save_every: float, parent: int | None,
 ) -> list[dict]:  # fmt: skip
-    """Compute some cells in this process, which ends with its `parent`."""
+    """Compute some cells in this process, which ends with its `parent`.
+
+    Experiments are found by the module of their sizes, which registers them, and by their name or file.
+    """
     if parent:
         end_with(parent)
+    module, name = where
+    if not name.endswith(".py"):
+        import_module(module)
     experiment = find(name)
     config = experiment.config(**sizes)
-    kept = Kept(out, experiment, config, machine.precision)
-    return compute(experiment, config, cells, machine, kept, save_every, tell)
+    return compute(experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every)
 
 
-def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
+def summarized(experiment: Experiment, kept: Kept, finished: dict) -> dict[str, Any]:
     """A finished cell as a result file has it: its levels, what of its run is published, and how it was computed."""
-    found = kept.read(cell)
+    cell = finished["cell"]
     with sound(kept.path(cell)):
-        return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
+        return {"how": finished["how"], "entry": plain(cell | experiment.summary(finished["run"], cell))}
 
 
-def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, cells: Sequence[Cell]) -> dict[str, dict]:
+def adopt(experiment: Experiment, out: Path, identity: dict[str, Any], cells: Sequence[Cell]) -> dict[str, dict]:
     """The finished cells that result files in `out` hold, by the digest of the cell.
 
     Only those of the same sizes, data and precision, from code that gives today's numbers.
     """
     wanted = {digest(plain(cell)): digest(cell) for cell in cells}
-    identity = experiment.identity(config, machine.precision)
 
     def fitting(_: Path, content: dict) -> dict[str, dict]:
         known, adopted = experiment.config.completed(content["config"]), {}
@@ -107,7 +117,8 @@ def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, ce
         for entry in content["cells"]:
             how = content["runs"][entry["run"]]
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
-            if cell and how["precision"] == identity["precision"] and of_today(experiment, content, how):
+            today = how.get("commit", {}).get("source") == identity["source"] or not changed(experiment, content)
+            if cell and how["precision"] == identity["precision"] and today:
                 seconds = how["seconds"] / how["cells"] * how["together"]
                 values = {key: value for key, value in entry.items() if key != "run"}
                 adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
@@ -115,31 +126,6 @@ def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, ce
 
     found = sorted(each_result(out, experiment.name, fitting), key=len)  # of the largest, what it has
     return {cell: one for adopted in found for cell, one in adopted.items()}
-
-
-def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
-    """Whether today's code would compute the cells of a stored run."""
-    return how.get("commit", {}).get("source") == experiment.code or not changed(experiment, content)
-
-
-def watched(finished: Iterator, total: int, kept: Kept) -> Iterator:
-    """`finished` with a bar that also shows, from their files, how far the processes are."""
-    started, done = time.time() - 2, threading.Event()  # file systems may round times
-    bar = progress(finished, "groups of cells", total=total)
-
-    def look() -> None:
-        while not done.wait(LOOK_EVERY):
-            told = []
-            for file in kept.folder.glob(f"{kept.name}-*.checkpoint/{TOLD}"):
-                with suppress(OSError):  # it may be gone
-                    told += [file.read_text("utf8")] * (file.stat().st_mtime >= started)
-            bar.set_postfix_str("; ".join(told))
-
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        yield from bar
-    finally:
-        done.set()
 
 
 def side_by_side(
