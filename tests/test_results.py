@@ -97,21 +97,16 @@ def test_a_result_is_drawn_and_credited(name):
         assert all(any(getattr(ax, f"get_{side}label")() for ax in axes) for side in "xy")
         plt.close(figure)
     text = results.credit(result)
-    assert ("These are the paper's sizes" in text) == (not result.unlike_paper())
+    assert (">The paper’s sizes; " in text) == (not result.unlike_paper())
     assert result.command in text and result["runs"][0]["device"] in text
 
 
-def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
-    whole = results.load("fig1")
-    less = whole["config"] | {"batch_size": 9, "seeds": 1, "losses": ["cross_entropy"]}
-    text = results.credit(results.Result(whole.path, whole.content | {"config": less}))
-    assert "These are the paper's sizes" in text
-    assert (
-        "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128; "
-        "random streams (our choice): shared instead of separate." in text
-    )
-    assert "--set streams=shared" in whole.command and "--set streams" not in results.load("fig3").command
-    assert "The whole scale `paper` has more: least squares, 3 seeds." in text
+def test_the_credit_names_sizes_that_are_not_the_papers():
+    whole = results.load("fig3")
+    text = results.credit(changed(whole, config=whole["config"] | {"train_size": 9}))
+    assert "**Not the paper’s sizes**: train size 9 instead of 3000; " in text and text.count("\n") == 4
+    assert "--set streams=shared" in results.load("fig1").command
+    assert "--set streams" not in results.load("fig3").command
 
 
 def test_the_credit_adds_up_what_several_runs_cost(result):
@@ -122,14 +117,6 @@ def test_the_credit_adds_up_what_several_runs_cost(result):
     assert "on D, bfloat16; D, float32: 2.0 minutes, all processes added up, at most 2.5 GB" in text
     assert "--precision" not in text and "--precision float32" in results.credit(changed(result, runs=runs[:1]))
     assert "--precision" not in results.load("fig5").command  # it has no other one
-
-
-@pytest.mark.parametrize(
-    ("scale", "name"),
-    [("paper", "paper"), ("paper seeds=1 losses=x", "paper"), ("quick epochs=3", "quick with changed sizes")],
-)
-def test_a_scale_with_sizes_that_the_paper_states_changed_says_so(result, scale, name):
-    assert changed(result, scale=scale).scale_name == name
 
 
 def test_silent_images_and_dead_units_are_counted():
@@ -187,11 +174,7 @@ def test_only_the_papers_sizes_count_as_the_papers(name):
     if name != "fig5":
         quick = vars(kind.at("quick"))
         assert "data" in stored(**quick).unlike_paper()
-    assert stored().unlike_paper(ours=True) == {}
-    left_open = {"fig5": "step_size"}.get(name, "batch_size")
-    other = stored(**{left_open: 9})
-    assert other.unlike_paper(ours=True) == {left_open: (9, getattr(kind.at("paper"), left_open))}
-    assert other.unlike_paper() == {}
+    assert stored(**{{"fig5": "step_size"}.get(name, "batch_size"): 9}).unlike_paper() == {}  # our choice
 
 
 def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):

@@ -109,19 +109,12 @@ class Result:
         """How many seeds there are, in words."""
         return counted(len({cell["seed"] for cell in self["cells"]}), "seed")
 
-    def unlike_paper(self, ours: bool = False) -> dict[str, tuple[Any, Any]]:
-        """Sizes that are not those of the scale `paper`: here, and there; the open ones if `ours`."""
+    def unlike_paper(self) -> dict[str, tuple[Any, Any]]:
+        """Sizes that the paper states and that are not those of the scale `paper`: here, and there."""
         kind = self.experiment.config
         paper, now = plain(vars(kind.at("paper"))), kind.completed(self["config"])
-        asked = [key for key, size in kind.fields().items() if key not in FREE and size.ours == ours]
+        asked = [key for key, size in kind.fields().items() if key not in FREE and not size.ours]
         return {key: (now.get(key), paper[key]) for key in asked if now.get(key) != paper[key]}
-
-    @property
-    def scale_name(self) -> str:
-        """The scale, and whether a size that the paper states was changed."""
-        scale, *changes = self["scale"].split()
-        other = any(change.split("=")[0] not in FREE for change in changes)
-        return f"{scale} with changed sizes" if other else scale
 
     @property
     def stale(self) -> list[str]:
@@ -189,57 +182,19 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
 
 
 def credit(result: Result) -> str:
-    """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
-    runs, sizes = result["runs"], result.experiment.config.fields()
-    memory = max(run["peak memory in GB"] for run in runs)
-    versions = sorted({run["versions"]["torch"] for run in runs})
-
-    def told(changes: dict[str, tuple[Any, Any]]) -> str:
-        return "; ".join(
-            f"{_doc(sizes[key])}: {_words(now)} instead of {_words(there)}" for key, (now, there) in changes.items()
-        )
-
-    texts = ["**These are the paper's sizes.**"]
-    if other := told(result.unlike_paper()):
-        texts = [f"**These are not the paper's sizes.** {other[0].upper()}{other[1:]}."]
-    if chosen := told(result.unlike_paper(ours=True)):
-        texts.append(f"What the paper leaves open is not as in our scale `paper`: {chosen}.")
-    if missing := _missing(result):
-        texts.append(f"The whole scale `{result['scale'].split()[0]}` has more: {', '.join(missing)}.")
-    if result.stale:
-        texts.append(f"**Its code gives other numbers now** ({'; '.join(result.stale)}).")
-    texts.append(
-        f"Scale {result.scale_name}, {result.seeds}, {counted(len(result['cells']), 'run')} on {result.devices}: "
-        f"{result.minutes:,.1f} minutes, all processes added up, at most {memory:.1f} GB, "
-        f"torch {', '.join(versions)}, finished {result['finished']}. "
-        "The same again (in a copy of the book, `python` is `.venv/bin/python`):"
+    """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
+    runs, changes = result["runs"], result.unlike_paper().items()
+    told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
+    stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
+    return (
+        f'<span class="runs-in">{f"**Not the paper’s sizes**: {told}" if told else "The paper’s sizes"}; '
+        f"{result.seeds}, {counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
+        f"all processes added up, at most {max(run['peak memory in GB'] for run in runs):.1f} GB, "
+        f"torch {', '.join(sorted({run['versions']['torch'] for run in runs}))}, "
+        f"finished {result['finished']}.{stale}</span>\n\n```text\n{result.command}\n```"
     )
-    return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
-
-
-def _missing(result: Result) -> list[str]:
-    """What the whole scale of a result has more of."""
-    scale, missing = result["scale"].split()[0], []
-    for key, size in result.experiment.config.fields().items():
-        now, there = result["config"].get(key), plain(size.at[scale])
-        if key == "seeds":
-            missing += [counted(there, "seed")] * (now < there)
-        elif key in FREE:
-            missing += [_words(one) for one in there if one not in now]
-    return missing
-
-
-def _doc(size: Any) -> str:
-    return size.doc + " (our choice)" * size.ours
 
 
 def counted(number: int, word: str) -> str:
     """A number with its noun."""
     return f"{number:,} {word}{'s' if number != 1 else ''}"
-
-
-def _words(value: Any) -> str:
-    """A size as a reader would write it."""
-    if isinstance(value, (tuple, list)):
-        return "(" + ", ".join(map(_words, value)) + ")"
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")
