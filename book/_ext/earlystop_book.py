@@ -181,7 +181,7 @@ def check_switches() -> None:
         try:
             check()
         except ValueError as problem:
-            stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
+            stop(f"EARLYSTOP_{name}: {problem}")
 
 
 def side_by_side(run, names: list[str], workers: int):
@@ -240,37 +240,21 @@ class RunsIn(SphinxDirective):
         return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
 
 
-class CourseTable(SphinxDirective):
-    """``{course-table}``: every exercise with its points, read from the chapters."""
+class Table(SphinxDirective):
+    """``{course-table}`` of every exercise; ``{chapter-table} chapter, question`` of what the chapters say there."""
+
+    optional_arguments, final_argument_whitespace = 1, True
 
     def run(self) -> list[nodes.Node]:
         """Return the table, and let it follow the chapters."""
         root, place = Path(self.env.srcdir), nodes.container()
-        for path in sorted((root / "book").glob("[0-9][0-9]_*.md")):
-            self.env.note_dependency(str(path))
-        try:
-            lines = overview(read_course(root=root))
-        except (CourseError, PairError) as problem:
-            stop(str(problem))
-        self.state.nested_parse(StringList(lines, source="exercises"), self.content_offset, place)
-        return place.children
-
-
-class ChapterTable(SphinxDirective):
-    """``{chapter-table} chapter, question``: every chapter with what its front matter says, by the names of columns."""
-
-    required_arguments, final_argument_whitespace = 1, True
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table, and let it follow the chapters."""
-        root, place = Path(self.env.srcdir), nodes.container()
-        header = [name.strip() for name in self.arguments[0].split(",")]
-        try:
-            lines = chapter_table(header, root)
-        except PairError as problem:
-            stop(str(problem))
+        header = [name.strip() for name in self.arguments[0].split(",")] if self.arguments else []
         for path in [root / "_toc.yml", *(root / "book").glob("[0-9][0-9]_*.md")]:
             self.env.note_dependency(str(path))
+        try:
+            lines = chapter_table(header, root) if header else overview(read_course(root=root))
+        except (CourseError, PairError) as problem:
+            stop(str(problem))
         self.state.nested_parse(StringList(lines, source="chapters"), self.content_offset, place)
         return place.children
 
@@ -369,8 +353,8 @@ def finish_build(app, exception) -> None:
 def setup(app) -> dict:
     """Connect everything to Sphinx."""
     app.add_directive("runs-in", RunsIn)
-    app.add_directive("course-table", CourseTable)
-    app.add_directive("chapter-table", ChapterTable)
+    app.add_directive("course-table", Table)
+    app.add_directive("chapter-table", Table)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
     app.connect("env-get-outdated", outdated)

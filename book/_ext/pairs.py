@@ -122,7 +122,7 @@ def read(path: Path):
     return found
 
 
-def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
+def chapter_table(header: list[str], root: Path) -> list[str]:
     """A MyST table of the chapters; but for the first, its columns are what front matter says under `chapter`."""
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name, number in contents(root).items():

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from earlystop.runs.progress import duration
+
 MINUTES = Path(__file__).with_name("minutes.json")  # written by benchmarks/chapters.py
 DRIVE = Path("/content/drive/MyDrive")  # a Google Drive, where Colab mounts it
 LARGE_GPUS = ("H100", "H200", "B200")  # the others are judged as a T4
@@ -43,7 +45,7 @@ def expected(name: str, scale: str, gpu: str = "") -> str:
     machine = machines["quick" if scale == "quick" or not gpu else size]
     if machine not in rows[scale]:
         return "this scale is made for a GPU, and was not timed without one"
-    return f"{duration(rows[scale][machine])} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
+    return f"{duration(60 * rows[scale][machine])} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
 
 
 def header(name: str) -> str:
@@ -51,7 +53,7 @@ def header(name: str) -> str:
     rows = times()["minutes"].get(name)
     if rows is None:
         return ""
-    at = lambda scale, machine: f"{duration(rows[scale][machine])} at <code>{scale}</code>"
+    at = lambda scale, machine: f"{duration(60 * rows[scale][machine])} at <code>{scale}</code>"
     parts = [f"on {machine}: {at('colab', machine)}, {at('paper', machine)}" for machine in rows["colab"]]
     return f"Estimated {'; '.join(parts)}."
 
@@ -71,10 +73,3 @@ def keeping(folder: Path | None) -> str:
 def times() -> dict[str, Any]:
     """The table of minutes, by chapter, scale and machine."""
     return json.loads(MINUTES.read_text(encoding="utf8"))
-
-
-def duration(minutes: float) -> str:
-    """Minutes in words, not more exactly than they are known."""
-    if minutes < 1.5:
-        return "about a minute" if minutes >= 0.75 else "less than a minute"
-    return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"

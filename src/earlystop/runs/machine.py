@@ -106,13 +106,3 @@ def threads(jobs: int) -> int:
     if wanted and not wanted.isdecimal():
         raise ValueError(f"OMP_NUM_THREADS is {wanted!r}, should be a number of threads")
     return min(share, int(wanted or share))
-
-
-def bfloat16_is_emulated() -> bool:
-    """Whether this processor is known to lack units for bfloat16, so that float32 is much faster."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf8").split())
-    except OSError:  # not Linux: not known
-        return False
-    units = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
-    return bool(flags & {"flags", "Features"}) and not flags & units

@@ -17,8 +17,8 @@ def progress(items: Iterable, description: str, total: int | None = None) -> tqd
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
+    """Seconds in the unit that a person would use, not more exactly than they are known."""
     for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} seconds"

@@ -1,5 +1,6 @@
 """Run an experiment: its cells side by side, resumable, and all of it in one result file."""
 
+import logging
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
         from distributed import Client, KilledWorker, wait  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what is lost is told below, in one line
     print(f"waiting for the scheduler at {address}")
     try:
         client = Client(address, timeout=20)
@@ -208,7 +211,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
 
 
 def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict]) -> Path:
-    """Write all cells into one file, with how each was computed; a result that is another one is left as it is."""
+    """Write all cells into one file, with how each was computed; a file that has another content is left as it is."""
     machines = [{key: one["how"].get(key) for key in SAME} for one in found]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
     content = {
@@ -222,32 +225,21 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
         "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
     }
-    new, number = plain(content), 0
-    ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
+    new = plain(content)
     stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
     if len(stem) > 60:
         stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
-    while True:
-        number += 1
-        path = out / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
+    for number in count(1):
+        path = out / f"{stem}{f'-{number}' * (number > 1)}.json{'.gz' * (len(str(new['cells'])) > LARGE)}"
         if not path.exists():
             break
         with suppress(StoreError):  # a file that is no result is left alone, too
             old = read_result(path)
             if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
-            if _done(experiment, old) <= _done(experiment, new):
-                break  # all of it is in the new one
         print(f"{path} is another result and is kept: the new one is written beside it")
     write_json(path, content | {"fingerprint": record(experiment)})
     return path
-
-
-def _done(experiment: Experiment, content: dict) -> set[str]:
-    """What a result has: its cells, each with all that it depends on."""
-    fixed = {key: size for key, size in content["config"].items() if key not in experiment.sweep.values()}
-    hows = [[fixed, content["data"], *map(run.get, SAME)] for run in content["runs"]]
-    return {digest([cell | {"run": 0}, hows[cell["run"]]]) for cell in content["cells"]}
 
 
 def _cost(runs: list[dict]) -> dict[str, Any]:
