@@ -10,7 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +40,9 @@ def run(
 ) -> Path:  # fmt: skip
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json; returns its path.
 
-    Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
-    way goes on where it was, and one with more seeds or levels computes only those; the cells of
-    result files in `out` count as finished, too, on whichever machine they were computed. Raises
-    `StoreError` on files that cannot be written or read.
-
-    - `together`: cells in a batch; default one on a CPU, all on a GPU.
-    - `jobs`: processes that work side by side; default one a core, one for a GPU.
-    - `address`: of a dask cluster whose workers do the work instead.
-    - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
-    - `memory`: GB that spectra of a Jacobian may take, all processes together.
+    Finished cells and checkpoints are kept in `out`/parts, and cells of result files in `out` count as
+    finished, too. The options are those of the command line, with `address` that of a dask cluster.
+    Raises `StoreError` on files that cannot be written or read.
     """
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
@@ -229,15 +221,16 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
     stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
     if len(stem) > 60:
         stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
-    for number in count(1):
-        path = out / f"{stem}{f'-{number}' * (number > 1)}.json{'.gz' * (len(str(new['cells'])) > LARGE)}"
-        if not path.exists():
-            break
+    ending = ".json.gz" if len(str(new["cells"])) > LARGE else ".json"
+    path, number = out / f"{stem}{ending}", 1
+    while path.exists():
         with suppress(StoreError):  # a file that is no result is left alone, too
             old = read_result(path)
             if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
         print(f"{path} is another result and is kept: the new one is written beside it")
+        number += 1
+        path = out / f"{stem}-{number}{ending}"
     write_json(path, content | {"fingerprint": record(experiment)})
     return path
 
