@@ -173,7 +173,7 @@ def test_another_version_is_written_beside_the_finished_result(tmp_path, compute
         deep = register(replace(deep, data=lambda config: {"train": "0123456789ab"}))
     else:
         other_source(monkeypatch)
-        monkeypatch.setattr(sweep, "changed", lambda *_: ["two runs: error 1 → 2"])
+        monkeypatch.setattr("earlystop.runs.results.changed", lambda *_: ["two runs: error 1 → 2"])
     capsys.readouterr()
     second = run(tmp_path, one=deep, **options)
     assert len(computed) == 4 and second["cells"] == first["cells"]

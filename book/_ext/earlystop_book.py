@@ -171,17 +171,16 @@ def execute_stale(app, env, docnames) -> None:
         execute(app, stale)
 
 
-def check_switches() -> None:
-    """Stop with one line if the scale, device or precision that is asked for is none."""
+def circumstances() -> dict[str, str]:
+    """Machine and scale of this build; stop with one line if the scale, device or precision asked for is none."""
     from earlystop.runs.machine import here  # imports torch, which is not needed where nothing is executed
-    from earlystop.runs.sizes import current_scale
+    from earlystop.runs.sizes import parse_scale, scale_text
 
-    checks = (("SCALE", current_scale), ("DEVICE", lambda: here(precision="float32")), ("PRECISION", here))
-    for name, check in checks:
-        try:
-            check()
-        except ValueError as problem:
-            stop(f"EARLYSTOP_{name}: {problem}")
+    try:
+        parse_scale(scale_text())
+        return {"machine": here().words, "scale": scale_text()}
+    except ValueError as problem:
+        stop(str(problem))
 
 
 def side_by_side(run, names: list[str], workers: int):
@@ -195,11 +194,8 @@ def side_by_side(run, names: list[str], workers: int):
 
 def execute(app, stale: dict) -> None:
     """Execute notebooks in as many kernels as cores and memory allow."""
-    from earlystop.runs.machine import here
-
-    check_switches()
+    facts = circumstances()
     cache, env, failed = app.earlystop_cache, app.env, []
-    facts = {"machine": here().words, "scale": os.environ["EARLYSTOP_SCALE"]}
     hashes = {name: cache.create_hashed_notebook(notebook)[1] for name, notebook in stale.items()}
     workers, before = how_many(len(stale)), {one.uri: one.data for one in cache.list_cache_records()}
     seconds = {name: before.get(env.doc2path(name), {}).get("execution_seconds", 1e9) for name in stale}

@@ -81,7 +81,8 @@ def here(device: str | None = None, precision: str | None = None) -> Machine:
     precision = precision or os.environ.get("EARLYSTOP_PRECISION") or "auto"
     for kind, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in known:
-            raise ValueError(f"{kind} {value!r} is unknown, use one of {', '.join(known)}")
+            name = f"EARLYSTOP_{kind.upper()} or --{kind}"
+            raise ValueError(f"{kind} {value!r} is unknown, use one of {', '.join(known)} ({name})")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -1,7 +1,7 @@
 """Result files: the best one there is, its numbers, and where they come from."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,22 +45,6 @@ def _kind(value: Any) -> type | None:
     if isinstance(value, list):
         return list if all(_kind(one) in (float, list) for one in value) else None
     return str if isinstance(value, str) else float if isinstance(value, (int, float)) else None
-
-
-def each_result(folder: Path, name: str, use: Callable[[Path, dict], Any]) -> list:
-    """What `use` makes of every result of an experiment in a folder.
-
-    Files of such names that are none, or that `use` finds broken, are passed over with a warning.
-    """
-    found = []
-    for path in sorted(folder.glob(f"{name}-*.json*")):
-        try:
-            content = read_result(path)
-            with sound(path, ""):
-                found += [use(path, content)] if content["experiment"] == name else []
-        except StoreError as error:
-            warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
-    return found
 
 
 @dataclass(frozen=True)
@@ -165,30 +149,45 @@ def folder(start: Path | None = None) -> Path:
     raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
 
 
+def each_result(folder: Path, name: str) -> Iterator[Result]:
+    """Every result of an experiment in a folder; files of such names that are none are passed over with a warning."""
+    for path in sorted(folder.glob(f"{name}-*.json*")):
+        try:
+            result = Result(path, read_result(path))
+        except StoreError as error:
+            warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
+        else:
+            yield from [result] * (result["experiment"] == name)
+
+
 def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     """The best result of an experiment: the largest scale, then the fewest changed sizes.
 
     Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
     `StoreError` if there is none.
     """
-    ranked = each_result(where or folder(), name, lambda *one: (Result(*one).rank, Result(*one)))
-    ranked = [one for one in ranked if all(v in one[1]["config"].get(k, ()) for k, v in levels.items())]
-    if not ranked:
+    fitting = [
+        one
+        for one in each_result(where or folder(), name)
+        if all(value in one["config"].get(key, ()) for key, value in levels.items())
+    ]
+    if not fitting:
         sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
         raise StoreError(
             f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} --out book/results"
         )
-    return max(ranked, key=lambda one: one[0])[1]
+    return max(fitting, key=lambda one: one.rank)
 
 
 def credit(result: Result) -> str:
     """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
     runs, changes = result["runs"], result.unlike_paper().items()
     told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
+    sizes = f"**Not the paper's sizes**: {told}" if told else "The paper's sizes"
     stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
     return (
-        f'<span class="runs-in">{f"**Not the paper’s sizes**: {told}" if told else "The paper’s sizes"}; '
-        f"{result.seeds}, {counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
+        f'<span class="runs-in">{sizes}; {result.seeds}, '
+        f"{counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
         f"all processes added up, at most {max(run['peak memory in GB'] for run in runs):.1f} GB, "
         f"torch {', '.join(sorted({run['versions']['torch'] for run in runs}))}, "
         f"finished {result['finished']}.{stale}</span>\n\n```text\n{result.command}\n```"

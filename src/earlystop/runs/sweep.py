@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ import joblib
 import psutil
 
 from earlystop.runs.experiment import FILES, Cell, Experiment, Kept, compute, find
-from earlystop.runs.fingerprint import changed, record
+from earlystop.runs.fingerprint import record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
 from earlystop.runs.provenance import now
-from earlystop.runs.results import each_result, read_result
+from earlystop.runs.results import Result, each_result, read_result
 from earlystop.runs.sizes import Sized
 from earlystop.runs.store import SCHEMA, StoreError, alone, digest, plain, remove_left_overs, sound, write_json
 
@@ -103,23 +104,24 @@ def adopt(experiment: Experiment, out: Path, identity: dict[str, Any], cells: Se
     """
     wanted = {digest(plain(cell)): digest(cell) for cell in cells}
 
-    def fitting(_: Path, content: dict) -> dict[str, dict]:
-        known, adopted = experiment.config.completed(content["config"]), {}
-        found = {"config": {key: known[key] for key in identity["config"]}, "data": content["data"]}
-        if plain(found) != plain({key: identity[key] for key in found}):
-            return {}
-        for entry in content["cells"]:
-            how = content["runs"][entry["run"]]
+    def fits(result: Result) -> bool:
+        known = experiment.config.completed(result["config"])
+        its = {"config": {key: known[key] for key in identity["config"]}, "data": result["data"]}
+        return plain(its) == plain({key: identity[key] for key in its})
+
+    def finished(result: Result) -> Iterator[tuple[str, dict]]:
+        for entry in result["cells"]:
+            how = result["runs"][entry["run"]]
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
-            today = how.get("commit", {}).get("source") == identity["source"] or not changed(experiment, content)
-            if cell and how["precision"] == identity["precision"] and today:
+            if not cell or how["precision"] != identity["precision"]:
+                continue
+            if how.get("commit", {}).get("source") == identity["source"] or not result.stale:
                 seconds = how["seconds"] / how["cells"] * how["together"]
                 values = {key: value for key, value in entry.items() if key != "run"}
-                adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
-        return adopted
+                yield cell, {"how": how | {"seconds": seconds}, "entry": values}
 
-    found = sorted(each_result(out, experiment.name, fitting), key=len)  # of the largest, what it has
-    return {cell: one for adopted in found for cell, one in adopted.items()}
+    found = sorted((dict(finished(one)) for one in each_result(out, experiment.name) if fits(one)), key=len)
+    return {cell: one for adopted in found for cell, one in adopted.items()}  # of the largest, what it has
 
 
 def side_by_side(
@@ -139,6 +141,7 @@ def side_by_side(
     return min(jobs or (cores() if on_cpu else 1), most), size
 
 
+@cache
 def end_with(parent: int) -> None:
     """End this process when its parent has ended: nobody would store what it computes."""
 
@@ -150,9 +153,7 @@ def end_with(parent: int) -> None:
         time.sleep(5)
         os._exit(1)
 
-    name = f"end with {parent}"
-    if name not in {thread.name for thread in threading.enumerate()}:
-        threading.Thread(target=watch, name=name, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
