@@ -19,7 +19,6 @@ from earlystop import start, training
 from earlystop.figures import EXPERIMENTS, fig1, fig4ab
 from earlystop.runs import sweep
 from earlystop.runs.machine import Machine, results_folder
-from earlystop.runs.progress import duration
 from earlystop.runs.store import Checkpoint, StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +130,7 @@ def test_a_gpu_gets_the_scale_precision_and_time_that_are_for_it(
     line = capsys.readouterr().out.splitlines()[0]
     minutes = start.times()["minutes"]["05_cifar10"]["colab"][nearest]
     assert line.startswith(f"{gpu}, {precision}, scale colab: ")
-    assert line.endswith(f"{duration(60 * minutes)} on {nearest} (estimated).")
+    assert line.endswith(f"{start.duration(60 * minutes)} on {nearest} (estimated).")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_a_page_that_is_no_chapter_has_no_times():
     assert start.header("status") == ""
     rows = start.times()["minutes"]["04_mnist"]
     for size, machine in ((size, f"{kind} GPU") for size in ("colab", "paper") for kind in ("a T4", "an H100")):
-        assert f"{duration(60 * rows[size][machine])} at <code>{size}</code>" in start.header("04_mnist")
+        assert f"{start.duration(60 * rows[size][machine])} at <code>{size}</code>" in start.header("04_mnist")
     assert start.header("04_mnist").startswith("Estimated on a T4 GPU: ")
 
 

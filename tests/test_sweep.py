@@ -19,8 +19,8 @@ from earlystop.images import HUB
 from earlystop.runs import experiment, fingerprint, machine, provenance, store, sweep
 from earlystop.runs.experiment import register
 from earlystop.runs.machine import Machine
-from earlystop.runs.progress import duration
 from earlystop.runs.store import SCHEMA, read_json
+from earlystop.start import duration
 
 
 @pytest.fixture(autouse=True)

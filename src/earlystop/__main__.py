@@ -13,8 +13,8 @@ from earlystop.figures import EXPERIMENTS
 from earlystop.runs import draw, sweep
 from earlystop.runs.experiment import Experiment, find
 from earlystop.runs.machine import DEVICES, PRECISIONS, Machine, here, results_folder
-from earlystop.runs.progress import duration
 from earlystop.runs.sizes import SCALES, Sized, parse_scale
+from earlystop.start import duration
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
 LEAST = {"jobs": 1, "together": 1, "memory": 6, "save_every": 0}  # of the options that are numbers

@@ -5,8 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from earlystop.runs.progress import duration
-
 MINUTES = Path(__file__).with_name("minutes.json")  # written by benchmarks/chapters.py
 DRIVE = Path("/content/drive/MyDrive")  # a Google Drive, where Colab mounts it
 LARGE_GPUS = ("H100", "H200", "B200")  # the others are judged as a T4
@@ -73,3 +71,11 @@ def keeping(folder: Path | None) -> str:
 def times() -> dict[str, Any]:
     """The table of minutes, by chapter, scale and machine."""
     return json.loads(MINUTES.read_text(encoding="utf8"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use, not more exactly than they are known."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} seconds"

@@ -19,9 +19,7 @@ MOST_OUTPUT = 1_000_000  # characters a cell may show; the rest is forgotten
 COLUMNS = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
 COLUMNS += ["raw_score", "late_submission_penalty", "score", "max_score", "remark"]  # as nbgrader writes them, and one
 SEEN = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")  # by a kernel
-REPAIRED = (
-    "**Repaired before grading.** A missing answer counts as blank, of several the last changed one.\n"
-)
+REPAIRED = "**Repaired before grading.** A missing answer counts as blank, of several the last changed one.\n"
 MARK = re.compile(r"^(?:# |<!-- )answer: ([\w-]+)")  # the first line of every answer
 
 

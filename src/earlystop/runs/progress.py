@@ -1,4 +1,4 @@
-"""How far a run is, and how long it takes, for somebody who watches."""
+"""How far a run is, for somebody who watches."""
 
 import os
 from collections.abc import Iterable
@@ -14,11 +14,3 @@ def nobody_watches() -> bool:
 def progress(items: Iterable, description: str, total: int | None = None) -> tqdm:
     """`items`, with a bar after two seconds; set `TQDM_DISABLE=1` where nobody watches."""
     return tqdm(items, desc=description, total=total, delay=2, leave=False, disable=nobody_watches())
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use, not more exactly than they are known."""
-    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"about {seconds / size:.0f} {unit}"
-    return f"about {seconds:.0f} seconds"
