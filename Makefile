@@ -11,7 +11,7 @@ COURSE ?=
 BIN := .venv/bin
 PARTS := book course slides tests lint
 
-.PHONY: help book test lint serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
+.PHONY: help book claims test lint serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
 # What a shell sets for another Python is not this one's: packages, warnings that end a program, scripts.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP PYTHONINSPECT
 export TORCH_INDEX UV
@@ -19,8 +19,13 @@ export TORCH_INDEX UV
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: with-book notebooks ## execute the chapters that changed and build _build/html
+book: with-book notebooks claims ## execute the chapters that changed and build _build/html
 	$(BIN)/jupyter-book build . -W
+
+claims: _build/claims.json ## judge the paper's claims by book/claims.yml
+
+_build/claims.json: book/claims.yml $(wildcard book/results/*) $(wildcard src/earlystop/*.py src/earlystop/*/*.py) | with-book
+	$(BIN)/python -m earlystop verify --json $@
 
 test: with-tests ## run the tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal

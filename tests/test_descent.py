@@ -10,8 +10,8 @@ import torch
 from reference import named, network, problem
 from scipy import special
 
-from earlystop.descent import DivergenceError, gradient, gradient_descent, largest_stable_step, loss
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS
+from earlystop.descent import LOGISTIC, DivergenceError, gradient, gradient_descent, largest_stable_step, loss
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU
 
 K, D, N = 16, 5, 12
 small = partial(problem, K, D, N)
@@ -74,6 +74,56 @@ def test_ridge_descent_equals_automatic_differentiation(phi, ridge):
         (slope,) = torch.autograd.grad(value, weights)
         weights = weights.detach() - 0.1 * slope
     torch.testing.assert_close(run.weights, weights, rtol=0, atol=1e-10)
+
+
+def cross_entropy(weights, x, y, phi):
+    p = 1 / (1 + torch.exp(-network(weights, x, phi)))
+    return -(y * p.log() + (1 - y) * (1 - p).log()).sum()
+
+
+@named
+def test_the_logistic_loss_and_its_gradient_equal_automatic_differentiation(phi):
+    weights, x, y = small(seed=3)
+    y = (y + 1) / 2
+    y[:3] = torch.tensor([0.2, 0.5, 0.9])  # probabilities, too
+    expected, slope = torch.func.grad_and_value(cross_entropy)(weights, x, y, phi)[::-1]
+    torch.testing.assert_close(loss(weights, x, y, phi, LOGISTIC), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(gradient(weights, x, y, phi, LOGISTIC), slope, rtol=0, atol=1e-10)
+
+
+@named
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_logistic_descent_equals_a_loop_by_automatic_differentiation(phi, ridge):
+    start, x, y = small(seed=4)
+    y = (y + 1) / 2
+    run = gradient_descent(start, x, y, step_size=0.3, iterations=40, activation=phi, ridge=ridge, criterion=LOGISTIC)
+    weights = start.clone()
+    for tau in range(40):
+        torch.testing.assert_close(run.outputs[tau], network(weights, x, phi), rtol=0, atol=1e-10)
+        slope = torch.func.grad(cross_entropy)(weights, x, y, phi) + 2 * ridge * (weights - start)
+        weights = weights - 0.3 * slope
+    torch.testing.assert_close(run.weights, weights, rtol=0, atol=1e-10)
+
+
+@named
+def test_the_logistic_loss_allows_a_step_four_times_as_large(phi):
+    weights, x, _ = small()
+    assert largest_stable_step(weights, x, phi, LOGISTIC) == pytest.approx(4 * largest_stable_step(weights, x, phi))
+    outputs = network(weights, x, phi)
+    second = torch.func.vmap(torch.func.grad(torch.func.grad(lambda f: LOGISTIC.value(f, torch.tensor(1.0)))))
+    assert second(outputs).max() <= LOGISTIC.curvature == second(torch.zeros(1)).item()
+
+
+def test_labels_of_another_kind_are_refused_by_the_logistic_loss():
+    with pytest.raises(ValueError, match=r"a label is outside \[0, 1\]: the logistic loss needs probabilities"):
+        gradient_descent(*small(), step_size=0.1, iterations=2, criterion=LOGISTIC)
+
+
+def test_weights_without_a_slope_allow_every_step_and_no_inputs_none():
+    _, x, _ = small()
+    assert largest_stable_step(-torch.ones(4, D), x.abs().float(), RELU) == math.inf
+    with pytest.raises(ValueError, match="there are no inputs"):
+        largest_stable_step(torch.ones(4, D), x[:0].float())
 
 
 def test_gradient_descent_leaves_its_arguments_alone():

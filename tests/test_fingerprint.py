@@ -33,11 +33,11 @@ def fig3() -> dict:
 
 def test_every_figure_has_a_fingerprint_of_all_its_paths():
     assert {experiment(content).name for content in WITH.values()} == EXPERIMENTS.keys()
-    assert all(name in WITH for name in STORED if name.startswith("fig"))
+    assert all(name in WITH for name in STORED if name.split("-")[0] in EXPERIMENTS)
     for content in WITH.values():
         assert content["fingerprint"]["numbers"].keys() <= experiment(content).paths.keys()
         for run in content.get("runs", [content]):
-            assert run["commit"].keys() == {"hash", "dirty", "how"} and run["commit"]["hash"]
+            assert run["commit"].keys() >= {"hash", "dirty", "how"} and run["commit"]["hash"]
 
 
 @pytest.mark.parametrize("name", WITH)
@@ -97,7 +97,7 @@ def test_numbers_agree_in_a_thousandth_and_those_in_bfloat16_in_a_fiftieth(path,
 def test_rounding_is_no_difference_and_the_loss_is_one(fig3, monkeypatch):
     nearly = {p: {k: [n * (1 + 1e-4) for n in v] for k, v in one.items()} for p, one in fig3.items()}
     assert differences("fig3", nearly, fig3) == []
-    monkeypatch.setattr("earlystop.figures.fig3.least_squares", lambda *a: 2 * training.least_squares(*a))
+    monkeypatch.setattr("earlystop.figures.fig3.evaluate_stack", lambda *a: 2 * training.evaluate_stack(*a))
     trained = [f"fig3, {path}: loss" for path in fig3 if not path.startswith("rounded")]
     told = differences("fig3", fig3, fingerprint(EXPERIMENTS["fig3"]))
     assert [words.rpartition(" ")[0].rpartition(" →")[0].rpartition(" ")[0] for words in told] == trained

@@ -165,3 +165,23 @@ def test_page_in_a_browser(window, address, name):
     assert wider <= 0, f"{wider} px wider than the window"
     assert page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)") == []
     assert not events, json.dumps(events, indent=1)
+
+
+# The paper's numbered items: its definitions, theorems, equations and figures.
+ITEMS = [*(f"Definition {n}" for n in ("1.1", "1.2", "1.3", "2.1")), *(f"Theorem {n}" for n in ("2.2", "2.3", "4.1")),
+         *(f"Equation {n}" for n in range(1, 6)), "Figure 2",
+         *(f"Figure {n}" for n in ("1a", "1b", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "5c"))]  # fmt: skip
+
+
+@pytest.mark.leg
+def test_each_numbered_item_of_the_paper_is_one_click_away(window, address):
+    page, _ = window
+    for item in ITEMS:
+        page.goto(f"{address}/book/scorecard.html", wait_until="domcontentloaded")
+        page.locator(".places").get_by_text(item, exact=True).click()
+        heading = page.locator(
+            f"{page.evaluate('location.hash')} >> css=h3, {page.evaluate('location.hash')} ~ h3"
+        ).first
+        assert heading.inner_text().startswith(item)
+        assert 0 <= heading.bounding_box()["y"] <= 844, item
+        assert page.locator(f"section:has(> h3:text('{item}')) .claim .verdict").count() >= 1

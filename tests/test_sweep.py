@@ -400,8 +400,8 @@ def assert_refused(code, errors, culprit, remedy):
 @pytest.mark.parametrize(
     ("arguments", "culprit", "remedy"),
     [
-        (["fig9"], "no experiment 'fig9'", "use fig1, fig3, fig4ab, fig4c, fig5"),
-        (["fig1", "fig2"], "no experiment 'fig2'", "use fig1"),
+        (["fig9"], "no experiment 'fig9'", "fig1, fig3, fig4ab, fig4c"),
+        (["fig1", "fig2"], "no experiment 'fig2'", "fig1"),
         (["fig1", "--set", "cuont=3"], "no size 'cuont'", "it has data, train_size"),
         (["fig5", "fig1", "--set", "iterations=1"], "no size 'iterations'", "it has data"),
         (["fig1", "--set", "epochs=many"], "epochs='many'", "should look like 60"),

@@ -1,4 +1,4 @@
-"""`python -m earlystop list | run EXPERIMENT ...`: every figure of the paper by one command."""
+"""`python -m earlystop list | run EXPERIMENT ... | verify CLAIM ...`: the paper's figures and claims by one command."""
 
 import argparse
 import io
@@ -8,12 +8,13 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
-from earlystop import __version__
+from earlystop import __version__, ledger
 from earlystop.figures import EXPERIMENTS
 from earlystop.runs import draw, sweep
 from earlystop.runs.experiment import Experiment, find
 from earlystop.runs.machine import DEVICES, PRECISIONS, Machine, here, results_folder
 from earlystop.runs.sizes import SCALES, Sized, parse_scale
+from earlystop.runs.store import write_json
 from earlystop.start import duration
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
@@ -31,8 +32,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = Parser(prog="python -m earlystop", description=__doc__)
     main.add_argument("--version", action="version", version=f"earlystop {__version__}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="list | run")
+    commands = main.add_subparsers(dest="command", required=True, metavar="list | run | verify")
     commands.add_parser("list", help="show the experiments and their sizes")
+    check = commands.add_parser("verify", help="show the evidence for claims of the paper").add_argument
+    check("claims", nargs="*", metavar="CLAIM", help="names of the ledger book/claims.yml (default: all)")
+    check("--json", type=Path, metavar="FILE", help="write the verdicts to a file, too")
     add = commands.add_parser("run", help="compute figures and save numbers and pictures").add_argument
     names = f"{', '.join(EXPERIMENTS)}, or a file that registers one"
     add("experiments", nargs="+", metavar="EXPERIMENT", help=names)
@@ -55,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
-def list_experiments() -> None:
+def list_experiments(_: argparse.Namespace) -> None:
     """Print every experiment with its sizes at each scale."""
     for name, experiment in EXPERIMENTS.items():
         print(f"\n{name}: {experiment.title}")
@@ -96,6 +100,18 @@ def machine_of(arguments: argparse.Namespace, experiments: list[Experiment]) -> 
     return machine
 
 
+def verify(arguments: argparse.Namespace) -> None:
+    """Compute the verdicts on claims, show one with its evidence, several by a line each, and write them."""
+    known = ledger.read_claims()
+    if unknown := [name for name in arguments.claims if name not in known]:
+        raise ValueError(f"there is no claim {unknown[0]!r}: python -m earlystop verify lists all")
+    found = ledger.ledger({name: known[name] for name in arguments.claims or known})
+    for entry in found["claims"]:
+        print(ledger.told(entry) if arguments.claims else f"{entry['verdict']:20}{entry['id']:28}{entry['place']}")
+    if arguments.json:
+        write_json(arguments.json, found)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Check everything that can be checked, say what it will cost, and run."""
     scale, found = configurations(arguments)
@@ -124,7 +140,7 @@ def main() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         arguments = parser().parse_args()
-        list_experiments() if arguments.command == "list" else run(arguments)
+        {"list": list_experiments, "run": run, "verify": verify}[arguments.command](arguments)
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -69,6 +69,17 @@ def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int =
     return model
 
 
+def glorot(model: nn.Module, seed: int = 0) -> nn.Module:
+    """The model with uniform weights by Glorot and Bengio and zero biases, the defaults of Keras."""
+    with _seeded(seed):
+        for weights in model.parameters():
+            nn.init.xavier_uniform_(weights) if weights.dim() > 1 else nn.init.zeros_(weights)
+    return model
+
+
+INITIALIZATIONS = {"torch": lambda model, seed: model, "glorot": glorot}  # of a model as PyTorch makes it, and a seed
+
+
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

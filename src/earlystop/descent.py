@@ -1,5 +1,6 @@
-"""The loss of Eq. 3 and gradient descent on it, Eq. 4."""
+"""The loss of Eq. 3, the logistic loss, and gradient descent on them, Eq. 4."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,23 +14,49 @@ from earlystop.network import ERF, Activation, Inputs, Weights, output_weights, 
 from earlystop.runs.progress import progress as bar
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """The loss of an output f with a label y, whose slope by f is `predicted`(f) - y."""
+
+    name: str
+    value: Callable[[Tensor, Tensor], Tensor]
+    predicted: Callable[[Tensor], Tensor]  # the label that an output stands for
+    curvature: float  # the largest second derivative by f
+
+
+LEAST_SQUARES = Criterion("least squares", lambda f, y: 0.5 * (f - y).square(), lambda f: f, 1.0)
+# log(1 + eᶠ) - yf: the cross-entropy of the label y, 0 or 1, and a probability whose logit is f.
+LOGISTIC = Criterion("logistic", lambda f, y: torch.nn.functional.softplus(f) - y * f, torch.sigmoid, 0.25)
+
+
 def loss(
-    weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF
-) -> Float[Tensor, ""]:
-    """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3)."""
-    return 0.5 * (labels - predict(weights, inputs, activation)).square().sum()
+    weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF,
+    criterion: Criterion = LEAST_SQUARES,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3); the sum of another `criterion`."""
+    return criterion.value(predict(weights, inputs, activation), labels).sum()
 
 
-def gradient(weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF) -> Weights:
-    """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand."""
+def gradient(
+    weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF,
+    criterion: Criterion = LEAST_SQUARES,
+) -> Weights:  # fmt: skip
+    """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand; with σ(f) for f if logistic."""
     v = output_weights(len(weights), weights)
-    residual = predict(weights, inputs, activation) - labels
+    residual = criterion.predicted(predict(weights, inputs, activation)) - labels
     return (residual[:, None] * activation.derivative(inputs @ weights.T) * v).T @ inputs
 
 
-def largest_stable_step(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> float:
-    """2/σ₁(J)², above which gradient descent on the linearized loss diverges."""
-    return 2 / torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
+def largest_stable_step(
+    weights: Weights, inputs: Inputs, activation: Activation = ERF, criterion: Criterion = LEAST_SQUARES
+) -> float:
+    """2/σ₁(J)², above which gradient descent on the linearized loss diverges; 8/σ₁(J)² for the logistic loss.
+
+    Infinite where no weight has a slope. Raises `ValueError` if there are no inputs.
+    """
+    refuse({"there are no inputs: no step is too large or too small": not len(inputs)})
+    largest = torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
+    return 2 / (criterion.curvature * largest) if largest > 0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -48,14 +75,16 @@ class DivergenceError(ValueError):
 def gradient_descent(
     weights: Float[Tensor, "*runs k d"], inputs: Float[Tensor, "*runs n d"], labels: Float[Tensor, "*runs n"], *,
     step_size: float, iterations: int, activation: Activation = ERF, ridge: float = 0.0, progress: Callable = bar,
+    criterion: Criterion = LEAST_SQUARES,
 ) -> Trajectory:  # fmt: skip
     """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
 
     `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is L(W) + λ‖W - W₀‖²_F, the objective of
-    W_ridge in section 2. Equal to a loop over `gradient`, with the work arrays kept: about three times faster. With a
-    leading axis, several runs descend together. `ValueError` on bad arguments, `DivergenceError` if the loss explodes.
+    W_ridge in section 2; `criterion` is another loss than that of Eq. 3. Equal to a loop over `gradient`, with the work
+    arrays kept: about three times faster. With a leading axis, several runs descend together. `ValueError` on bad
+    arguments, `DivergenceError` if the loss explodes.
     """
-    _check_arguments(weights, inputs, labels, step_size, iterations, ridge)
+    _check_arguments(weights, inputs, labels, step_size, iterations, ridge, criterion)
     v = output_weights(weights.shape[-2], weights)
     start = weights.mT.contiguous()  # (d, k): the layout that is fastest
     current, transposed = start.clone(), inputs.mT.contiguous()
@@ -66,12 +95,12 @@ def gradient_descent(
         torch.matmul(inputs, current, out=hidden)
         torch.matmul(activation.value(hidden, out=work), v, out=outputs[tau])
         distance[tau] = torch.linalg.vector_norm(current - start, dim=(-2, -1))
-        residual = outputs[tau] - labels
+        residual = criterion.predicted(outputs[tau]) - labels
         if tau % 20 == 0 or tau == iterations:
-            size = 0.5 * residual.square().sum(-1)
+            size = criterion.value(outputs[tau], labels).sum(-1)
             first = size if first is None else first
             if not (size <= 4 * (first + 1)).all():
-                raise _diverged(tau, step_size, weights, inputs, activation, ridge)
+                raise _diverged(tau, step_size, weights, inputs, activation, ridge, criterion)
         if tau < iterations:
             slopes = activation.derivative(hidden, out=work)
             step = ((transposed * residual.unsqueeze(-2)) @ slopes).mul_(v)
@@ -81,7 +110,7 @@ def gradient_descent(
     return Trajectory(outputs, distance, current.mT.contiguous())
 
 
-def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> None:
+def _check_arguments(weights, inputs, labels, step_size, iterations, ridge, criterion) -> None:
     (*runs, _, dim), (*groups, n, d) = weights.shape, inputs.shape
     tensors = {"weights": weights, "inputs": inputs, "labels": labels}
     refuse({
@@ -89,15 +118,17 @@ def _check_arguments(weights, inputs, labels, step_size, iterations, ridge) -> N
         f"{n} inputs but labels of shape {tuple(labels.shape)}": labels.shape != inputs.shape[:-1],
         f"weights for {tuple(runs)} runs, but inputs for {tuple(groups)}": runs != groups,
         **{f"{name} contain NaN or infinity": not torch.isfinite(one).all() for name, one in tensors.items()},
+        "a label is outside [0, 1]: the logistic loss needs probabilities":
+            criterion is LOGISTIC and not ((labels >= 0) & (labels <= 1)).all(),
         f"step_size is {step_size}, should be above 0": not step_size > 0,
         f"iterations is {iterations}, should be 0 or more": iterations < 0,
         f"ridge is {ridge}, should be 0 or more": not ridge >= 0,
     })  # fmt: skip
 
 
-def _diverged(tau, step_size, weights, inputs, activation, ridge) -> DivergenceError:
+def _diverged(tau, step_size, weights, inputs, activation, ridge, criterion) -> DivergenceError:
     one_each = zip(weights.flatten(0, -3), inputs.flatten(0, -3)) if weights.ndim > 2 else [(weights, inputs)]
-    limit = min(largest_stable_step(w, x, activation) for w, x in one_each)
+    limit = min(largest_stable_step(w, x, activation, criterion) for w, x in one_each)
     stable = 2 / (2 / limit + 2 * ridge)
     return DivergenceError(
         f"gradient descent diverged by iteration {tau} with step_size {step_size:.4g}; "

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,8 @@ class Activation:
 
     `value` and `derivative` take an optional tensor to write into, as torch functions do. `kappa` is
     κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors it gives the expectation in
-    Definition 2.1. `smoothness` is Γ, the bound on |φ'| and |φ''|.
+    Definition 2.1. `smoothness` is Γ, the larger of max |φ'| and max |φ''|, and infinite where one has no bound: the
+    theory assumes that it has. `third` bounds |φ'''|, `rank` the rank of Σ(C) for centers in R^d.
     """
 
     name: str
@@ -29,6 +31,39 @@ class Activation:
     derivative: Callable[..., Tensor]
     kappa: Callable[[Tensor], Tensor]
     smoothness: float
+    third: float = math.inf
+    rank: Callable[[int], float] = lambda dim: math.inf
+
+
+def _writing(formula: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The function z ↦ `formula`(z), made to write into a tensor if it is given one."""
+
+    def function(z: Tensor, out: Tensor | None = None) -> Tensor:
+        return formula(z) if out is None else out.copy_(formula(z))
+
+    return function
+
+
+def kappa_by_quadrature(derivative: Callable[[Tensor], Tensor], degree: int = 120) -> Callable[[Tensor], Tensor]:
+    """κ(t) = Σ_m a_m² t^m, where a_m = E[φ'(g) h_m(g)] by Gauss–Hermite quadrature.
+
+    The h_m are the Hermite polynomials with E[h_m(g)²] = 1: for standard normal u, w of correlation t they have
+    E[h_m(u)h_n(w)] = t^m if m = n, else 0. Terms beyond `degree` are left out: for a smooth φ' they vanish fast.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(2 * degree)
+    g, weights = torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
+    polynomials = [torch.ones_like(g), g]
+    for m in range(1, degree):
+        polynomials.append((g * polynomials[m] - math.sqrt(m) * polynomials[m - 1]) / math.sqrt(m + 1))
+    coefficients = torch.stack(polynomials) @ (weights * derivative(g))
+
+    def kappa(t: Tensor) -> Tensor:
+        total = torch.zeros_like(t)
+        for a in coefficients.flip(0).tolist():
+            total = total * t + a**2
+        return total
+
+    return kappa
 
 
 def _erf_derivative(z: Tensor, out: Tensor | None = None) -> Tensor:
@@ -61,11 +96,28 @@ def _relu_kappa(t: Tensor) -> Tensor:
     return (math.pi - torch.acos(t)) / (2 * math.pi)
 
 
-ERF = Activation("erf", torch.erf, _erf_derivative, _erf_kappa, 2 / math.sqrt(math.pi))
+ERF = Activation("erf", torch.erf, _erf_derivative, _erf_kappa, 2 / math.sqrt(math.pi), 4 / math.sqrt(math.pi))
 # z·Φ(z) + Φ'(z), whose derivative is the normal distribution function Φ.
-GAUSSIAN_SOFTPLUS = Activation("Gaussian softplus", _softplus, torch.special.ndtr, _softplus_kappa, 1.0)
-# Outside the theory, which asks for a bounded second derivative: for comparison.
+GAUSSIAN_SOFTPLUS = Activation("Gaussian softplus", _softplus, torch.special.ndtr, _softplus_kappa, 1.0, 0.25)
+SIN = Activation("sin", torch.sin, torch.cos, lambda t: torch.cosh(t) / math.e, 1.0, 1.0)
+COS = Activation("cos", torch.cos, _writing(lambda z: -torch.sin(z)), lambda t: torch.sinh(t) / math.e, 1.0, 1.0)
+IDENTITY = Activation(
+    "identity", _writing(torch.clone), _writing(torch.ones_like), torch.ones_like, 1.0, 0.0, lambda dim: dim
+)
+# These have no closed form of κ.
+_tanh_slope = _writing(lambda z: 1 - z.tanh() ** 2)
+_sigmoid_slope = _writing(lambda z: z.sigmoid() * (-z).sigmoid())
+_softplus_value = _writing(torch.nn.functional.softplus)
+TANH = Activation("tanh", torch.tanh, _tanh_slope, kappa_by_quadrature(_tanh_slope), 1.0, 2.0)
+SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_slope, kappa_by_quadrature(_sigmoid_slope), 0.25, 0.125)
+SOFTPLUS = Activation("softplus", _softplus_value, torch.sigmoid, kappa_by_quadrature(torch.sigmoid), 1.0, 0.1)
+# Outside the theory, which asks for bounded first and second derivatives: for comparison.
 RELU = Activation("ReLU", _relu, _relu_derivative, _relu_kappa, math.inf)
+_square = _writing(lambda z: z * z / 2)
+QUADRATIC = Activation(
+    "quadratic", _square, _writing(torch.clone), torch.clone, math.inf, 0.0, lambda dim: dim * (dim + 1) / 2
+)
+ACTIVATIONS = (ERF, GAUSSIAN_SOFTPLUS, SIN, COS, IDENTITY, TANH, SIGMOID, SOFTPLUS, RELU, QUADRATIC)
 
 
 def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tensor, " k"]:

@@ -12,6 +12,11 @@ from earlystop.network import ERF, Activation, Weights, predict
 from earlystop.streams import random_stream
 
 
+def spectral_norm(matrix: Float[Tensor, "m n"]) -> float:
+    """The largest singular value."""
+    return torch.linalg.matrix_norm(matrix, 2).item()
+
+
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
     """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1). `ValueError` unless centers are unit vectors."""
     centers = centers.double()
@@ -40,6 +45,30 @@ def smallest_eigenvalue(covariance: Float[Tensor, "K K"]) -> float:
     return torch.linalg.eigvalsh(covariance.double())[0].item()
 
 
+def diversity(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> float:
+    """λ(C) of given centers. `ValueError` that says why where it is zero, which the paper excludes."""
+    lam = smallest_eigenvalue(cluster_covariance(centers, activation))
+    (count, dim), most = centers.shape, activation.rank(centers.shape[1])
+    why = f"λ(C) is {max(lam, 0.0):.2g}: {activation.name} cannot tell these centers apart"
+    refuse({
+        f"{why}, two of them coincide": count > 1 and _separation(centers) < 1e-12,
+        f"{why}, {count} in R^{dim}: at most {most:g} have independent rows of the Jacobian": count > most,
+        why: lam < 1e-12,
+    })  # fmt: skip
+    return lam
+
+
+def _separation(centers: Float[Tensor, "K d"]) -> float:
+    """ν, the smallest distance between two centers."""
+    return torch.pdist(centers.double()).min().item()
+
+
+def relu_diversity_bound(centers: Float[Tensor, "K d"]) -> float:
+    """ν/(100 K²), below which λ(C) of ReLU is not (section 2); ν is the smallest distance between two centers."""
+    refuse({f"{len(centers)} center: ν is a distance between two": len(centers) < 2})
+    return _separation(centers) / (100 * len(centers) ** 2)
+
+
 @dataclass(frozen=True)
 class TheoremScales:
     """Theorem 2.2 with every unnamed constant and logarithm set to 1: how things grow, not how large they are."""
@@ -57,32 +86,52 @@ def theorem_scales(
 ) -> TheoremScales:
     """How Theorem 2.2 scales for given centers and δ. `ValueError` unless δ > 0 and λ(C) > 0, as it assumes."""
     refuse({f"label_separation is {label_separation}, should be above 0": not label_separation > 0})
-    lam = smallest_eigenvalue(cluster_covariance(centers, activation))
-    refuse({f"λ(C) is {lam:.2g}: {activation.name} cannot tell these centers apart": lam < 1e-12})
-    norm, k = torch.linalg.matrix_norm(centers.double(), 2).item() ** 2, len(centers)
+    lam = diversity(centers, activation)
+    norm, k = spectral_norm(centers.double()) ** 2, len(centers)
     width, radius = k**2 * norm**2 / lam**4, label_separation * lam**2 / k**2
     return TheoremScales(norm, lam, norm / lam, width, radius, label_separation / 8)
 
 
 def interpolation_distance_bound(
-    weights: Weights, first: Tensor, second: Tensor, label_gap: float, activation: Activation = ERF
-) -> float:
+    weights: Weights, first: Tensor, second: Tensor, label_gap: float, activation: Activation = ERF, *,
+    signed: bool = False,
+) -> float:  # fmt: skip
     """A lower bound on ‖W - W₀‖ for any W that fits two points of R^d with labels `label_gap` apart.
 
     The explicit, deterministic form of Theorem 2.3 derived in the book, for inputs in the unit ball:
-    (|y₂-y₁| - |f(W₀,x₂)-f(W₀,x₁)|) / (Γ ‖x₂-x₁‖ (1 + ‖W₀‖/√k)), in spectral norm.
+    (|y₂-y₁| - |f(W₀,x₂)-f(W₀,x₁)|) / (Γ ‖x₂-x₁‖ (1 + ‖W₀‖/√k)), in spectral norm. With `signed` `label_gap` is
+    y₂-y₁ with its sign, and the numerator the larger |(y₂-y₁) - (f(W₀,x₂)-f(W₀,x₁))|.
     Raises `ValueError` for coinciding or longer inputs, or an unbounded Γ.
     """
     pair, gap = torch.stack([first, second]), (second - first).norm().item()
-    unbounded = not math.isfinite(activation.smoothness)
+    check_smooth(activation)
     refuse({
         "the two inputs coincide: no network fits two labels there": gap == 0,
         "the bound needs inputs of norm at most 1": not pair.norm(dim=1).max().item() <= 1 + 1e-5,
-        f"the bound needs |φ'| and |φ''| bounded, which {activation.name} is not": unbounded,
     })  # fmt: skip
-    already = predict(weights, pair, activation).diff().abs().item()
-    spread = 1 + torch.linalg.matrix_norm(weights, 2).item() / math.sqrt(len(weights))
-    return max(0.0, (abs(label_gap) - already) / (activation.smoothness * gap * spread))
+    already = predict(weights, pair, activation).diff().item()
+    spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
+    missing = abs(label_gap - already) if signed else max(0.0, abs(label_gap) - abs(already))
+    return missing / (activation.smoothness * gap * spread)
+
+
+def check_smooth(activation: Activation) -> None:
+    """Raise `ValueError` for an activation with an unbounded first or second derivative, such as ReLU."""
+    message = f"the bound needs |φ'| and |φ''| bounded, which those of {activation.name} are not"
+    refuse({message: not math.isfinite(activation.smoothness)})
+
+
+def jacobian_bound(inputs: Float[Tensor, "n d"], activation: Activation = ERF) -> float:
+    """β = Γ‖X‖ ≥ ‖J(W)‖ for every W and unit inputs; ‖J(W) - J(W₀)‖ ≤ β‖W - W₀‖/√k."""
+    check_smooth(activation)
+    return activation.smoothness * spectral_norm(inputs.double())
+
+
+def nuisance_bound(weights: Weights, input_noise: float, samples: int, activation: Activation = ERF) -> float:
+    """ε = Γ ε₀ √n (1 + ‖W‖/√k) ≥ ‖Jᵀu‖ for unit vectors u that sum to zero on every cluster."""
+    check_smooth(activation)
+    spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
+    return activation.smoothness * input_noise * math.sqrt(samples) * spread
 
 
 def cluster_means(values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]) -> Float[Tensor, "... n"]:
@@ -118,7 +167,8 @@ def plateau_distance(
 ) -> float:
     """‖W - W₀‖_F at which an infinitely wide network outputs the given mean label at each center.
 
-    √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2.
+    √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2. `ValueError` where λ(C) = 0.
     """
+    diversity(centers, activation)  # refuses a singular Σ(C)
     means = dataset_means.double()
     return math.sqrt(means @ torch.linalg.solve(cluster_covariance(centers, activation), means))

@@ -92,10 +92,10 @@ class Stack:
         return {**self.parameters, **self.buffers}
 
 
-def adadelta(stack: Stack, step_size: float = 1.0) -> torch.optim.Optimizer:
-    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3."""
+def adadelta(stack: Stack, step_size: float = 1.0, rho: float = 0.9, eps: float = 1e-6) -> torch.optim.Optimizer:
+    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3; ρ and ε are PyTorch's."""
     weights = list(stack.parameters.values())
-    return torch.optim.Adadelta(weights, lr=step_size, capturable=weights[0].is_cuda)
+    return torch.optim.Adadelta(weights, lr=step_size, rho=rho, eps=eps, capturable=weights[0].is_cuda)
 
 
 def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:
@@ -110,7 +110,12 @@ def momentum(stack: Stack, step_size: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(weights, lr=step_size, momentum=0.9, nesterov=True)
 
 
-OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum}  # of a stack and a step size
+def sgd(stack: Stack, step_size: float) -> torch.optim.Optimizer:
+    """Plain stochastic gradient descent, the algorithm that the paper's text names."""
+    return torch.optim.SGD(stack.parameters.values(), lr=step_size)
+
+
+OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum, "sgd": sgd}  # of a stack and a step size
 
 
 def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -146,6 +151,9 @@ class ImageStack:
         mean, std = (v.view(-1, 1, 1, 1, 1) for v in (self.mean, self.std))
         return (pixels.float() / 255 - mean) / std
 
+    def redraw(self, epoch: int, seeds: Sequence[int]) -> None:
+        """Get ready for an epoch: these images stay as they are."""
+
 
 def train(
     stack: Stack, images: ImageStack, labels: Tensor, *, optimizer: torch.optim.Optimizer, epochs: int, batch_size: int,
@@ -170,6 +178,7 @@ def train(
     step = TrainingStep(stack, images, labels, optimizer, loss)
     for epoch in stack.machine.progress(range(done + 1, epochs + 1), "epochs"):
         if epoch:
+            images.redraw(epoch, seeds)
             train_epoch(step, labels, epoch, batch_size, seeds)
         if measure and stack.machine.measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
@@ -299,6 +308,24 @@ def evaluate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int
     """One model's outputs in eval mode."""
     model.eval()
     return torch.cat([model(part) for part in inputs.split(batch_size)])
+
+
+@torch.no_grad()
+def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Tensor, "M n units"], Tensor]:
+    """The units of the last hidden layer and the outputs of each network, for its first `count` images."""
+    inputs, found = images.inputs(slice(count)), []
+    for run, x in enumerate(inputs):
+        network: Any = stack.network(run).eval()
+        with stack.machine.autocast():
+            hidden = network[:-1](channels_last(x))
+            found.append((hidden.float(), network[-1](hidden).float()))
+    hidden, outputs = map(torch.stack, zip(*found))
+    return hidden, outputs
+
+
+def dead(hidden: Float[Tensor, "M n units"]) -> Float[Tensor, " M"]:
+    """The share of the units that are zero for every image."""
+    return 1 - (hidden > 0).any(dim=1).float().mean(dim=1)
 
 
 def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n"]) -> Float[Tensor, "..."]:

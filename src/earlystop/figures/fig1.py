@@ -1,6 +1,6 @@
 """Figure 1: accuracy against corruption, trained long and stopped early."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
     ROUNDED,
     SMALL,
@@ -26,6 +25,7 @@ from earlystop.figures.splits import (
     load_split,
     number,
     rates,
+    recipe,
     run_curves,
     streams,
     tiny_cells,
@@ -36,7 +36,7 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, sizes
-from earlystop.training import LOSSES, evaluate_stack
+from earlystop.training import LOSSES, ImageStack, Stack, evaluate_stack
 
 __all__ = ["Figure1", "load_split", "run"]
 
@@ -68,18 +68,27 @@ class Figure1(Sized):
     )
     epochs: int = sizes(60, 30, 200, "epochs")
     batch_size: int = number(64, 128, 128, "batch size", ours=True)
+    optimizer: str = recipe("optimizer")
+    step_size: float = recipe("step_size")
+    adadelta_rho: float = recipe("adadelta_rho")
+    adadelta_eps: float = recipe("adadelta_eps")
+    initialization: str = recipe("initialization")
     streams: str = streams()
     seeds: int = number(1, 1, 3, "seeds")
 
 
-def runs(config: Figure1, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[dict[str, list[float]]]:
+def runs(
+    config: Figure1, cells: Sequence[Cell], checkpoint: Any, machine: Machine,
+    also: Callable[[Stack, ImageStack], dict[str, Tensor]] = lambda stack, images: {},
+) -> list[dict[str, list[float]]]:  # fmt: skip
     """Accuracies along the training of several cells with the same loss, trained together.
 
     Keys of each: `epoch`, `noisy` and `true` (training images, by given and by true label),
-    `test`, `validation` and `noisy_validation`, and the mean losses, `noisy_loss` and so on.
+    `test`, `validation` and `noisy_validation`, and the mean losses, `noisy_loss` and so on; and
+    what is `also` measured, of the networks and their training images.
     """
     data = SplitStack(config, cells, machine, config.validation_size, config.test_size)
-    stack = data.stack(lambda seed: conv_net(data.image_shape, config.widths, seed=seed))
+    stack = data.conv_nets()
     images, validation, test = (data.images(part) for part in ("train", "validation", "test"))
     loss = LOSSES[cells[0]["loss"]]
 
@@ -92,7 +101,7 @@ def runs(config: Figure1, cells: Sequence[Cell], checkpoint: Any, machine: Machi
             "validation": (checked, data.truth("validation")),
             "noisy_validation": (checked, data.given("noisy_validation")),
         }
-        return fit(loss, **outputs_and_labels)
+        return fit(loss, **outputs_and_labels) | also(stack, images)
 
     history = data.train(stack, measure, checkpoint, loss=loss)
     return [run_curves(history, run) for run in range(len(cells))]
@@ -165,6 +174,17 @@ def draw(result: Result) -> Figure:
     return fig
 
 
+def recipe_words(result: Result) -> str:
+    """On which recipe for the training a result rests."""
+    known = result.experiment.config.completed(result["config"])
+    own = f" (ρ = {known['adadelta_rho']}, ε = {known['adadelta_eps']:g})" * (known["optimizer"] == "adadelta")
+    start = {"torch": "PyTorch", "glorot": "Glorot"}[known["initialization"]]
+    return (
+        f"This rests on one recipe: {known['optimizer'].capitalize()}{own}, step size {known['step_size']:g}, and the "
+        f"initialization of {start}; of these the paper names Adadelta only."
+    )
+
+
 def verdict(result: Result) -> str:
     """Whether stopping early helps where half of the labels are corrupted, for each loss."""
     half, parts = min(result.levels("corruption_rate"), key=lambda rate: abs(rate - 0.5)), []
@@ -181,7 +201,8 @@ def verdict(result: Result) -> str:
         )
     return (
         f"At {half:.0%} corruption ({result.seeds}), " + "; ".join(parts)
-        + ". The paper has \"around 100%\" for the first number."
+        + ". The paper has \"around 100%\" for the first number. "
+        + recipe_words(result)
     )  # fmt: skip
 
 

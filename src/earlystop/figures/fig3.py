@@ -7,11 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.architectures import conv_net
 from earlystop.figures.splits import (
     ROUNDED,
     TENTHS,
@@ -22,6 +23,7 @@ from earlystop.figures.splits import (
     data_set,
     number,
     rates,
+    recipe,
     run_curves,
     tiny_cells,
     training_work,
@@ -30,8 +32,8 @@ from earlystop.runs.experiment import Cell, Claim, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
-from earlystop.runs.sizes import Sized, sizes
-from earlystop.training import accuracy, distances, evaluate_stack, least_squares
+from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.training import LOSSES, accuracy, distances, evaluate_stack
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Figure3(Sized):
     corruption_rates: tuple = rates((0.0, 0.1, 0.3, 0.5), TENTHS[:6], TENTHS[:6])
     epochs: int = sizes(60, 100, 200, "epochs", ours=True)
     batch_size: int = number(64, 128, 128, "batch size", ours=True)
+    loss: str = always("least_squares", "loss", before="least_squares", of=LOSSES)
+    optimizer: str = recipe("optimizer")
+    step_size: float = recipe("step_size")
+    adadelta_rho: float = recipe("adadelta_rho")
+    adadelta_eps: float = recipe("adadelta_eps")
+    initialization: str = recipe("initialization")
     seeds: int = number(1, 1, 3, "seeds")
 
 
@@ -54,7 +62,7 @@ def runs(config: Figure3, cells: Sequence[Cell], checkpoint: Any, machine: Machi
     `loss`.
     """
     data = SplitStack(config, cells, machine, 0)
-    stack = data.stack(lambda seed: conv_net(data.image_shape, config.widths, seed=seed))
+    stack, loss = data.conv_nets(), LOSSES[config.loss]
     images = data.images("train")
     start = {name: value.detach().clone() for name, value in stack.parameters.items()}
 
@@ -65,10 +73,10 @@ def runs(config: Figure3, cells: Sequence[Cell], checkpoint: Any, machine: Machi
             "distance": together,
             "distance_per_layer": per_layer,
             "accuracy": accuracy(outputs, data.given()),
-            "loss": least_squares(outputs, data.given()).mean(dim=1),
+            "loss": loss(outputs, data.given()).mean(dim=1),
         }
 
-    history = data.train(stack, measure, checkpoint)
+    history = data.train(stack, measure, checkpoint, loss=loss)
     return [run_curves(history, run) for run in range(len(cells))]
 
 
@@ -100,42 +108,104 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def level_and_ways(result: Result, key: str = "distance") -> tuple[float, dict[float, tuple[float, float]]]:
-    """An accuracy that every run reaches; by rate the mean distance where it is reached first, and in the end."""
-    level, ways = min(0.9, *(max(cell["accuracy"]) for cell in result["cells"])), {}
-    for rate in sorted(result.levels("corruption_rate")):
-        cells = result.select(corruption_rate=rate)
-        first = [next(i for i, one in enumerate(cell["accuracy"]) if one >= level) for cell in cells]
-        there = sum(cell[key][i] for cell, i in zip(cells, first)) / len(cells)
-        ways[rate] = there, sum(cell[key][-1] for cell in cells) / len(cells)
-    return level, ways
+def level(result: Result, measure: str = "accuracy") -> float:
+    """An accuracy, or a mean loss, on the given labels that every run comes to: at most 90%, at least 0.1."""
+    if measure == "accuracy":
+        return min(0.9, *(max(cell["accuracy"]) for cell in result["cells"]))
+    return max(0.1, *(min(cell["loss"]) for cell in result["cells"]))
+
+
+def at_level(cell: Cell, key: str, measure: str, level: float) -> float:
+    """A curve of a run where its accuracy or loss first comes to a level, on the line between two measurements."""
+    sign = -1 if measure == "loss" else 1
+    way, wanted = [sign * value for value in cell[measure]], sign * level
+    after = next(i for i, value in enumerate(way) if value >= wanted - 1e-6)
+    if after == 0:
+        return cell[key][0]
+    part = min(1, (wanted - way[after - 1]) / (way[after] - way[after - 1]))
+    return cell[key][after - 1] + part * (cell[key][after] - cell[key][after - 1])
+
+
+def ways(result: Result, where: str = "accuracy", key: str = "distance") -> Float[Tensor, "rates seeds"]:
+    """The distance of all runs where the `accuracy` or the `loss` comes to its level, or at the `end`."""
+    groups = [result.select(corruption_rate=rate) for rate in sorted(result.levels("corruption_rate"))]
+    if where == "end":
+        return torch.tensor([[cell[key][-1] for cell in cells] for cells in groups], dtype=torch.float64)
+    wanted = level(result, where)
+    found = [[at_level(cell, key, where, wanted) for cell in cells] for cells in groups]
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def growth(result: Result, where: str = "accuracy", key: str = "distance") -> Float[Tensor, "steps seeds"]:
+    """From each rate to the next, the ratio of the distances in each seed: same start, images and orders."""
+    found = ways(result, where, key)
+    return found[1:] / found[:-1]
+
+
+def least_growth(result: Result, where: str = "accuracy", key: str = "distance") -> Float[Tensor, " seeds"]:
+    """Of each seed the smallest ratio from a rate to the next: above 1 if the distance always grows."""
+    return growth(result, where, key).min(dim=0).values
+
+
+least_growth_of_loss = partial(least_growth, where="loss")
+
+
+def whole_growth(result: Result, where: str = "accuracy", key: str = "distance") -> Float[Tensor, " seeds"]:
+    """Of each seed the distance at the highest rate, in units of that at the lowest."""
+    found = ways(result, where, key)
+    return found[-1] / found[0]
+
+
+def first_epoch(result: Result) -> Float[Tensor, "rates seeds"]:
+    """The distance of all runs after their first epoch."""
+    levels = sorted(result.levels("corruption_rate"))
+    return torch.stack([result.numbers("distance", corruption_rate=rate)[:, 1] for rate in levels])
+
+
+def interval(values: Float[Tensor, " seeds"]) -> tuple[float, float]:
+    """The 95% interval of the mean by Student's t; all numbers if there is a single seed."""
+    if len(values) < 2:
+        return float("-inf"), float("inf")
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1)) * values.std().item() / len(values) ** 0.5
+    return values.mean().item() - half, values.mean().item() + half
+
+
+def unsettled(result: Result, where: str = "accuracy", key: str = "distance") -> list[tuple[float, float]]:
+    """Neighboring rates whose interval of the ratio holds 1: these seeds do not tell them apart."""
+    levels = sorted(result.levels("corruption_rate"))
+    pairs = zip(pairwise(levels), map(interval, growth(result, where, key)))
+    return [pair for pair, (low, high) in pairs if low <= 1 <= high]
+
+
+def overlapping(result: Result, where: str = "accuracy", key: str = "distance") -> list[tuple[float, float]]:
+    """Neighboring rates at which the ranges of the distance over the seeds overlap."""
+    levels, found = sorted(result.levels("corruption_rate")), ways(result, where, key)
+    touch = found[1:].min(dim=1).values <= found[:-1].max(dim=1).values
+    return [pair for pair, one in zip(pairwise(levels), touch) if one]
 
 
 def verdict(result: Result) -> str:
-    """Whether more corruption means a longer way, at one accuracy and in the end, in both readings."""
-
-    def rises(key: str) -> bool:  # at every rate
-        ways = level_and_ways(result, key)[1].values()
-        return all(a < b for column in zip(*ways) for a, b in pairwise(column))
-
-    level, ways = level_and_ways(result)
-    words = {
-        (True, True): "**Yes**, in both readings of the distance",
-        (
-            True,
-            False,
-        ): "**Yes for all weights together**, at every rate; **no** for the mean over weight and bias tensors",
-        (False, True): "**Only** for the mean over weight and bias tensors",
-        (False, False): "**No**",
-    }
-    low, high = min(ways), max(ways)
-    word = words[rises("distance"), rises("distance_per_layer")]
-    if 1 - 0.9 * high >= level:
-        word = "**Undecided**: the runs are too short to have fitted noise"
-    (start, end), (first, last) = ways[low], ways[high]
+    """Whether more corruption means a longer way, seed by seed, in both readings; what the first epoch has of it."""
+    levels = sorted(result.levels("corruption_rate"))
+    if 1 - 0.9 * levels[-1] >= level(result):
+        return "**Undecided**: the runs are too short to have fitted noise."
+    longer = [interval(whole_growth(result, where))[0] > 1 for where in ("accuracy", "end")]
+    word = "**Yes**" if all(longer) else "**In part**" if any(longer) else "**Not told by these seeds**"
+    times, (low, high) = whole_growth(result).mean().item(), interval(whole_growth(result))
+    spread = f"95% interval {low:.2f} to {high:.2f}, " * (low > float("-inf"))
+    steps, open_steps = growth(result), [f"{a:.0%} and {b:.0%}" for a, b in unsettled(result)]
+    tensors, first = whole_growth(result, "end", "distance_per_layer").mean().item(), first_epoch(result)
     return (
-        f"{word}. To fit {level:.0%} of the given labels, all weights together move by {start:.2f} of their "
-        f"initial norm at {low:.0%} corruption, by {first:.2f} at {high:.0%}; in the end by {end:.2f} and {last:.2f}."
+        f"{word}, for all weights together. To fit {level(result):.0%} of the given labels they move {times:.2f} times "
+        f"as far at {levels[-1]:.0%} corruption as at {levels[0]:.0%} ({spread}"
+        f"{result.seeds}). From a rate to the next the distance grows in {(steps > 1).sum()} of {steps.numel()} pairs "
+        "of runs with one seed"
+        + f"; the seeds do not tell {', nor '.join(open_steps)} apart"
+        * bool(open_steps)
+        + f". In the mean over weight and bias tensors the last distance is {tensors:.2f} times as far. "
+        f"The first epoch alone makes {first.min():.2f} to {first.max():.2f} of it, whatever the rate."
     )
 
 

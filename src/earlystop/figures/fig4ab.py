@@ -1,5 +1,6 @@
 """Figures 4a and 4b: losses of a residual network on corrupted labels, stopped early."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots, theory
-from earlystop.architectures import resnet
+from earlystop.architectures import count_parameters, resnet
+from earlystop.augment import AUGMENTATIONS
 from earlystop.figures.splits import (
     ROUNDED,
     SMALL,
@@ -35,12 +37,12 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import OPTIMIZERS, accuracy, evaluate_stack, least_squares
+from earlystop.training import LOSSES, OPTIMIZERS, accuracy, evaluate_stack
 
 __all__ = ["Figure4ab", "load_split", "run"]
 
 SWEEP = {"corruption_rate": "corruption_rates", "seed": "seeds"}
-TOP_LOSS = 1.0  # where the histograms of losses end
+TOP_LOSS = {"least_squares": 1.0, "cross_entropy": 6.0}  # where the histograms of losses end
 BAR = 0.15  # an overlap up to here is our "approximately separable"
 
 
@@ -59,6 +61,8 @@ class Figure4ab(Sized):
     batch_size: int = number(64, 128, 128, "batch size", ours=True)
     optimizer: str = always("adam", "optimizer", ours=True, before="adam", of=OPTIMIZERS)
     step_size: float = always(0.001, "step size", ours=True)
+    augmentation: str = always("none", "augmentation", ours=True, before="none", of=AUGMENTATIONS)
+    loss: str = always("least_squares", "loss", before="least_squares", of=LOSSES)
     streams: str = streams()
     seeds: int = number(1, 1, 3, "seeds")
 
@@ -67,9 +71,10 @@ class Figure4ab(Sized):
 class LossHistory:
     """Every training sample's loss at every measured epoch, with what is needed to stop."""
 
-    losses: Float[Tensor, "times n"]  # ½‖f - one-hot(y)‖² against the given labels
+    losses: Float[Tensor, "times n"]  # against the given labels
     flipped: Bool[Tensor, " n"]
     curves: dict[str, list[float]] = field(repr=False)  # epoch, noisy, true, test, ... accuracy
+    top: float = 1.0  # where their histograms end
 
     def best_epoch(self, by: str = "validation") -> int:
         """The first measurement at which the curve `by` is highest."""
@@ -89,7 +94,7 @@ def cells(config: Figure4ab) -> list[Cell]:
 
 
 def runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any, machine: Machine) -> list[Run]:
-    """Train the ResNet with least squares and no augmentation, all cells together: a `LossHistory` of each.
+    """Train the ResNet with the chosen loss and augmentation, all cells together: a `LossHistory` of each.
 
     All training images are trained on, as in the paper, so the validation images come from the
     test set; they choose the epoch, and the others measure the test accuracy.
@@ -97,7 +102,7 @@ def runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any, machine: Mac
     data = SplitStack(config, cells, machine, 0, config.validation_size + config.test_size)
     stack = data.stack(lambda seed: resnet(config.depth, data.image_shape[0], config.width, seed=seed))
     images, test = data.images("train"), data.images("test")
-    parts = slice(None, config.validation_size), slice(config.validation_size, None)
+    parts, loss = (slice(None, config.validation_size), slice(config.validation_size, None)), LOSSES[config.loss]
 
     def measure() -> dict[str, Tensor]:
         outputs, unseen = evaluate_stack(stack, images), evaluate_stack(stack, test)
@@ -105,14 +110,18 @@ def runs(config: Figure4ab, cells: Sequence[Cell], checkpoint: Any, machine: Mac
         return {
             "noisy": accuracy(outputs, data.given()),
             "true": accuracy(outputs, data.truth("train")),
-            **fit(least_squares, validation=chosen, test=others),
-            "losses": least_squares(outputs, data.given()),
+            **fit(loss, validation=chosen, test=others),
+            "losses": loss(outputs, data.given()),
         }
 
-    history = data.train(stack, measure, checkpoint, optimizer=config.optimizer, step_size=config.step_size)
+    history = data.train(stack, measure, checkpoint, optimizer=config.optimizer, step_size=config.step_size, loss=loss,
+                         augmentation=config.augmentation)  # fmt: skip
     losses = torch.stack(history.pop("losses"), dim=1)
     flipped = [split.flipped.cpu() for split in data.splits]
-    return [{"losses": losses[i], "flipped": flipped[i], "curves": run_curves(history, i)} for i in range(len(cells))]
+    return [
+        {"losses": losses[i], "flipped": flipped[i], "curves": run_curves(history, i), "top": TOP_LOSS[config.loss]}
+        for i in range(len(cells))
+    ]
 
 
 def run(config: Figure4ab, corruption_rate: float, seed: int = 0) -> LossHistory:
@@ -144,7 +153,7 @@ def summary(run: Run, cell: Cell) -> dict[str, Any]:
     }
     for name, time in stops.items():
         found[f"stop_{name}"] = curves["epoch"][time]
-        found[f"clean_{name}"], found[f"flipped_{name}"] = (loss_shares(group, TOP_LOSS) for group in groups[time])
+        found[f"clean_{name}"], found[f"flipped_{name}"] = (loss_shares(group, history.top) for group in groups[time])
     return found
 
 
@@ -157,6 +166,27 @@ def agreement(noisy: Sequence[float], corruption_rate: float) -> int:
     return next((time for time, one in enumerate(noisy) if one >= share - 1e-9), len(noisy) - 1)
 
 
+def loss_of(result: Result) -> str:
+    """The loss that the runs of a result were trained with."""
+    return Figure4ab.completed(result["config"])["loss"]
+
+
+def expected(loss: str, rate: float) -> tuple[float, float]:
+    """Losses of a true and of a flipped label if the network outputs the mean label of ten classes."""
+    if loss == "least_squares":
+        return theory.conditional_mean_losses(rate, 10)
+    return -math.log(1 - 0.9 * rate), -math.log(0.1 * rate)
+
+
+def recipe(result: Result) -> str:
+    """Loss, optimizer and augmentation of a result, in words."""
+    used = Figure4ab.completed(result["config"])
+    names = {"adam": "Adam", "adadelta": "Adadelta", "momentum": "SGD with momentum", "none": "no augmentation",
+             "crop_flip": "crops and mirror images"}  # fmt: skip
+    words = (names.get(used[key], used[key].replace("_", " ")) for key in ("loss", "optimizer", "augmentation"))
+    return "{}, {} and {}".format(*words)
+
+
 def draw(result: Result) -> Figure:
     """Losses of true and flipped labels, stopped early, and how well they part along training."""
     levels = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
@@ -164,8 +194,8 @@ def draw(result: Result) -> Figure:
     extra = (("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", {"color": "#777777"}))
     for (top, bottom), rate in zip(axes.T, levels):
         clean, flipped = (result.numbers(f"{one}_best", corruption_rate=rate).mean(0) for one in ("clean", "flipped"))
-        plots.share_bars(top, clean, flipped, TOP_LOSS)
-        for predicted in theory.conditional_mean_losses(rate, 10):
+        plots.share_bars(top, clean, flipped, TOP_LOSS[loss_of(result)])
+        for predicted in expected(loss_of(result), rate):
             top.axvline(predicted, **plots.REFERENCE)
         top.lines[-1].set_label("expected")
         top.set(title=f"{rate:.0%} corrupted, stopped early", xlabel="loss of a sample")
@@ -188,6 +218,38 @@ def at_stop(result: Result, key: str, rate: float, stop: str) -> Float[Tensor, "
     return torch.tensor(values, dtype=torch.float64)
 
 
+def rates_of(result: Result) -> tuple[float, float]:
+    """The lowest and the highest corruption rate of a result, none left out but 0."""
+    rates = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
+    return rates[0], rates[-1]
+
+
+def overlap_low(result: Result) -> Float[Tensor, " seeds"]:
+    """Shared area of the losses of true and of flipped labels, stopped early, at the lowest rate."""
+    return at_stop(result, "overlap", rates_of(result)[0], "best")
+
+
+def growth(result: Result, key: str) -> Float[Tensor, " seeds"]:
+    """How much larger a number is at the highest rate than at the lowest, stopped early."""
+    low, high = (at_stop(result, key, rate, "best") for rate in rates_of(result))
+    return high - low
+
+
+def overlap_growth(result: Result) -> Float[Tensor, " seeds"]:
+    """How much more area the losses share at the highest rate than at the lowest."""
+    return growth(result, "overlap")
+
+
+def clean_loss_growth(result: Result) -> Float[Tensor, " seeds"]:
+    """How much larger the mean loss of true labels is at the highest rate than at the lowest."""
+    return growth(result, "clean_loss")
+
+
+def parameters(seeds: Sequence[int]) -> Float[Tensor, " seeds"]:
+    """Trainable parameters of ResNet-20, whatever the seed."""
+    return torch.tensor([count_parameters(resnet(20, seed=seed)) for seed in seeds], dtype=torch.float64)
+
+
 def verdict(result: Result) -> str:
     """Whether the losses of both groups lie apart, and less so with more corruption."""
     keys, found = ("overlap", "auroc", "clean_loss", "flipped_loss", "test"), {}
@@ -196,24 +258,23 @@ def verdict(result: Result) -> str:
     (least, low), (most, high) = min(found.items()), max(found.items())
     apart, grows, rises = low[0] <= BAR, high[0] > low[0], high[2] > low[2]
     word = {3: "**Yes**", 0: "**No**"}.get(apart + grows + rises, "**In part**")
+    gaps = [b - a for a, b in (expected(loss_of(result), rate) for rate in (least, most))]
     return (
         f"{word}. At {least:.0%} the two groups share {low[0]:.0%} of their area (AUROC {low[1]:.3f}), "
         f'{"within" if apart else "**more than**"} the 15% that we allow for "approximately separable"; '
         f"at {most:.0%}, {high[0]:.0%} ({high[1]:.3f}), so the overlap {'grows' if grows else 'does **not** grow'}. "
         f"The mean loss of true labels {'rises' if rises else 'does **not** rise'} from {low[2]:.2f} to {high[2]:.2f}. "
         f"The gap of the means is {low[3] - low[2]:.2f} and {high[3] - high[2]:.2f}, where a network "
-        f"that outputs the mean label has {1 - least:.2f} and {1 - most:.2f}. "
-        f"Test accuracy: {low[4]:.0%} and {high[4]:.0%}."
+        f"that outputs the mean label has {gaps[0]:.2f} and {gaps[1]:.2f}. "
+        f"Test accuracy: {low[4]:.0%} and {high[4]:.0%}. The recipe: {recipe(result)}."
     )
 
 
-def tiny(
-    count: int, depth: int, each: bool, machine: Machine, optimizer: str = "adam", streams: str = "shared"
-) -> Numbers:
+def tiny(count: int, depth: int, each: bool, machine: Machine, **changes: str) -> Numbers:
     """Losses along a small training, of every sample or their mean, and of others."""
     config = Figure4ab.at(
         "quick", data="patterns", validation_size=20, test_size=30, depth=depth, width=4,
-        optimizer=optimizer, streams=streams, **TINY_SIZES,
+        **{"streams": "shared"} | TINY_SIZES | changes,
     )  # fmt: skip
     found = [LossHistory(**run) for run in runs(config, tiny_cells(count), None, machine)]
     losses = [run.losses if each else run.losses.mean(dim=1) for run in found]
@@ -262,6 +323,10 @@ EXPERIMENT = register(Experiment(
         "Adadelta": ("float32", STACKED, partial(tiny, 1, 8, True, optimizer="adadelta")),
         "momentum": ("float32", STACKED, partial(tiny, 1, 8, True, optimizer="momentum")),
         "side by side, depth 14": ("float32", SIDE_BY_SIDE, partial(tiny, 2, 14, True)),
+        "cross-entropy": ("float32", STACKED, partial(tiny, 2, 8, True, loss="cross_entropy")),
+        "crops and mirror images": (
+            "float32", STACKED, partial(tiny, 2, 8, True, optimizer="momentum", augmentation="crop_flip"),
+        ),
         "one alone": ("float32", STACKED, partial(tiny, 1, 8, True)),
         "bfloat16, side by side": ("bfloat16", SIDE_BY_SIDE, partial(tiny, 3, 8, False)),
         "summary": ("float32", STACKED, partial(tiny_summary, 0.64)),

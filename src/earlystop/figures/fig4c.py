@@ -1,6 +1,6 @@
 """Figure 4c: singular values of the Jacobian of a residual network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -206,6 +206,46 @@ def verdict(result: Result) -> str:
         f"The largest is {min(alone):.1f} to {max(alone):.1f} times the second; after it, each of the first 100 is "
         f"at most {largest:.1f} times the next. The first 10 directions hold {'; '.join(held)}."
     )
+
+
+def relative(result: Result, time: str, head: str) -> Float[Tensor, "seeds n"]:
+    """Singular values before or after training over the largest, of each seed."""
+    values = result.numbers(f"singular_values_{time}", head=head)
+    return values / values[:, :1]
+
+
+def over_spectra(result: Result, number: Callable[[Tensor], float]) -> Float[Tensor, "spectra seeds"]:
+    """A number of every spectrum: a row for each output, before and after training."""
+    spectra = (relative(result, time, head) for head in result.levels("head") for time in ("before", "after"))
+    return torch.tensor([[number(one) for one in spectrum] for spectrum in spectra], dtype=torch.float64)
+
+
+def outside_range(result: Result) -> Float[Tensor, " seeds"]:
+    """How far the number of singular values above a tenth of the largest is from 10 to 20, at worst."""
+    counts = over_spectra(result, lambda values: (values > 0.1).sum().item())
+    return torch.maximum(10 - counts, counts - 20).clamp(min=0).amax(0)
+
+
+def largest_drop(result: Result) -> Float[Tensor, " seeds"]:
+    """The largest factor from one to the next of the second to 101st singular value, least over the spectra."""
+    return over_spectra(result, lambda values: (values[1:100] / values[2:101]).max().item()).amin(0)
+
+
+def change_by_training(result: Result) -> Float[Tensor, " seeds"]:
+    """The largest factor between a singular value before and after training, if both are above a thousandth."""
+    factors = []
+    for head in result.levels("head"):
+        before, after = (relative(result, time, head) for time in ("before", "after"))
+        ratio = torch.where((before > 1e-3) & (after > 1e-3), (before / after).log().abs(), 0)
+        factors.append(ratio.amax(1).exp())
+    return torch.stack(factors).amax(0)
+
+
+def concentration(result: Result) -> Float[Tensor, " seeds"]:
+    """Share of the labels over that of the flips in the first ten directions after training, least of the outputs."""
+    shares = [[result.numbers(f"{key}_within_after", head=head)[:, 9] for key in ("labels", "flips")]
+              for head in result.levels("head")]  # fmt: skip
+    return torch.stack([labels / flips for labels, flips in shares]).amin(0)
 
 
 def tiny(head: str, held: int, machine: Machine) -> Numbers:

@@ -30,6 +30,7 @@ SWEEPS = {
     "clusters": (3, 4, 6, 8),
 }
 SWEEP_SHARE = 0.05  # of the seeds, for every setting of a sweep
+CONTROLS = (("stopped early, ρ = 0", plots.TEST), ("last iteration, ρ = 0", plots.NOISY))
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def draw_sweeps(result: Result) -> Figure:
-    """Error against the truth at the two iterations, while one size of the setting changes."""
+def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
+    """Error against the truth at the two iterations, while one size of the setting changes; over K its control, too."""
     config, base = result["config"], paper_cell(result["config"])
     names = {
         "corruption_rate": "corruption rate, ρ", "hidden_units": "hidden units, k",
@@ -194,13 +195,67 @@ def draw_sweeps(result: Result) -> Figure:
             low, high = [r.min() for r in found], [r.max() for r in found]
             ax.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
         ax.set(xlabel=names[key])
+        if control and key == "clusters":
+            for at, (label, style) in zip((early, config["iterations"]), CONTROLS):
+                plots.band(ax, values, errors_at(control, at), label, **style, markersize=4)
         if key == "hidden_units":
             ax.set(xscale="log")
     axes[0, 0].set(ylim=(0, None))
     for ax in axes[:, 0]:
         ax.set(ylabel="error against the truth")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    fig.legend(*axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
+
+
+def errors_at(control: Result, iteration: int) -> Tensor:
+    """Errors against the truth of the control over K at an iteration: seeds by numbers of clusters."""
+    at = control["cells"][0]["iteration"].index(iteration)
+    return torch.stack([control.numbers("error_true", clusters=K)[:, at] for K in SWEEPS["clusters"]], dim=1)
+
+
+def at_paper(result: Result, key: str) -> Tensor:
+    """A number, or a curve, of every seed at the paper's own setting."""
+    return result.numbers(key, **paper_cell(result["config"]))
+
+
+def flipped_share(result: Result) -> Tensor:
+    """The share of labels that are wrong."""
+    return at_paper(result, "flipped")
+
+
+def early_error(result: Result) -> Tensor:
+    """The error by the true labels at the early iteration."""
+    return at_paper(result, "error_true")[:, result["cells"][0]["iteration"].index(result["config"]["early"])]
+
+
+def late_error_given(result: Result) -> Tensor:
+    """The error by the given labels at the last iteration."""
+    return at_paper(result, "error_given")[:, -1]
+
+
+def late_gap(result: Result) -> Tensor:
+    """How far the error by the true labels is from the share of flipped ones at the last iteration."""
+    return (at_paper(result, "error_true")[:, -1] - flipped_share(result)).abs()
+
+
+def early_order(result: Result) -> Tensor:
+    """The AUROC of the early losses."""
+    return at_paper(result, "auroc_early")
+
+
+def late_overlap(result: Result) -> Tensor:
+    """The area that the two histograms of the late losses share."""
+    return at_paper(result, "overlap_late")
+
+
+def fresh_harm(result: Result) -> Tensor:
+    """By how much the late network errs more often than the early one on fresh inputs."""
+    return at_paper(result, "fresh_error_late") - at_paper(result, "fresh_error_early")
+
+
+def center_distance(seeds: Sequence[int]) -> Tensor:
+    """How far the two centers are apart."""
+    return torch.stack([torch.dist(*load_data(Figure5.at("paper"), s, device="cpu").centers.double()) for s in seeds])
 
 
 def verdict(result: Result) -> str:

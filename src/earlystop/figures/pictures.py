@@ -6,12 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
 from earlystop import plots
 from earlystop.data import Dataset
 from earlystop.figures.splits import Split
+from earlystop.runs.results import Result
 
 
 def growth(series: list[dict]) -> None:
@@ -138,20 +140,33 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
     axes[0].set(ylabel="x₂")
 
 
-def robustness(
-    sweeps: Sequence[tuple[str, Sequence[float], Sequence[dict]]], swept: Sequence[Sequence[Tensor]]
-) -> None:
-    """Errors against the truth as one ingredient of the theorem changes, a panel each; seeds by values."""
-    symbols = {"rho": "corruption rate, ρ", "classes": "classes, $\\bar{K}$",
-               "k": "hidden units, k", "noise": "radius of a cluster, ε₀"}  # fmt: skip
-    words = {"classes": "$\\bar{K}$", "noise": "ε₀"}
-    _, axes = plt.subplots(2, 2, figsize=(7, 5), sharey=True)
-    for ax, (key, values, settings), results in zip(axes.flat, sweeps, swept):
-        for fixed, result, style in zip(settings, results, (plots.TRUE, plots.OTHER)):
-            ((name, value),) = fixed.items()
-            plots.band(ax, values, result, f"{words[name]} = {value}", **style)
-        ax.set(xlabel=symbols[key], xscale="log" if key == "k" else "linear")
-        ax.legend(loc="upper left")
-    axes[0, 0].axvline(2 / 8, **plots.REFERENCE)
-    for ax in axes[:, 0]:
-        ax.set(ylabel="error, true labels")
+def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
+    """Spectra, what lies in the top spaces and their γ, of each network, with the control that saw true labels."""
+    names, rate = result.levels("network"), max(result.levels("corruption_rate"))
+    fig, axes = plt.subplots(3, len(names), figsize=(3 * len(names), 8.4), squeeze=False, sharey="row")
+    for (top, middle, bottom), name in zip(axes.T, names):
+        noisy, control = ({"network": name, "corruption_rate": one} for one in (rate, 0.0))
+        rho = result.numbers("rho", **noisy).mean().item()
+        stages_of = [(time, noisy, plots.level_color(i, 3), "-") for i, time in enumerate(("start", "early", "end"))]
+        for time, where, color, dash in (*stages_of, ("end", control, plots.OTHER["color"], "--")):
+            label, look = f"{time}{', control' * (where is control)}", {"color": color, "linestyle": dash}
+            values = result.numbers(f"values_{time}", **where)
+            plots.band(top, range(1, values.shape[1] + 1), values, label, **look)
+            plots.band(bottom, ranks, result.numbers(f"gamma_{time}", **where), label, **look)
+        for key, label, where, style in (("truth_early", "true labels, early", noisy, plots.TRUE),
+                                         ("clean_early", "clean residual, early", noisy, plots.TEST),
+                                         ("noise_early", "noise, early", noisy, plots.NOISY),
+                                         ("noise_end", "noise, end", noisy, plots.NOISY | {"linestyle": ":"}),
+                                         ("noise_end", "noise, end, control", control, plots.OTHER)):  # fmt: skip
+            plots.band(middle, ranks, result.numbers(key, **where), label, markersize=4, **style)
+        middle.axhline(result.numbers("constant", **noisy).mean(), label="noise, the picture", **plots.REFERENCE)
+        bottom.plot(ranks, ranks, label="least possible", **plots.REFERENCE)
+        bottom.axhline(1 / (2 * rho), color="gray", label="δ/(2ρ)")
+        top.set(title=name, xscale="log", yscale="log", xlabel="index")
+        middle.set(xscale="log", xlabel="dimensions, r", ylim=(0, 1.03))
+        bottom.set(xscale="log", yscale="log", xlabel="dimensions, r")
+    for ax, words in zip(axes[:, 0], ("singular value / largest", "share in the top r", "γ of the top r")):
+        ax.set(ylabel=words)
+    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[1:, 0]))
+    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=4)
+    return fig

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from earlystop.architectures import conv_net
+from earlystop.architectures import INITIALIZATIONS, conv_net
+from earlystop.augment import AUGMENTATIONS
 from earlystop.data import redraw_labels
 from earlystop.images import HUB, TITLES, Images, content_hash, load_images, loader, sample_split
 from earlystop.runs.experiment import Cell
@@ -56,6 +57,21 @@ def streams() -> Any:
     of the training labels of the next seed, and all seeds had one test split.
     """
     return always("separate", "random streams", ours=True, before="shared", of=STREAMS)
+
+
+RECIPE = {  # how Figures 1 and 3 are trained, of which the paper names the optimizer: value, meaning, bounds
+    "optimizer": ("adadelta", "optimizer", {"of": OPTIMIZERS}),
+    "step_size": (1.0, "step size of the optimizer", {"ours": True}),
+    "adadelta_rho": (0.9, "Adadelta's own ρ, not the corruption", {"ours": True, "most": 1}),
+    "adadelta_eps": (1e-6, "Adadelta's ε", {"ours": True}),
+    "initialization": ("torch", "initialization, PyTorch's or Glorot's", {"ours": True, "of": INITIALIZATIONS}),
+}
+
+
+def recipe(key: str) -> Any:
+    """A size that says how Figures 1 and 3 are trained; all results from before it have its value."""
+    value, doc, more = RECIPE[key]
+    return always(value, doc, before=value, **more)
 
 
 @dataclass(frozen=True)
@@ -143,10 +159,25 @@ class SplitStack:
         """A network for every run, by its seed."""
         return Stack([network(seed).to(self.machine.device) for seed in self.seeds], self.machine)
 
-    def train(self, stack: Stack, measure: Callable, checkpoint: Any, optimizer="adadelta", step_size=1.0, **more):
-        """Train all runs on the given labels, as `training.train` does."""
+    def conv_nets(self) -> Stack:
+        """The network of Figures 1 and 3 for every run, initialized as the configuration says."""
+        start = INITIALIZATIONS[self.config.initialization]
+        return self.stack(lambda seed: start(conv_net(self.image_shape, self.config.widths, seed=seed), seed))
+
+    def optimizer(self, stack: Stack, **chosen: Any) -> torch.optim.Optimizer:
+        """The optimizer as it is `chosen`, or as the configuration says, or that of `RECIPE`."""
+        sizes = {key: getattr(self.config, key, value) for key, (value, *_) in RECIPE.items()} | chosen
+        own = {"rho": sizes["adadelta_rho"], "eps": sizes["adadelta_eps"]} if sizes["optimizer"] == "adadelta" else {}
+        return OPTIMIZERS[sizes["optimizer"]](stack, sizes["step_size"], **own)
+
+    def train(
+        self, stack: Stack, measure: Callable, checkpoint: Any, augmentation: str = "none", **more: Any
+    ) -> dict[str, list[Tensor]]:
+        """Train all runs on the given labels, as `training.train` does; `more` may choose keys of `RECIPE`."""
+        chosen = {key: more.pop(key) for key in RECIPE if key in more}
+        images = AUGMENTATIONS[augmentation](self.images("train"))
         return train(
-            stack, self.images("train"), self.given(), optimizer=OPTIMIZERS[optimizer](stack, step_size),
+            stack, images, self.given(), optimizer=self.optimizer(stack, **chosen),
             epochs=self.config.epochs, batch_size=self.config.batch_size, seeds=self.seeds,
             measure=measure, checkpoint=checkpoint, **more,
         )  # fmt: skip

@@ -120,8 +120,9 @@ class Result:
     def command(self) -> str:
         """The command that computes it again."""
         scale, *changes = self["scale"].split()
-        before = self.experiment.config.completed({})
-        changes += [f"{key}={before[key]}" for key in sorted(before.keys() - self["config"].keys())]  # newer sizes
+        before, fields = self.experiment.config.completed({}), self.experiment.config.fields()
+        newer = [key for key in sorted(before.keys() - self["config"].keys()) if before[key] != fields[key].at[scale]]
+        changes += [f"{key}={before[key]}" for key in newer]
         options = "".join(f" --set {change}" for change in changes)
         kinds = {run["precision"] for run in self["runs"]}
         if len(kinds) == 1 and self.experiment.deep:
@@ -183,7 +184,9 @@ def credit(result: Result) -> str:
     """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
     runs, changes = result["runs"], result.unlike_paper().items()
     told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
-    sizes = f"**Not the paper's sizes**: {told}" if told else "The paper's sizes"
+    own = all(size.ours for size in result.experiment.config.fields().values())
+    sizes = "An experiment of this book, not of the paper" if own else "The paper's sizes"
+    sizes = f"**Not the paper's sizes**: {told}" if told else sizes
     stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
     return (
         f'<span class="runs-in">{sizes}; {result.seeds}, '

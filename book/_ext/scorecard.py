@@ -1,0 +1,126 @@
+"""The Scorecard: a page of every claim's verdict, from ``claims.json``; and its publication beside the pages."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from itertools import groupby
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxRole
+
+SCHEMA = "claims.schema.json"
+MARK = "% the claims, each with its verdict"  # where they stand on the page
+
+
+def judged(app) -> tuple[Path, dict]:
+    """The file that ``make claims`` wrote, and its content."""
+    path = Path(app.srcdir) / "_build" / "claims.json"
+    if not path.exists():
+        raise SystemExit("\nThe claims were not judged yet: make claims.\n\nThe book was not built.")
+    return path, json.loads(path.read_text("utf8"))
+
+
+def slug(text: str) -> str:
+    """A place in the paper as a part of an address."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def badge(verdict: str) -> str:
+    """The words of a verdict, with a class for their colour."""
+    return f'<span class="verdict {slug(verdict)}">{html.escape(verdict)}</span>'
+
+
+def number(value: float) -> str:
+    """A number as a reader wants it: three digits, and a plain 0."""
+    return f"{value:.3g}"
+
+
+def evidence(entry: dict) -> list[str]:
+    """What a verdict rests on, in lines of HTML."""
+    ends, seeds = entry["interval"], entry["seeds"]
+    spread = f" [{number(ends[0])}, {number(ends[1])}]" if ends and ends[0] != ends[1] else ""
+    after = ", after the run" * entry["chosen_after_run"]
+    runs = "one run" if seeds == 1 else f"{seeds} seeds"
+    lines = [
+        f"{html.escape(entry['quantity'])}: <b>{number(entry['value'])}{spread}</b>, {runs}; "
+        f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {number(entry['margin'])}."
+    ]
+    lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
+    sizes = f", sizes: {html.escape(entry['sizes'])}" if entry["sizes"] else ""
+    source = entry["result"] or "computed when this page was built"
+    lines.append(f"{html.escape(source)}: {html.escape(entry['device'])}, {entry['date']}{sizes}.")
+    code, test, again = (html.escape(text) for text in (f"src/{entry['code']}", entry["test"], entry["command"]))
+    return [*lines, f"Code <code>{code}</code>, test <code>{test}</code>, again <code>{again}</code>."]
+
+
+def block(entry: dict) -> list[str]:
+    """One claim as MyST: its verdict and words, where it is examined, and its evidence in a fold."""
+    links = [f"{{ref}}`chapter-{entry['chapter']}`"] * bool(entry["chapter"])
+    links += [f"{{numref}}`{entry['figure']}`"] * bool(entry["figure"])
+    lines = [f"(claim-{entry['id']})=", f":::{{container}} claim {slug(entry['verdict'])}"]
+    lines += [f"{badge(entry['verdict'])} {entry['statement']}", ""]
+    lines += [f"{'; '.join(links)} `{entry['id']}`" if links else f"`{entry['id']}`", ""]
+    if "why" in entry:
+        return [*lines, f"*{entry['why']}*", ":::", ""]
+    folded = "".join(f"<p>{line}</p>" for line in evidence(entry))
+    return [*lines, f"<details><summary>{number(entry['value'])} · evidence</summary>{folded}</details>", ":::", ""]
+
+
+def page(content: dict) -> list[str]:
+    """The whole Scorecard as MyST: counts, every place of the paper with a link, and the claims."""
+    counts = [f"{badge(verdict)} {count}" for verdict, count in content["counts"].items() if count]
+    places = [(place, list(claims)) for place, claims in groupby(content["claims"], key=lambda one: one["place"])]
+    links = " · ".join(f"[{place}](#place-{slug(place)})" for place, _ in places)
+    lines = [":::{container} counts", " ".join(counts), ":::", "", ":::{container} places", links, ":::", ""]
+    for place, claims in places:
+        lines += [f"(place-{slug(place)})=", f"### {place}", "", *(line for claim in claims for line in block(claim))]
+    return lines
+
+
+def expand(app, docname: str, source: list[str]) -> None:
+    """Replace the mark on the page by the claims, as if they were written there: they bring headings."""
+    if MARK in source[0]:
+        path, content = judged(app)
+        app.env.note_dependency(str(path))
+        source[0] = source[0].replace(MARK, "\n".join(page(content)))
+
+
+class VerdictRole(SphinxRole):
+    """``{claim}`id` ``: the verdict on a claim, with a link to its evidence."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the verdict as a link."""
+        path, content = judged(self.env.app)
+        self.env.note_dependency(str(path))
+        found = [entry["verdict"] for entry in content["claims"] if entry["id"] == self.text]
+        if not found:
+            return [], [self.inliner.reporter.error(f"there is no claim {self.text!r} in claims.yml", line=self.lineno)]
+        link = addnodes.pending_xref(
+            "",
+            refdomain="std",
+            reftype="ref",
+            reftarget=f"claim-{self.text}",
+            refexplicit=True,
+            refdoc=self.env.docname,
+        )
+        return [link + nodes.inline("", found[0], classes=["verdict", slug(found[0])])], []
+
+
+def publish(app, exception) -> None:
+    """Put the verdicts and their schema beside the pages."""
+    if exception is None and app.builder.name == "html":
+        shutil.copy(judged(app)[0], app.outdir)
+        shutil.copy(Path(app.srcdir) / "book" / SCHEMA, app.outdir)
+
+
+def setup(app) -> dict:
+    """Connect everything to Sphinx."""
+    app.add_role("claim", VerdictRole())
+    app.connect("source-read", expand)
+    app.connect("build-finished", publish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

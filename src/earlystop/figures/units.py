@@ -1,0 +1,137 @@
+"""What the stored clocks of Figure 5 say: their picture, and one value for each seed."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from earlystop import plots
+from earlystop.runs.results import Result
+
+SETTLED = 10  # iterations of the largest step size, after which step sizes are compared
+PANELS = {
+    ("least squares", "erf", "normal"): "erf",
+    ("least squares", "ReLU", "normal"): "ReLU",
+    ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
+    ("least squares", "erf", "paired"): "erf, f(W₀) = 0",
+    ("least squares", "ReLU", "paired"): "ReLU, f(W₀) = 0",
+    ("logistic", "erf", "normal"): "erf, logistic loss",
+}
+
+
+def setting(panel: tuple[str, str, str], rate: float, step: float) -> dict[str, Any]:
+    """The cells of a panel, at a corruption rate and a step size."""
+    return dict(zip(("loss", "activation", "start"), panel)) | {"corruption_rate": rate, "step": step}
+
+
+def steps_of(result: Result, panel: tuple[str, str, str]) -> list[float]:
+    """The step sizes that a panel was run with."""
+    cells = result.select(**dict(zip(("loss", "activation", "start"), panel)))
+    return sorted({cell["step"] for cell in cells})
+
+
+def draw(result: Result) -> Figure:
+    """Error against the truth over η·curvature·τ, a line for each step size, and without noise."""
+    fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
+    noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
+    for ax, (panel, title) in zip(axes.flat, PANELS.items()):
+        lines = [("no wrong labels", 0.0, max(steps), {"color": "black", "ls": "--", "lw": 1})]
+        for step in steps_of(result, panel):
+            color = plots.level_color(steps.index(step), len(steps))
+            lines += [(f"step size {step}", noise, step, {"color": color, "lw": 1.3})]
+        for label, rate, step, look in lines:
+            runs = setting(panel, rate, step)
+            errors = result.numbers("error_true", **runs)
+            kept = errors if step == max(steps) else errors.mean(0, keepdim=True)  # one band is enough
+            plots.band(ax, result.select(**runs)[0]["time"], kept, label, **look)
+        flipped = result.numbers("flipped", **setting(panel, noise, max(steps)))
+        ax.axhline(flipped.mean(), label="share of flipped labels", **plots.REFERENCE)
+        ax.set(xscale="log", title=title, ylim=(0, 0.3))
+    for ax in axes[:, 0]:
+        ax.set(ylabel="error, true labels")
+    for ax in axes[1]:
+        ax.set(xlabel="time t = η · curvature · τ")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def clock(result: Result, key: str, panel: tuple[str, str, str], step: float, control: bool = False) -> Tensor:
+    """When something has happened, in time and not in iterations; infinite where it has not."""
+    rate = 0.0 if control else result["config"]["corruption_rate"]
+    iterations = result.numbers(key, **setting(panel, rate, step))
+    return torch.where(iterations < 0, math.inf, iterations * step)
+
+
+def spread_of_steps(result: Result, panel: tuple[str, str, str]) -> Tensor:
+    """How far the errors of two step sizes are apart at one time, at most: from the tenth large step on."""
+    start, found = SETTLED * max(result["config"]["steps"]), []
+    for a, b in pairwise(steps_of(result, panel)):
+        runs = [setting(panel, result["config"]["corruption_rate"], step) for step in (a, b)]
+        times = [result.select(**one)[0]["time"] for one in runs]
+        common = [t for t in times[0] if t >= start and t in times[1]]
+        errors = [result.numbers("error_true", **one)[:, [t.index(c) for c in common]] for one, t in zip(runs, times)]
+        found.append((errors[0] - errors[1]).abs().max(dim=1).values)
+    return torch.stack(found).max(dim=0).values
+
+
+def steps_apart(result: Result) -> Tensor:
+    """The same of all panels that have several step sizes."""
+    panels = [panel for panel in PANELS if len(steps_of(result, panel)) > 1]
+    return torch.stack([spread_of_steps(result, panel) for panel in panels]).max(dim=0).values
+
+
+def noisy_panels(result: Result) -> list[tuple[str, str, str]]:
+    """Every loss, activation and start that was run with noise."""
+    cells = result.select(corruption_rate=result["config"]["corruption_rate"])
+    return list(dict.fromkeys((cell["loss"], cell["activation"], cell["start"]) for cell in cells))
+
+
+def truth_first(result: Result) -> Tensor:
+    """The share of all runs with noise in which the truth is learned, to 1 %, before the noise takes over."""
+    found = [
+        clock(result, "learned", panel, step) < clock(result, "taken", panel, step)
+        for panel in noisy_panels(result) for step in steps_of(result, panel)
+    ]  # fmt: skip
+    return torch.stack(found).double().mean(dim=0)
+
+
+def at_end(result: Result, key: str, panel: tuple[str, str, str], control: bool = False) -> Tensor:
+    """The last number of a curve, or a number, at the largest step size."""
+    rate = 0.0 if control else result["config"]["corruption_rate"]
+    values = result.numbers(key, **setting(panel, rate, max(result["config"]["steps"])))
+    return values[:, -1] if values.ndim > 1 else values
+
+
+LOGISTIC = ("logistic", "erf", "normal")
+ACTIVATIONS = [panel for panel in PANELS if panel[0] == "least squares" and panel[2] == "normal"]
+
+
+def logistic_best(result: Result) -> Tensor:
+    """The lowest error against the truth on the path of the logistic loss."""
+    return at_end(result, "best", LOGISTIC)
+
+
+def logistic_fitted(result: Result) -> Tensor:
+    """The error on the given labels at the end of the path of the logistic loss."""
+    return at_end(result, "error_given", LOGISTIC)
+
+
+def fresh_harm(result: Result) -> Tensor:
+    """How much more often the late network errs on fresh inputs than the early one, a mean over activations."""
+    found = [
+        at_end(result, "fresh_error_late", panel) - at_end(result, "fresh_error_early", panel) for panel in ACTIVATIONS
+    ]
+    return torch.stack(found).mean(dim=0)
+
+
+def fresh_control(result: Result) -> Tensor:
+    """The same without wrong labels."""
+    found = [
+        at_end(result, "fresh_error_late", panel, True) - at_end(result, "fresh_error_early", panel, True)
+        for panel in ACTIVATIONS
+    ]
+    return torch.stack(found).mean(dim=0)

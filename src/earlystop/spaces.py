@@ -1,0 +1,42 @@
+"""What lies in the spans of the first left singular vectors of a Jacobian, and how diffused they are (Theorem 4.1)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from earlystop.data import refuse
+from earlystop.theory import cluster_means
+
+
+def leverage(gram: Float[Tensor, "n n"], ranks: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular values of J from J Jᵀ, left singular vectors for the largest of them, and γ of their first `ranks`.
+
+    γ of a space is n times its largest leverage score; at least its dimension, as the scores add up to that. Raises
+    `ValueError` unless the ranks are between 1 and n.
+    """
+    n = len(gram)
+    refuse({f"ranks are {tuple(ranks)}, should be between 1 and {n}": not 1 <= min(ranks) <= max(ranks) <= n})
+    values, vectors = torch.linalg.eigh(gram.double())
+    first = vectors.flip(1)[:, : max(ranks)]
+    scores = first.square().cumsum(1)[:, torch.tensor(ranks) - 1]
+    return values.clamp(min=0).sqrt().flip(0), first, n * scores.amax(0)
+
+
+def energy_within(values: Float[Tensor, " n"], vectors: Float[Tensor, "n r"], ranks: Sequence[int]) -> Tensor:
+    """Shares of ‖values‖² in the spans of the first `ranks` of some orthonormal vectors. `ValueError` for zero."""
+    refuse({"the values are all zero: they lie in every space": not values.any()})
+    along = (values.to(vectors) @ vectors).square() / values.double().square().sum()
+    return along.cumsum(0)[torch.tensor(ranks) - 1]
+
+
+def seen(noise: Float[Tensor, " n"], vectors: Float[Tensor, "n r"], ranks: Sequence[int]) -> Float[Tensor, " ranks"]:
+    """‖Π e‖_∞ for the projections Π of the noise e on the same spans: at most γρ if no entry of e is above 1."""
+    projected = (vectors * (noise.to(vectors) @ vectors)).cumsum(1)
+    return projected[:, torch.tensor(ranks) - 1].abs().amax(0)
+
+
+def constant_share(noise: Float[Tensor, " n"], groups: Int[Tensor, " n"]) -> float:
+    """Share of ‖e‖² that is constant on clusters or classes: what the theorem's picture sees at once."""
+    return (cluster_means(noise, groups).square().sum() / noise.square().sum()).item()

@@ -1,0 +1,216 @@
+"""The ledger: verdicts from made-up evidence, its errors, its command, and that the book's own one is whole."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+import yaml
+
+from earlystop import ledger
+from earlystop.ledger import Claim
+
+ROOT = Path(__file__).parents[1]
+ENTRY = {"id": "made-up", "place": "Section 1", "statement": "It holds.", "kind": "number", "quantity": "a number",
+         "reproduced": {"at_most": 1}, "fixed": "2026-11-28", "evidence": "test_ledger:evidence",
+         "test": "tests/test_ledger.py"}  # fmt: skip
+VALUES = {"steady": [0.5, 0.6, 0.5, 0.6, 0.5, 0.6], "at the end": [0.5, 1.6, 0.5, 1.6, 0.5, 1.6],
+          "outside": [2.0, 2.1, 2.0, 2.1, 2.0, 2.1], "one": [0.5], "three": [0.5, 0.6, 0.7],
+          "one outside": [1.5]}  # fmt: skip
+
+
+class Stored:
+    """A stored result with given numbers."""
+
+    def __init__(self, values, smaller=()):
+        self.values, self.smaller = torch.tensor(values), dict.fromkeys(smaller, (1, 2))
+        self.devices, self.path, self.command = "a machine", Path("made-up.json"), "make it"
+
+    def __getitem__(self, key):
+        return {"finished": "2026-11-28 12:00", "runs": [{"versions": {"torch": "2"}}]}[key]
+
+    def unlike_paper(self):
+        return self.smaller
+
+
+def evidence(what):
+    """Numbers of a stored result, or 0.1 for each seed."""
+    return what.values if isinstance(what, Stored) else torch.full((len(what),), 0.1)
+
+
+def uneven(seeds):
+    """Good with the first seeds, bad with the second ones."""
+    return torch.tensor([0.1 if seed < ledger.SEEDS else 9.0 for seed in seeds])
+
+
+def judged(monkeypatch, values, smaller=(), **changes):
+    """The entry of a claim about a stored result."""
+    monkeypatch.setattr(ledger, "load", lambda **_: Stored(values, smaller))
+    return ledger.judge(Claim.read(ENTRY | {"result": {"name": "made-up"}} | changes))
+
+
+@pytest.mark.parametrize(
+    "name, changes, verdict",
+    [
+        ("steady", {}, "reproduced"),
+        ("at the end", {}, "in part"),
+        ("outside", {}, "not reproduced"),
+        ("outside", {"in part": {"at_most": 3}}, "in part"),
+        ("outside", {"in part": {"at_most": 2}}, "not reproduced"),
+        ("outside", {"reproduced": {"at_least": 1.9}}, "reproduced"),
+        ("outside", {"reproduced": {"between": [0, 1]}}, "not reproduced"),
+        ("steady", {"kind": "inequality"}, "reproduced"),
+        ("at the end", {"kind": "inequality"}, "not reproduced"),
+        ("at the end", {"kind": "inequality", "in part": {"at_most": 1.65}}, "in part"),
+        ("at the end", {"kind": "inequality", "in part": {"at_most": 1.5}}, "not reproduced"),
+        ("three", {}, "reproduced"),
+        ("three", {"reproduced": {"at_most": 0.65}}, "in part"),
+        ("one", {}, "in part"),
+        ("one outside", {}, "not reproduced"),
+    ],
+)
+def test_a_verdict_follows_from_the_interval(monkeypatch, name, changes, verdict):
+    entry = judged(monkeypatch, VALUES[name], **changes)
+    assert entry["verdict"] == verdict
+    assert entry["value"] == pytest.approx(torch.tensor(VALUES[name]).mean().item())
+    assert (entry["interval"] is None) == (len(VALUES[name]) == 1)
+
+
+def test_what_is_not_the_papers_size_holds_in_part_and_says_why(monkeypatch):
+    entry = judged(monkeypatch, VALUES["steady"], smaller=["train_size"])
+    assert entry["verdict"] == "in part" and entry["because"] == ["not at the paper's sizes: train size"]
+    assert entry["sizes"] == "train size 1 instead of 2"
+    assert judged(monkeypatch, VALUES["outside"], smaller=["train_size"])["verdict"] == "not reproduced"
+
+
+def test_a_range_that_was_chosen_after_the_run_is_told(monkeypatch):
+    told = {day: ledger.told(judged(monkeypatch, VALUES["steady"], fixed=day)) for day in ("2026-11-28", "2026-11-29")}
+    assert "after the run" in told["2026-11-29"] and "after the run" not in told["2026-11-28"]
+
+
+def test_two_sets_of_seeds_that_disagree_hold_in_part(monkeypatch):
+    split = judged(monkeypatch, [0.1, 1.3, 0.1, 1.3, 0.1, 1.2], **{"in part": {"at_most": 9}})
+    assert split["halves"] == ["reproduced", "in part"] and split["verdict"] == "in part"
+    computed = ledger.judge(Claim.read(ENTRY | {"evidence": "test_ledger:uneven", "reproduced": {"at_most": 7}}))
+    assert computed["halves"] == ["reproduced", "not reproduced"] and computed["verdict"] == "in part"
+    assert computed["because"] == ["two sets of seeds do not agree"]
+
+
+def test_evidence_is_computed_for_two_disjoint_sets_of_seeds(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        sys.modules[__name__], "evidence", lambda seeds: asked.append(set(seeds)) or torch.zeros(len(seeds))
+    )
+    entry = ledger.judge(Claim.read(ENTRY))
+    assert len(asked) == 2 and not asked[0] & asked[1] and entry["seeds"] == sum(map(len, asked))
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says():
+    """Against draws from a known distribution: about 95 % of the intervals hold its mean."""
+    draws = torch.randn(400, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    held = [low <= 0 <= high for low, high in (ledger.interval(one, 1000) for one in draws)]
+    assert 0.90 <= sum(held) / len(held) <= 0.98
+    assert ledger.interval(torch.tensor([1.0, 3.0, 2.0])) == (1.0, 3.0)  # of three seeds: their range
+
+
+def test_evidence_that_is_no_number_is_an_error(monkeypatch):
+    for values in ([], [0.5, float("nan")]):
+        with pytest.raises(ValueError, match="made-up: test_ledger:evidence gives no finite numbers"):
+            judged(monkeypatch, values)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"statement": ""}, "made-up: 'statement' is missing"),
+        ({"test": None}, "made-up: 'test' is missing"),
+        ({"quantty": "x"}, "made-up: 'quantty' is no field"),
+        ({"kind": "guess"}, "made-up: the kind is 'guess', should be definition"),
+        ({"verdict": "reproduced", "why": "I say so"}, "by hand there is only outside this book or not testable"),
+        ({"verdict": "not testable"}, "made-up: 'why' is missing"),
+        ({"reproduced": {"below": 1}}, "made-up: {'below': 1} should read at_most: 1"),
+        ({"reproduced": {"between": [1, 0]}}, r"should read at_most: 1, at_least: 0 or between: \[0, 1\]"),
+        ({"reproduced": 1}, "1 should read at_most"),
+    ],
+)
+def test_a_malformed_claim_is_named_with_its_field(tmp_path, changes, message):
+    (tmp_path / "claims.yml").write_text(yaml.safe_dump([ENTRY | changes]))
+    with pytest.raises(ValueError, match=message):
+        ledger.read_claims(tmp_path / "claims.yml")
+
+
+def test_a_ledger_that_cannot_be_read_says_so(tmp_path):
+    for text, message in (("- [", "cannot be read"), (yaml.safe_dump([ENTRY, ENTRY]), "two claims 'made-up'")):
+        (tmp_path / "claims.yml").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            ledger.read_claims(tmp_path / "claims.yml")
+    with pytest.raises(ValueError, match="cannot be read"):
+        ledger.read_claims(tmp_path / "none.yml")
+    with pytest.raises(ValueError, match="made-up: there is no test_ledger:nothing"):
+        ledger.judge(Claim.read(ENTRY | {"evidence": "test_ledger:nothing"}))
+
+
+# ------------------------------------------------------------- the book's own
+
+CLAIMS = ledger.read_claims(ROOT / "book" / "claims.yml")
+JUDGED = {name: claim for name, claim in CLAIMS.items() if not claim.verdict}
+
+
+@pytest.fixture(scope="module")
+def content():
+    """What `claims.json` would hold."""
+    return ledger.ledger(CLAIMS)
+
+
+def test_the_ledger_follows_its_published_schema(content):
+    schema = json.loads((ROOT / "book" / "claims.schema.json").read_text("utf8"))
+    jsonschema.validate(json.loads(json.dumps(content)), schema)
+    broken = json.loads(json.dumps(content))
+    broken["claims"][0]["verdict"] = "perhaps"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema)
+
+
+def test_every_claim_names_what_there_is():
+    pages = "\n".join(path.read_text("utf8") for path in (ROOT / "book").glob("*.md"))
+    for claim in JUDGED.values():
+        assert callable(claim.function), claim.id
+        file, _, test = claim.test.partition("::")
+        assert (ROOT / file).is_file() and f"def {test}" in (ROOT / file).read_text("utf8"), claim.id
+        assert not claim.chapter or f"(chapter-{claim.chapter})=" in pages, claim.id
+        assert not claim.figure or f"name: {claim.figure}\n" in pages, claim.id
+
+
+def test_the_command_shows_one_claim_and_refuses_an_unknown_one():
+    def verify(*arguments):
+        command = [sys.executable, "-m", "earlystop", "verify", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    one = verify("intro-heuristics")
+    assert one.returncode == 0 and one.stdout.startswith("intro-heuristics: OUTSIDE THIS BOOK")
+    other = verify("no-such-claim")
+    assert other.returncode == 2 and re.match("error: there is no claim 'no-such-claim'", other.stderr)
+
+
+def swapped(one):
+    """The range on the other side of a value: what is asked for is what must not be."""
+    far = {"low": one.high + 1e-9} if one.high < float("inf") else {"high": one.low - 1e-9}
+    return ledger.Range(**far)
+
+
+ALTERED = [name for name, claim in JUDGED.items() if claim.result][:10]
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_a_claim_that_is_altered_turns_its_verdict(name):
+    claim = CLAIMS[name]
+    before = ledger.judge(claim)["verdict"]
+    wrong = ledger.judge(replace(claim, reproduced=swapped(claim.reproduced), in_part=None))["verdict"]
+    assert before != wrong
+    if before == "reproduced":
+        assert wrong == "not reproduced"
