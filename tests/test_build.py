@@ -354,8 +354,8 @@ def test_without_foreign_settings_nothing_is_said(tmp_path):
 ])  # fmt: skip
 def test_a_switch_that_is_none_stops_the_build_in_one_line(monkeypatch, name, value, words):
     monkeypatch.setenv(f"EARLYSTOP_{name}", value)
-    with pytest.raises(SystemExit, match=f"EARLYSTOP_{name}.*{words}"):
-        earlystop_book.check_switches()
+    with pytest.raises(SystemExit, match=f"{words}.*EARLYSTOP_{name}"):
+        earlystop_book.circumstances()
 
 
 # ---------------------------------------------------------------- kernels that are slow, hang or die

@@ -1,5 +1,6 @@
 """A sweep on a dask cluster of real processes, one of which is killed in its midst."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -107,6 +108,7 @@ def test_a_cluster_without_workers_is_waited_for_aloud_and_one_without_scheduler
     Thread(target=lambda: (time.sleep(1), scheduler.kill()), daemon=True).start()
     with pytest.raises(StoreError, match="the cluster lost a group of cells"):
         on(address, tmp_path / "lost", toy, toy.config.at("quick", steps=10**7))
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)  # its traceback is not shown
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])

@@ -583,7 +583,7 @@ def test_copies_lost_metadata_warnings_and_own_cells_cost_nothing(hostile, stude
 def test_repairs_are_said(hostile):
     folder, _, _ = hostile
     text = (folder / "autograded" / "deleter" / "all" / f"{NAME}.ipynb").read_text()
-    assert "ex-dataset-walk-answer was missing and counts as blank" in text
+    assert "ex-dataset-walk-answer was there 0 times" in text and "Repaired before grading" in text
     assert "there 2 times" in (folder / "autograded" / "copier" / "all" / f"{NAME}.ipynb").read_text()
 
 

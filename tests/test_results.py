@@ -15,7 +15,7 @@ from torch import nn
 from earlystop.figures import EXPERIMENTS, fig1
 from earlystop.runs import results
 from earlystop.runs.results import read_result
-from earlystop.runs.store import SCHEMA, StoreError, digest, plain, read_json, write_json
+from earlystop.runs.store import SCHEMA, StoreError, digest, read_json, write_json
 from earlystop.training import ImageStack
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
@@ -106,22 +106,17 @@ def test_a_result_is_drawn_and_credited(name):
         plt.close(figure)
     text = results.credit(result)
     of_the_paper = not all(size.ours for size in result.experiment.config.fields().values())
-    assert ("These are the paper's sizes" in text) == (of_the_paper and not result.unlike_paper())
+    assert (">The paper's sizes; " in text) == (of_the_paper and not result.unlike_paper())
     assert ("not of the paper" in text) != of_the_paper
     assert result.command in text and result["runs"][0]["device"] in text
 
 
-def test_the_credit_names_what_is_not_as_at_the_scale_and_what_is_missing():
-    whole = results.load("fig1")
-    less = whole["config"] | {"batch_size": 9, "seeds": 1, "losses": ["cross_entropy"]}
-    text = results.credit(results.Result(whole.path, whole.content | {"config": less}))
-    assert "These are the paper's sizes" in text
-    assert (
-        "open is not as in our scale `paper`: batch size (our choice): 9 instead of 128; "
-        "random streams (our choice): shared instead of separate." in text
-    )
-    assert "--set streams=shared" in whole.command and "--set streams" not in results.load("fig3").command
-    assert "The whole scale `paper` has more: least squares, 3 seeds." in text
+def test_the_credit_names_sizes_that_are_not_the_papers():
+    whole = results.load("fig3")
+    text = results.credit(changed(whole, config=whole["config"] | {"train_size": 9}))
+    assert "**Not the paper's sizes**: train size 9 instead of 3000; " in text and text.count("\n") == 4
+    assert "--set streams=shared" in results.load("fig1").command
+    assert "--set streams" not in results.load("fig3").command
 
 
 def test_the_credit_adds_up_what_several_runs_cost(result):
@@ -132,14 +127,6 @@ def test_the_credit_adds_up_what_several_runs_cost(result):
     assert "on D, bfloat16; D, float32: 2.0 minutes, all processes added up, at most 2.5 GB" in text
     assert "--precision" not in text and "--precision float32" in results.credit(changed(result, runs=runs[:1]))
     assert "--precision" not in results.load("fig5").command  # it has no other one
-
-
-@pytest.mark.parametrize(
-    ("scale", "name"),
-    [("paper", "paper"), ("paper seeds=1 losses=x", "paper"), ("quick epochs=3", "quick with changed sizes")],
-)
-def test_a_scale_with_sizes_that_the_paper_states_changed_says_so(result, scale, name):
-    assert changed(result, scale=scale).scale_name == name
 
 
 def test_silent_images_and_dead_units_are_counted():
@@ -168,7 +155,7 @@ def changed(result, **top):
 
 @pytest.fixture
 def result():
-    return next(result for name, result in RESULTS.items() if name.startswith("fig1-"))
+    return RESULTS["fig1-paper-070493d1e503.json"]
 
 
 def test_another_number_makes_a_result_stale_and_is_named(result):
@@ -199,12 +186,8 @@ def test_only_the_papers_sizes_count_as_the_papers(name):
     if "data" in kind.fields():
         quick = vars(kind.at("quick"))
         assert "data" in stored(**quick).unlike_paper()
-    assert stored().unlike_paper(ours=True) == {}
     left_open = next(key for key, size in kind.fields().items() if size.ours)
-    other = stored(**{left_open: 9})
-    there = plain(getattr(kind.at("paper"), left_open))
-    assert other.unlike_paper(ours=True) == {left_open: (9, there)}
-    assert other.unlike_paper() == {}
+    assert stored(**{left_open: 9}).unlike_paper() == {}
 
 
 def test_the_largest_scale_is_shown_and_then_the_nearest_to_the_paper(tmp_path, result):

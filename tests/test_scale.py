@@ -55,7 +55,7 @@ def test_a_scale_is_split_into_its_name_and_changes(text, expected):
     ],
 )
 def test_a_bad_scale_is_refused_with_what_is_wrong_in_it(text, culprit):
-    with pytest.raises(ValueError, match=f"EARLYSTOP_SCALE={text!r}.*{culprit}"):
+    with pytest.raises(ValueError, match=f"{culprit} (is unknown|should read)"):
         parse_scale(text)
 
 

@@ -288,8 +288,8 @@ def notebook(chapter: Chapter, form: str):
     """One chapter's exercises for students ("student"), nbgrader ("instructor") or readers of "solution"."""
     cells = [cell("markdown", INTRODUCTION.format(chapter.title), f"introduction-{chapter.name[:2]}")]
     if form != "instructor":
-        install = install_cell(chapter.name, package_address(ROOT)).source.partition("import earlystop.start")[0]
-        cells.append(cell("code", f"{install}import earlystop", f"install-{chapter.name[:2]}"))
+        install = install_cell(chapter.name, package_address(ROOT)).source.rpartition("\n")[0]
+        cells.append(cell("code", install, f"install-{chapter.name[:2]}"))
     for number, source in enumerate(chapter.setup, start=1):
         cells.append(cell("code", source, f"setup-{chapter.name[:2]}-{number}", locked=True))
     cells += [new for one in chapter.exercises for new in exercise_cells(one, form == "solution")]

@@ -171,17 +171,16 @@ def execute_stale(app, env, docnames) -> None:
         execute(app, stale)
 
 
-def check_switches() -> None:
-    """Stop with one line if the scale, device or precision that is asked for is none."""
+def circumstances() -> dict[str, str]:
+    """Machine and scale of this build; stop with one line if the scale, device or precision asked for is none."""
     from earlystop.runs.machine import here  # imports torch, which is not needed where nothing is executed
-    from earlystop.runs.sizes import current_scale
+    from earlystop.runs.sizes import parse_scale, scale_text
 
-    checks = (("SCALE", current_scale), ("DEVICE", lambda: here(precision="float32")), ("PRECISION", here))
-    for name, check in checks:
-        try:
-            check()
-        except ValueError as problem:
-            stop(f"EARLYSTOP_{name}: {str(problem).removeprefix(f'EARLYSTOP_{name}=')}")
+    try:
+        parse_scale(scale_text())
+        return {"machine": here().words, "scale": scale_text()}
+    except ValueError as problem:
+        stop(str(problem))
 
 
 def side_by_side(run, names: list[str], workers: int):
@@ -195,11 +194,8 @@ def side_by_side(run, names: list[str], workers: int):
 
 def execute(app, stale: dict) -> None:
     """Execute notebooks in as many kernels as cores and memory allow."""
-    from earlystop.runs.machine import here
-
-    check_switches()
+    facts = circumstances()
     cache, env, failed = app.earlystop_cache, app.env, []
-    facts = {"machine": here().words, "scale": os.environ["EARLYSTOP_SCALE"]}
     hashes = {name: cache.create_hashed_notebook(notebook)[1] for name, notebook in stale.items()}
     workers, before = how_many(len(stale)), {one.uri: one.data for one in cache.list_cache_records()}
     seconds = {name: before.get(env.doc2path(name), {}).get("execution_seconds", 1e9) for name in stale}
@@ -240,37 +236,21 @@ class RunsIn(SphinxDirective):
         return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
 
 
-class CourseTable(SphinxDirective):
-    """``{course-table}``: every exercise with its points, read from the chapters."""
+class Table(SphinxDirective):
+    """``{course-table}`` of every exercise; ``{chapter-table} chapter, question`` of what the chapters say there."""
+
+    optional_arguments, final_argument_whitespace = 1, True
 
     def run(self) -> list[nodes.Node]:
         """Return the table, and let it follow the chapters."""
         root, place = Path(self.env.srcdir), nodes.container()
-        for path in sorted((root / "book").glob("[0-9][0-9]_*.md")):
-            self.env.note_dependency(str(path))
-        try:
-            lines = overview(read_course(root=root))
-        except (CourseError, PairError) as problem:
-            stop(str(problem))
-        self.state.nested_parse(StringList(lines, source="exercises"), self.content_offset, place)
-        return place.children
-
-
-class ChapterTable(SphinxDirective):
-    """``{chapter-table} chapter, question``: every chapter with what its front matter says, by the names of columns."""
-
-    required_arguments, final_argument_whitespace = 1, True
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table, and let it follow the chapters."""
-        root, place = Path(self.env.srcdir), nodes.container()
-        header = [name.strip() for name in self.arguments[0].split(",")]
-        try:
-            lines = chapter_table(header, root)
-        except PairError as problem:
-            stop(str(problem))
+        header = [name.strip() for name in self.arguments[0].split(",")] if self.arguments else []
         for path in [root / "_toc.yml", *(root / "book").glob("[0-9][0-9]_*.md")]:
             self.env.note_dependency(str(path))
+        try:
+            lines = chapter_table(header, root) if header else overview(read_course(root=root))
+        except (CourseError, PairError) as problem:
+            stop(str(problem))
         self.state.nested_parse(StringList(lines, source="chapters"), self.content_offset, place)
         return place.children
 
@@ -369,8 +349,8 @@ def finish_build(app, exception) -> None:
 def setup(app) -> dict:
     """Connect everything to Sphinx."""
     app.add_directive("runs-in", RunsIn)
-    app.add_directive("course-table", CourseTable)
-    app.add_directive("chapter-table", ChapterTable)
+    app.add_directive("course-table", Table)
+    app.add_directive("chapter-table", Table)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
     app.connect("env-get-outdated", outdated)

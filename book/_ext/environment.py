@@ -8,7 +8,6 @@ It belongs to its path, to its Python and to the content of these files. Plain P
 
 import contextlib
 import fcntl
-import glob
 import hashlib
 import json
 import os
@@ -34,49 +33,36 @@ def run(*command):
 
 
 def content():
-    """A hash of what decides which packages are installed."""
-    digest = hashlib.sha256()
-    lists = sorted(glob.glob(os.path.join(glob.escape(ROOT), "requirements", "*.txt")))
-    for path in [os.path.join(ROOT, name) for name in ("requirements.txt", "pyproject.toml")] + lists:
-        with open(path, "rb") as file:
-            digest.update(os.path.basename(path).encode() + b"\0" + file.read())
+    """A hash of what an environment is made for: this folder, and what decides which packages are installed."""
+    digest = hashlib.sha256(ROOT.encode())
+    lists = [os.path.join("requirements", name) for name in sorted(os.listdir(os.path.join(ROOT, "requirements")))]
+    for name in ["requirements.txt", "pyproject.toml"] + [name for name in lists if name.endswith(".txt")]:
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(name.encode() + b"\0" + file.read())
     return digest.hexdigest()
 
 
-def stamp():
-    """What `.venv` was made for; nothing where its installation never ended."""
+def usable(wanted):
+    """What `.venv` was made for and has; nothing where it has to be made. `wanted`: a Python that was asked for."""
     try:
         with open(STAMP) as file:
-            return json.load(file)
-    except (OSError, ValueError):
+            made = json.load(file)
+        here = subprocess.check_output([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    except (OSError, ValueError, subprocess.CalledProcessError):  # none, or its Python is gone
         return {}
+    same = made["content"] == content() and made["python"] == here.decode().strip() and wanted in (None, made["python"])
+    return made if same else {}
 
 
-def outdated(made, wanted):
-    """Why an environment cannot be used; empty if it can. `wanted` is a Python that was asked for, or None."""
-    if made["path"] != ROOT:
-        return f"it was copied or moved from {made['path']}"
-    if made["content"] != content():
-        return "the lists of packages have changed"
-    try:
-        found = subprocess.check_output([PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-    except (OSError, subprocess.CalledProcessError):
-        found = b""
-    if found.decode().strip() != made["python"]:
-        return f"its Python {made['python']} is gone"
-    return f"it has Python {made['python']}" if wanted and wanted != made["python"] else ""
-
-
-def make_new(why):
+def make_new():
     """An empty environment of the Python that runs this; refuse one for which there are no packages."""
     if not OLDEST <= HERE <= NEWEST:
         oldest, here, newest = (".".join(map(str, one)) for one in (OLDEST, HERE, NEWEST))
         sys.exit(f"This book needs Python {oldest} to {newest}; {os.path.basename(sys.executable)} is {here}. "
                  f"Name another, for example: make book PYTHON=python{newest}")  # fmt: skip
-    if why:
-        print(f"Making a new .venv: {why}.", flush=True)
+    print("Making .venv: there is none for this folder, these lists of packages and this Python.", flush=True)
     run(sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if uv() else []), VENV)
-    return {"path": ROOT, "python": "{}.{}".format(*HERE), "content": content(), "parts": []}
+    return {"python": "{}.{}".format(*HERE), "content": content(), "parts": []}
 
 
 def uv():
@@ -107,14 +93,9 @@ def main(parts, wanted=None):
         sys.exit(
             f"{ROOT} is read-only, and .venv, notebooks/, _build/ are written there: copy it to a folder of your own."
         )
-    with contextlib.suppress(
-        OSError
-    ):  # wait for other calls, where the file system has locks; it ends with this process
+    with contextlib.suppress(OSError):  # wait for other calls, where the file system has locks
         fcntl.flock(os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX)
-    made = stamp()
-    why = outdated(made, wanted) if made else ""
-    if why or not made:
-        made = make_new(why)
+    made = usable(wanted) or make_new()
     missing = [part for part in ["book", *parts] if part not in made["parts"]]
     if missing:
         install(made, missing)

@@ -122,7 +122,7 @@ def read(path: Path):
     return found
 
 
-def chapter_table(header: list[str], root: Path = ROOT) -> list[str]:
+def chapter_table(header: list[str], root: Path) -> list[str]:
     """A MyST table of the chapters; but for the first, its columns are what front matter says under `chapter`."""
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name, number in contents(root).items():
@@ -303,14 +303,14 @@ class Book:
 
 
 INSTALL = """# The package of this book, where it is missing; an installed torch or numpy stays as it is.
-from importlib import metadata, util
-{fetch}if not util.find_spec("earlystop"):
-    raise ImportError("the package of this book is not installed: {advice}; {again}")
-if not util.find_spec("earlystop.start"):
-    raise ImportError("the installed package earlystop is an old copy: run {renew}, then restart the kernel")
-import earlystop.start
+{fetch}try:
+    import earlystop.start
+except ImportError:
+    raise ImportError("the package of this book is not installed, or is an old copy: {advice}, "
+                      "then restart the kernel, run this cell again") from None
 earlystop.start.chapter("{page}", "{version}")"""
-FETCH = """if not util.find_spec("earlystop"):
+FETCH = """from importlib import metadata, util
+if not util.find_spec("earlystop"):
     stay = [f"{{name}}=={{metadata.version(name)}}" for name in ("torch", "numpy") if util.find_spec(name)]
     %pip install -q "{package}" {{" ".join(stay)}}
 """  # the names of torch and numpy with their versions forbid pip to change them
@@ -318,16 +318,11 @@ FETCH = """if not util.find_spec("earlystop"):
 
 def install_cell(page: str, package: str):
     """The first cell: makes the book's package importable by `package`, pip's name for it or '', or says how."""
-    words = {
-        "fetch": FETCH.format(package=package) if package else "",
-        "again": "then restart the kernel, run this cell again",
-        "advice": "run `pip install .` with this kernel's Python in a copy of the book",
-        "renew": "`pip install .` with this kernel's Python in the book's new copy",
-    }
+    advice = "run `pip install .` with this kernel's Python in a copy of the book"
     if package:
-        words["advice"] = f"switch the network on (on Kaggle: Internet), or {words['advice']}"
-        words["renew"] = f"`%pip install '{package}'`"
-    return new_code_cell(INSTALL.format(page=page, version=read_version(), **words))
+        advice = f"switch the network on (on Kaggle: Internet), run `%pip install '{package}'`"
+    fetch = FETCH.format(package=package) if package else ""
+    return new_code_cell(INSTALL.format(page=page, version=read_version(), fetch=fetch, advice=advice))
 
 
 # ------------------------------------------------------------------- the version of the package

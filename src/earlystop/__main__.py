@@ -12,10 +12,10 @@ from earlystop import __version__, ledger
 from earlystop.figures import EXPERIMENTS
 from earlystop.runs import draw, sweep
 from earlystop.runs.experiment import Experiment, find
-from earlystop.runs.machine import DEVICES, PRECISIONS, Machine, bfloat16_is_emulated, here, results_folder
-from earlystop.runs.progress import duration
-from earlystop.runs.sizes import SCALES, Sized
+from earlystop.runs.machine import DEVICES, PRECISIONS, Machine, here, results_folder
+from earlystop.runs.sizes import SCALES, Sized, parse_scale
 from earlystop.runs.store import write_json
+from earlystop.start import duration
 
 LAST = "interrupted: what is finished is kept, the same command goes on from there"
 LEAST = {"jobs": 1, "together": 1, "memory": 6, "save_every": 0}  # of the options that are numbers
@@ -76,24 +76,18 @@ def configurations(arguments: argparse.Namespace) -> tuple[str, list[tuple[Exper
     """
     changes = [change.replace(" ", "") for change in arguments.set]
     changes += [f"seeds={arguments.seeds}"] * (arguments.seeds is not None)
-    if bad := [change for change in changes if "=" not in change]:
-        raise ValueError(f"--set {bad[0]!r} should read key=value, as in --set epochs=3")
-    if arguments.scale not in SCALES:
-        raise ValueError(f"the scale {arguments.scale!r} is unknown: use {', '.join(SCALES)}")
     for option, least in LEAST.items():
         number = getattr(arguments, option)
         if number is not None and not number >= least:
             raise ValueError(f"--{option.replace('_', '-')} is {number}, should be {least} or more")
     if (arguments.engine == "dask") != (arguments.address is not None):
         raise ValueError("--engine dask and --address tcp://HOST:PORT go together")
-    sizes = dict(change.split("=", 1) for change in changes)
-    if bad := sizes.keys() & {"scale", "cls"}:  # names of arguments, not of sizes
-        raise ValueError(f"there is no size {min(bad)!r}: python -m earlystop list has all of them")
-    experiments = [find(name) for name in arguments.experiments]
-    found = [(experiment, experiment.config.at(arguments.scale, **sizes)) for experiment in experiments]
+    text = " ".join([arguments.scale, *changes])
+    scale, sizes = parse_scale(text)
+    found = [(one, one.config.at(scale, **sizes)) for one in map(find, arguments.experiments)]
     for experiment, config in found:
         experiment.all_cells(config)  # refuses sizes that make no sense together
-    return " ".join([arguments.scale, *changes]), found
+    return text, found
 
 
 def machine_of(arguments: argparse.Namespace, experiments: list[Experiment]) -> Machine:
@@ -125,13 +119,11 @@ def run(arguments: argparse.Namespace) -> None:
     jobs, together, memory = arguments.jobs, arguments.together, arguments.memory
     for experiment, config in found:
         print(f"{experiment.title}\n{scale} on {machine.device}, {machine.precision}")
-        if experiment.deep and (machine.device, machine.precision) == ("cpu", "bfloat16") and bfloat16_is_emulated():
-            print("this processor has no units for bfloat16: --precision float32 is several times as fast here")
         if arguments.engine == "dask":
             print("what it will take on a cluster is not estimated")
         elif not arguments.yes:
             seconds = sweep.estimate(experiment, config, machine, jobs, together, memory)
-            print(f"about {duration(seconds)} if nothing is finished yet")
+            print(f"{duration(seconds)} if nothing is finished yet")
         start = time.perf_counter()
         path = sweep.run(
             experiment, config, scale, arguments.out, machine, jobs=jobs, together=together,

@@ -15,9 +15,10 @@ import yaml
 from jaxtyping import Float
 from torch import Tensor
 
+from earlystop.page import load
 from earlystop.runs.machine import here
 from earlystop.runs.provenance import versions
-from earlystop.runs.results import Result, counted, folder, load
+from earlystop.runs.results import Result, counted, folder
 from earlystop.runs.store import SCHEMA
 
 EACH = ("definition", "identity", "inequality")  # hold in every instance, or do not hold

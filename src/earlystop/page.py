@@ -1,14 +1,16 @@
 """How a chapter speaks: computed sentences, tables, sliders; and what it needs of the machinery."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
 
+from earlystop.runs import results
 from earlystop.runs.machine import here
 from earlystop.runs.progress import nobody_watches, progress
 from earlystop.runs.provenance import environment
-from earlystop.runs.results import Result, counted, credit, folder, load
+from earlystop.runs.results import Result, counted, credit, folder
 from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
 from earlystop.runs.store import StoreError, read_json
 
@@ -27,6 +29,12 @@ def explore(draw: Callable[..., None], **sliders: Any) -> None:
         from ipywidgets import interact
 
         interact(draw, **sliders)
+
+
+def load(name: str, **levels: Any) -> Result:
+    """The best stored result of a figure. Figures are imported by name: a page uses only those that it names."""
+    import_module("earlystop.figures")
+    return results.load(name, **levels)
 
 
 def say(text: str) -> None:

@@ -43,7 +43,7 @@ def expected(name: str, scale: str, gpu: str = "") -> str:
     machine = machines["quick" if scale == "quick" or not gpu else size]
     if machine not in rows[scale]:
         return "this scale is made for a GPU, and was not timed without one"
-    return f"{duration(rows[scale][machine])} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
+    return f"{duration(60 * rows[scale][machine])} on {machine} ({'measured' if scale == 'quick' else 'estimated'})"
 
 
 def header(name: str) -> str:
@@ -51,7 +51,7 @@ def header(name: str) -> str:
     rows = times()["minutes"].get(name)
     if rows is None:
         return ""
-    at = lambda scale, machine: f"{duration(rows[scale][machine])} at <code>{scale}</code>"
+    at = lambda scale, machine: f"{duration(60 * rows[scale][machine])} at <code>{scale}</code>"
     parts = [f"on {machine}: {at('colab', machine)}, {at('paper', machine)}" for machine in rows["colab"]]
     return f"Estimated {'; '.join(parts)}."
 
@@ -73,8 +73,9 @@ def times() -> dict[str, Any]:
     return json.loads(MINUTES.read_text(encoding="utf8"))
 
 
-def duration(minutes: float) -> str:
-    """Minutes in words, not more exactly than they are known."""
-    if minutes < 1.5:
-        return "about a minute" if minutes >= 0.75 else "less than a minute"
-    return f"about {minutes:.0f} minutes" if minutes < 90 else f"about {minutes / 60:.0f} hours"
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use, not more exactly than they are known."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} seconds"

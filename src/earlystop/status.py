@@ -4,7 +4,7 @@ from earlystop.figures import EXPERIMENTS, fig1, pictures
 from earlystop.page import say, table
 from earlystop.runs.experiment import Claim
 from earlystop.runs.results import Result, counted, folder, load
-from earlystop.runs.store import StoreError, read_json
+from earlystop.runs.store import read_json
 
 
 def claims() -> list[tuple[Claim, Result]]:
@@ -44,38 +44,28 @@ def verdicts() -> None:
 
 def steadiness() -> None:
     """Say which findings of the pages' own runs depend on the rounding or on the seed."""
-    try:
-        record = read_json(folder() / "findings.json")
-    except StoreError:  # nothing was recorded
-        return
-    found, unsteady = record["findings"], {}
-    for kind in ("rounding", "seeds"):
-        held = {name: (one[kind]["held"], one[kind]["runs"]) for name, one in sorted(found.items())}
-        unsteady[kind] = ", ".join(f"{name} ({h} of {runs})" for name, (h, runs) in held.items() if 0 < h < runs)
-    rounding, seeds = unsteady["rounding"], unsteady["seeds"]
+    record = read_json(folder() / "findings.json")
+
+    def unsteady(kind: str) -> str:
+        held = {name: (one[kind]["held"], one[kind]["runs"]) for name, one in sorted(record["findings"].items())}
+        return ", ".join(f"{name} ({count} of {runs})" for name, (count, runs) in held.items() if 0 < count < runs)
+
     say(
         f"What the pages' own runs find was recorded on {record['device']}, at the scale {record['scale']}: "
-        f"{counted(len(found), 'finding')}. With another rounding "
-        + (f"these do not always come out the same: {rounding}" if rounding else "all come out the same")
-        + f"; with other seeds {f'these do not: {seeds}.' if seeds else 'all do, too.'}"
+        f"{counted(len(record['findings']), 'finding')}. These do not always come out the same with another "
+        f"rounding: {unsteady('rounding') or 'none'}. And these with other seeds: {unsteady('seeds') or 'none'}."
     )
 
 
 def growth() -> None:
-    """Draw how the cost grows, where that was measured."""
-    path = folder() / "growth.json"
-    pictures.growth(read_json(path)["series"] if path.exists() else [])
+    """Draw how the cost grows."""
+    pictures.growth(read_json(folder() / "growth.json")["series"])
 
 
 def growth_credit() -> None:
     """Say where that was measured, and by which command."""
-    path, command = folder() / "growth.json", "python benchmarks/growth.py --save book/results/growth.json"
-    text = "It has not been measured for this copy of the book:"
-    if path.exists():
-        measured = read_json(path)
-        command, torch = measured["command"], measured["versions"]["torch"]
-        text = (
-            f"Measured on {measured['device']}, with {measured['threads of torch']} threads, torch "
-            f"{torch}, on {measured['date']}:"
-        )
-    say(f"{text}\n\n```text\n{command}\n```")
+    measured = read_json(folder() / "growth.json")
+    say(
+        f"Measured on {measured['device']}, with {measured['threads of torch']} threads, torch "
+        f"{measured['versions']['torch']}, on {measured['date']}:\n\n```text\n{measured['command']}\n```"
+    )

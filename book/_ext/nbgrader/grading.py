@@ -19,6 +19,7 @@ MOST_OUTPUT = 1_000_000  # characters a cell may show; the rest is forgotten
 COLUMNS = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
 COLUMNS += ["raw_score", "late_submission_penalty", "score", "max_score", "remark"]  # as nbgrader writes them, and one
 SEEN = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")  # by a kernel
+REPAIRED = "**Repaired before grading.** A missing answer counts as blank, of several the last changed one.\n"
 MARK = re.compile(r"^(?:# |<!-- )answer: ([\w-]+)")  # the first line of every answer
 
 
@@ -45,21 +46,17 @@ class RestoreAnswers(NbGraderPreprocessor):
         fresh = nbformat.read(Path(folder, f"{names['notebook']}.ipynb"), as_version=4)
         found, notes, cells = self.answers(nb, {grade_id(cell): cell for cell in fresh.cells}), [], []
         for cell in fresh.cells:
-            name = grade_id(cell)
-            if name and name not in found:
-                blank = cell.metadata.nbgrader.solution
-                notes.append(f"{name} was missing and {'counts as blank' if blank else 'was put back'}")
-            elif name and cell.metadata.nbgrader.solution:
-                given = [source for _, source in found[name] if source.strip() != cell.source.strip()]
-                notes += [f"{name} was there {len(found[name])} times; the last changed one counts"] * (
-                    len(found[name]) > 1
-                )
-                cell.source = given[-1] if given else cell.source
-                cells += [new_code_cell(source) for added, _ in found[name] for source in added]
+            name, copies = grade_id(cell), found.get(grade_id(cell), [])
+            if name and len(copies) != 1:
+                notes.append(f"{name} was there {len(copies)} times")
+            if name and cell.metadata.nbgrader.solution:
+                cells += [new_code_cell(source) for added, _ in copies for source in added]
+                changed = [source for _, source in copies if source.strip() != cell.source.strip()]
+                cell.source = changed[-1] if changed else cell.source
             cells.append(cell)
         if notes:
             self.log.warning("%s of %s: %s", names["notebook"], names["student"], "; ".join(notes))
-            cells.insert(0, new_markdown_cell("\n- ".join(["**Repaired before grading:**\n", *notes])))
+            cells.insert(0, new_markdown_cell("\n- ".join([REPAIRED, *notes])))
         for number, cell in enumerate(cells):
             cell.id = f"graded-{number}"
         fresh.cells = cells

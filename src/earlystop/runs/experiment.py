@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from shutil import rmtree
@@ -26,7 +26,6 @@ Run = dict[str, Any]  # what a cell gives: curves, tensors, numbers
 FINISHED = {"cell": dict, "how": dict, "run": dict}  # a file of a finished cell
 HOW = {"device": str, "precision": str, "threads": int, "together": int, "versions": dict, "started": str,
        "seconds": (int, float), "peak memory in GB": (int, float)}  # fmt: skip
-TOLD = "progress.txt"  # in a checkpoint's folder: how far it is
 
 
 def check_how(how: Any) -> None:
@@ -133,16 +132,14 @@ def register(experiment: Experiment) -> Experiment:
 
 
 def find(name: str) -> Experiment:
-    """An experiment of the book by name, or of one's own by the file that registers it, `my_figure.py`.
-
-    Raises `ValueError` if there is none.
-    """
-    known, path = importlib.import_module("earlystop.figures").EXPERIMENTS, Path(name)
+    """An experiment by name, or by the file outside the package that registers it; raises `ValueError` if none is."""
+    path = Path(name)
     if path.suffix == ".py" and path.is_file():
         return _own(path.resolve())
-    if name not in known:
-        raise ValueError(f"there is no experiment {name!r}: use {', '.join(known)}, or a file that has an EXPERIMENT")
-    return known[name]
+    if name not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        raise ValueError(f"there is no experiment {name!r}: use {known}, or a file that has an EXPERIMENT")
+    return EXPERIMENTS[name]
 
 
 def _own(path: Path) -> Experiment:
@@ -168,12 +165,13 @@ class Kept:
         return self.folder / f"{self.name}-{digest([self.identity, cell])}.pt"
 
     def finished(self, cell: Cell) -> dict | None:
-        """A cell with its run and how it was computed, if it is finished; raises `StoreError` as `read`."""
-        return self.read(cell) if self.path(cell).exists() else None
+        """A cell with its run and how it was computed; None if it is not finished.
 
-    def read(self, cell: Cell) -> dict:
-        """A finished cell. Raises `StoreError` if its file is missing, damaged or that of another one."""
+        Raises `StoreError` if its file is damaged or that of another one.
+        """
         path = self.path(cell)
+        if not path.exists():
+            return None
         with sound(path):
             found = read_state(path, **FINISHED)
             check_how(found["how"])
@@ -181,12 +179,13 @@ class Kept:
                 raise ValueError(f"it is of the cell {found['cell']}, not {cell}")
         return found
 
-    def keep(self, finished: dict) -> None:
-        """Store a finished cell, unless it is stored."""
-        path = self.path(finished["cell"])
+    def keep(self, computed: dict) -> dict:
+        """Store a finished cell, unless it is stored; returns what is stored."""
         with alone(self.folder / "cells.lock", f"the files of cells in {self.folder}"):
-            if not path.exists():
-                write_state(path, finished)
+            if found := self.finished(computed["cell"]):
+                return found
+            write_state(self.path(computed["cell"]), computed)
+        return computed
 
     @contextmanager
     def unfinished(self, cells: list[Cell], machine: Machine, every: float) -> Iterator[Checkpoint]:
@@ -202,25 +201,25 @@ class Kept:
 
 def compute(
     experiment: Experiment, config: Sized, cells: list[Cell], machine: Machine,
-    kept: Kept | None = None, save_every: float = 60.0, tell: bool = False,
+    kept: Kept | None = None, save_every: float = 60.0,
 ) -> list[dict]:  # fmt: skip
     """Cells of one batch, each with its run and how it was computed: those that are `kept`, or computed and kept.
 
-    An unfinished batch is saved every so many seconds, and goes on where it was. To `tell` how far
-    it is, a file beside its checkpoint is written instead of a bar.
+    An unfinished batch is saved every so many seconds, and goes on where it was.
     """
     if kept is None:
         with machine.at_work():
             runs = experiment.runs(config, cells, None, machine)
             return [{"cell": cell, "run": run} for cell, run in zip(cells, runs, strict=True)]
-    missing = [cell for cell in cells if not kept.finished(cell)]
-    if missing:
-        with kept.unfinished(missing, machine, save_every) as checkpoint:
-            if not all(map(kept.finished, missing)):  # somebody else may have been at work
-                machine = replace(machine, tells=str(checkpoint.folder / TOLD)) if tell else machine
-                for finished in _computed(experiment, config, missing, machine, checkpoint):
-                    kept.keep(finished)
-    return [kept.read(cell) for cell in cells]
+    found: list[Any] = [kept.finished(cell) for cell in cells]
+    missing = [cell for cell, one in zip(cells, found) if not one]
+    if not missing:
+        return found
+    with kept.unfinished(missing, machine, save_every) as checkpoint:
+        later: list[Any] = [kept.finished(cell) for cell in missing]  # by somebody else who was at work
+        if not all(later):
+            later = [kept.keep(one) for one in _computed(experiment, config, missing, machine, checkpoint)]
+    return [one or later.pop(0) for one in found]
 
 
 def _computed(

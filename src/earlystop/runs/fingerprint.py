@@ -4,7 +4,6 @@ A result holds the fingerprint of the code that computed it. As long as today's 
 numbers again, the result is what this code would compute, however the code is written.
 """
 
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +20,7 @@ Numbers = dict[str, list[float]]  # a quantity and its numbers, whatever their s
 Paths = dict[str, tuple[str, Machine, Callable[[Machine], Numbers]]]  # name: precision, machine, tiny run
 STACKED, SIDE_BY_SIDE = (
     Machine(
-        path=path, threads=1, tells=os.devnull, every_epoch_until=1, then_every=3, evaluated=10, calibrated=32, tile=32
+        path=path, threads=1, watched=False, every_epoch_until=1, then_every=3, evaluated=10, calibrated=32, tile=32
     )
     for path in ("stacked", "side by side")
 )  # fmt: skip; one thread of a CPU, no bar, and limits that a tiny run reaches

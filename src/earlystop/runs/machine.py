@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from joblib import cpu_count as cores  # those that this process may use
 
-from earlystop.runs.progress import progress, told
+from earlystop.runs.progress import progress
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -23,7 +23,7 @@ class Machine:
     device: str = "cpu"  # "cpu", "cuda" or "mps"
     precision: str = "float32"  # of the training of deep networks, or "bfloat16"
     threads: int | None = None  # of torch; None leaves them as they are
-    tells: str | None = None  # a file in which it is written how far a run is, instead of a bar
+    watched: bool = True  # whether a bar shows how far a run is
     path: str = "by device"  # of a step: "stacked", "side by side"; by device: side by side on a GPU
     every_epoch_until: int = 40  # measured after each epoch until this one,
     then_every: int = 10  # later after every tenth
@@ -46,8 +46,8 @@ class Machine:
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def progress(self, items: Iterable, description: str, total: int | None = None) -> Iterable:
-        """`items`, with a bar, or with words in the file that it `tells`."""
-        return told(items, description, Path(self.tells), total) if self.tells else progress(items, description, total)
+        """`items`, with a bar if it is `watched`."""
+        return progress(items, description, total) if self.watched else items
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -81,7 +81,8 @@ def here(device: str | None = None, precision: str | None = None) -> Machine:
     precision = precision or os.environ.get("EARLYSTOP_PRECISION") or "auto"
     for kind, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in known:
-            raise ValueError(f"{kind} {value!r} is unknown, use one of {', '.join(known)}")
+            name = f"EARLYSTOP_{kind.upper()} or --{kind}"
+            raise ValueError(f"{kind} {value!r} is unknown, use one of {', '.join(known)} ({name})")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -106,13 +107,3 @@ def threads(jobs: int) -> int:
     if wanted and not wanted.isdecimal():
         raise ValueError(f"OMP_NUM_THREADS is {wanted!r}, should be a number of threads")
     return min(share, int(wanted or share))
-
-
-def bfloat16_is_emulated() -> bool:
-    """Whether this processor is known to lack units for bfloat16, so that float32 is much faster."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf8").split())
-    except OSError:  # not Linux: not known
-        return False
-    units = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
-    return bool(flags & {"flags", "Features"}) and not flags & units

@@ -1,7 +1,7 @@
 """Result files: the best one there is, its numbers, and where they come from."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,22 +45,6 @@ def _kind(value: Any) -> type | None:
     if isinstance(value, list):
         return list if all(_kind(one) in (float, list) for one in value) else None
     return str if isinstance(value, str) else float if isinstance(value, (int, float)) else None
-
-
-def each_result(folder: Path, name: str, use: Callable[[Path, dict], Any]) -> list:
-    """What `use` makes of every result of an experiment in a folder.
-
-    Files of such names that are none, or that `use` finds broken, are passed over with a warning.
-    """
-    found = []
-    for path in sorted(folder.glob(f"{name}-*.json*")):
-        try:
-            content = read_result(path)
-            with sound(path, ""):
-                found += [use(path, content)] if content["experiment"] == name else []
-        except StoreError as error:
-            warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
-    return found
 
 
 @dataclass(frozen=True)
@@ -109,19 +93,12 @@ class Result:
         """How many seeds there are, in words."""
         return counted(len({cell["seed"] for cell in self["cells"]}), "seed")
 
-    def unlike_paper(self, ours: bool = False) -> dict[str, tuple[Any, Any]]:
-        """Sizes that are not those of the scale `paper`: here, and there; the open ones if `ours`."""
+    def unlike_paper(self) -> dict[str, tuple[Any, Any]]:
+        """Sizes that the paper states and that are not those of the scale `paper`: here, and there."""
         kind = self.experiment.config
         paper, now = plain(vars(kind.at("paper"))), kind.completed(self["config"])
-        asked = [key for key, size in kind.fields().items() if key not in FREE and size.ours == ours]
+        asked = [key for key, size in kind.fields().items() if key not in FREE and not size.ours]
         return {key: (now.get(key), paper[key]) for key in asked if now.get(key) != paper[key]}
-
-    @property
-    def scale_name(self) -> str:
-        """The scale, and whether a size that the paper states was changed."""
-        scale, *changes = self["scale"].split()
-        other = any(change.split("=")[0] not in FREE for change in changes)
-        return f"{scale} with changed sizes" if other else scale
 
     @property
     def stale(self) -> list[str]:
@@ -173,75 +150,53 @@ def folder(start: Path | None = None) -> Path:
     raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
 
 
+def each_result(folder: Path, name: str) -> Iterator[Result]:
+    """Every result of an experiment in a folder; files of such names that are none are passed over with a warning."""
+    for path in sorted(folder.glob(f"{name}-*.json*")):
+        try:
+            result = Result(path, read_result(path))
+        except StoreError as error:
+            warnings.warn(f"passed over, no result of {name}: {error}", stacklevel=2)
+        else:
+            yield from [result] * (result["experiment"] == name)
+
+
 def load(name: str, where: Path | None = None, **levels: Any) -> Result:
     """The best result of an experiment: the largest scale, then the fewest changed sizes.
 
     Only those count whose sweep has these `levels`, as in `losses="cross_entropy"`. Raises
     `StoreError` if there is none.
     """
-    ranked = each_result(where or folder(), name, lambda *one: (Result(*one).rank, Result(*one)))
-    ranked = [one for one in ranked if all(v in one[1]["config"].get(k, ()) for k, v in levels.items())]
-    if not ranked:
+    fitting = [
+        one
+        for one in each_result(where or folder(), name)
+        if all(value in one["config"].get(key, ()) for key, value in levels.items())
+    ]
+    if not fitting:
         sizes = "".join(f" --set {key}={value}" for key, value in levels.items())
         raise StoreError(
             f"no result of {name} yet: python -m earlystop run {name} --scale paper{sizes} --out book/results"
         )
-    return max(ranked, key=lambda one: one[0])[1]
+    return max(fitting, key=lambda one: one.rank)
 
 
 def credit(result: Result) -> str:
-    """Scale, sizes, device, seeds, cost, versions and the command, as Markdown for a page."""
-    runs, sizes = result["runs"], result.experiment.config.fields()
-    memory = max(run["peak memory in GB"] for run in runs)
-    versions = sorted({run["versions"]["torch"] for run in runs})
-
-    def told(changes: dict[str, tuple[Any, Any]]) -> str:
-        return "; ".join(
-            f"{_doc(sizes[key])}: {_words(now)} instead of {_words(there)}" for key, (now, there) in changes.items()
-        )
-
-    own = all(size.ours for size in sizes.values())
-    texts = ["**An experiment of this book, not of the paper.**" if own else "**These are the paper's sizes.**"]
-    if other := told(result.unlike_paper()):
-        texts = [f"**These are not the paper's sizes.** {other[0].upper()}{other[1:]}."]
-    if chosen := told(result.unlike_paper(ours=True)):
-        texts.append(f"What the paper leaves open is not as in our scale `paper`: {chosen}.")
-    if missing := _missing(result):
-        texts.append(f"The whole scale `{result['scale'].split()[0]}` has more: {', '.join(missing)}.")
-    if result.stale:
-        texts.append(f"**Its code gives other numbers now** ({'; '.join(result.stale)}).")
-    texts.append(
-        f"Scale {result.scale_name}, {result.seeds}, {counted(len(result['cells']), 'run')} on {result.devices}: "
-        f"{result.minutes:,.1f} minutes, all processes added up, at most {memory:.1f} GB, "
-        f"torch {', '.join(versions)}, finished {result['finished']}. "
-        "The same again (in a copy of the book, `python` is `.venv/bin/python`):"
+    """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
+    runs, changes = result["runs"], result.unlike_paper().items()
+    told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
+    own = all(size.ours for size in result.experiment.config.fields().values())
+    sizes = "An experiment of this book, not of the paper" if own else "The paper's sizes"
+    sizes = f"**Not the paper's sizes**: {told}" if told else sizes
+    stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
+    return (
+        f'<span class="runs-in">{sizes}; {result.seeds}, '
+        f"{counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
+        f"all processes added up, at most {max(run['peak memory in GB'] for run in runs):.1f} GB, "
+        f"torch {', '.join(sorted({run['versions']['torch'] for run in runs}))}, "
+        f"finished {result['finished']}.{stale}</span>\n\n```text\n{result.command}\n```"
     )
-    return " ".join(texts) + f"\n\n```text\n{result.command}\n```"
-
-
-def _missing(result: Result) -> list[str]:
-    """What the whole scale of a result has more of."""
-    scale, missing = result["scale"].split()[0], []
-    for key, size in result.experiment.config.fields().items():
-        now, there = result["config"].get(key), plain(size.at[scale])
-        if key == "seeds":
-            missing += [counted(there, "seed")] * (now < there)
-        elif key in FREE:
-            missing += [_words(one) for one in there if one not in now]
-    return missing
-
-
-def _doc(size: Any) -> str:
-    return size.doc + " (our choice)" * size.ours
 
 
 def counted(number: int, word: str) -> str:
     """A number with its noun."""
     return f"{number:,} {word}{'s' if number != 1 else ''}"
-
-
-def _words(value: Any) -> str:
-    """A size as a reader would write it."""
-    if isinstance(value, (tuple, list)):
-        return "(" + ", ".join(map(_words, value)) + ")"
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")

@@ -15,12 +15,10 @@ def parse_scale(text: str) -> tuple[str, dict[str, str]]:
     """
     name, *changes = text.split() or [""]
     if name not in SCALES:
-        raise ValueError(f"EARLYSTOP_SCALE={text!r}: the scale {name!r} is unknown, use one of {', '.join(SCALES)}")
+        raise ValueError(f"the scale {name!r} is unknown, use one of {', '.join(SCALES)} (EARLYSTOP_SCALE or --scale)")
     for change in changes:
         if "=" not in change:
-            raise ValueError(
-                f"EARLYSTOP_SCALE={text!r}: {change!r} should read key=value, as in 'colab train_size=2000'"
-            )
+            raise ValueError(f"{change!r} should read key=value, as in 'colab train_size=2000' or --set epochs=3")
     return name, dict(change.split("=", 1) for change in changes)
 
 
@@ -99,7 +97,7 @@ class Sized:
         return {field.name: field.metadata["size"] for field in dataclasses.fields(cls)}
 
     @classmethod
-    def at(cls, scale: str | None = None, **changes: Any) -> Self:
+    def at(cls, scale: str | None = None, /, **changes: Any) -> Self:
         """The configuration at a scale (default: the switch, its `key=value` changes included).
 
         The switch serves several experiments, so a key of another one is passed over.

@@ -20,14 +20,8 @@ from filelock import FileLock, Timeout
 SCHEMA = "earlystop result, version 1"
 DIGITS = 6  # significant digits of stored numbers
 LEFT_OVER = 86_400  # seconds after which a half-written file is of a process that was killed
-BROKEN = (
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-)  # what wrong content raises
+# What wrong content raises.
+BROKEN = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError)
 
 
 class StoreError(RuntimeError):

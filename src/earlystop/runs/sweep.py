@@ -1,5 +1,6 @@
 """Run an experiment: its cells side by side, resumable, and all of it in one result file."""
 
+import logging
 import os
 import threading
 import time
@@ -8,18 +9,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import joblib
 import psutil
 
-from earlystop.runs.experiment import FILES, TOLD, Cell, Experiment, Kept, compute, find
-from earlystop.runs.fingerprint import changed, record
+from earlystop.runs.experiment import FILES, Cell, Experiment, Kept, compute, find
+from earlystop.runs.fingerprint import record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
 from earlystop.runs.provenance import now
-from earlystop.runs.results import each_result, read_result
+from earlystop.runs.results import Result, each_result, read_result
 from earlystop.runs.sizes import Sized
 from earlystop.runs.store import SCHEMA, StoreError, alone, digest, plain, remove_left_overs, sound, write_json
 
@@ -27,7 +30,7 @@ LARGE = 200_000  # bytes of numbers from which on a result is compressed
 TOGETHER_ON_GPU = 40  # cells in one batch
 MEMORY = 12.0  # GB, unless told otherwise
 BESIDE_JACOBIAN = 5.0  # GB for J Jᵀ of the paper's size, its eigenvectors and the libraries
-LOOK_EVERY = 10.0  # seconds between two looks at how far the processes are
+LOOK_EVERY = 10.0  # seconds between two looks at a cluster
 SAME = ("device", "precision", "threads", "together", "versions", "commit")  # in which runs differ
 
 
@@ -38,108 +41,87 @@ def run(
 ) -> Path:  # fmt: skip
     """Compute every cell that is not finished yet, and write `out`/<name>-<scale>.json; returns its path.
 
-    Finished cells and checkpoints are kept in `out`/parts, so that a run which was ended in any
-    way goes on where it was, and one with more seeds or levels computes only those; the cells of
-    result files in `out` count as finished, too, on whichever machine they were computed. Raises
-    `StoreError` on files that cannot be written or read.
-
-    - `together`: cells in a batch; default one on a CPU, all on a GPU.
-    - `jobs`: processes that work side by side; default one a core, one for a GPU.
-    - `address`: of a dask cluster whose workers do the work instead.
-    - `save_every`: seconds after which an unfinished run is saved, at the end of an epoch.
-    - `memory`: GB that spectra of a Jacobian may take, all processes together.
+    Finished cells and checkpoints are kept in `out`/parts, and cells of result files in `out` count as
+    finished, too. The options are those of the command line, with `address` that of a dask cluster.
+    Raises `StoreError` on files that cannot be written or read.
     """
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
     remove_left_overs(kept.folder)
-    adopted = adopt(experiment, config, out, machine, cells)
-    missing = [cell for cell in cells if digest(cell) not in adopted and not kept.finished(cell)]
+    found = adopt(experiment, out, kept.identity, cells)
+    for cell in cells:
+        if digest(cell) not in found and (one := kept.finished(cell)):
+            found[digest(cell)] = summarized(experiment, kept, one)
+    missing = [cell for cell in cells if digest(cell) not in found]
     jobs, size = side_by_side(experiment, config, machine, jobs, together, memory)
     room = max(1.0, memory / (1 if address else jobs) - BESIDE_JACOBIAN)
     machine = replace(machine, threads=None if address else threads(jobs), jacobian_bytes=room * 1e9)
     to_go = f"{len(missing)} to go" if missing else "nothing is left to compute"
     print(f"{len(cells) - len(missing)} of {len(cells)} cells are finished, {to_go}")
     parent = None if address or jobs == 1 else os.getpid()
-    name, rest = str(FILES.get(experiment.name, experiment.name)), (machine, out, save_every, parent)
-    calls = [(name, vars(config), group, *rest, bool(address or parent)) for group in experiment.groups(missing, size)]
+    machine = replace(machine, watched=not (address or parent))
+    where = config.__module__, str(FILES.get(experiment.name, experiment.name))
+    calls = [
+        (where, vars(config), group, machine, out, save_every, parent) for group in experiment.groups(missing, size)
+    ]
     finished = on_cluster(calls, address) if address and calls else on_this_machine(calls, jobs)
-    for done in watched(finished, len(calls), kept):
-        for one in done:
-            kept.keep(one)  # a cluster's worker may have another disk
-    found = [adopted.get(digest(cell)) or summarized(experiment, kept, cell) for cell in cells]
+    for done in progress(finished, "groups of cells", total=len(calls)):
+        for one in done:  # a cluster's worker may have another disk
+            found[digest(one["cell"])] = summarized(experiment, kept, kept.keep(one))
     with alone(kept.folder / "result.lock", f"the result of {experiment.name}"):
-        return assemble(experiment, config, scale, out, found)
+        return assemble(experiment, config, scale, out, [found[digest(cell)] for cell in cells])
 
 
 def run_group(
-    name: str, sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path, save_every: float,
-    parent: int | None, tell: bool,
+    where: tuple[str, str], sizes: dict[str, Any], cells: list[Cell], machine: Machine, out: Path,
+    save_every: float, parent: int | None,
 ) -> list[dict]:  # fmt: skip
-    """Compute some cells in this process, which ends with its `parent`."""
+    """Compute some cells in this process, which ends with its `parent`.
+
+    Experiments are found by the module of their sizes, which registers them, and by their name or file.
+    """
     if parent:
         end_with(parent)
+    module, name = where
+    if not name.endswith(".py"):
+        import_module(module)
     experiment = find(name)
     config = experiment.config(**sizes)
-    kept = Kept(out, experiment, config, machine.precision)
-    return compute(experiment, config, cells, machine, kept, save_every, tell)
+    return compute(experiment, config, cells, machine, Kept(out, experiment, config, machine.precision), save_every)
 
 
-def summarized(experiment: Experiment, kept: Kept, cell: Cell) -> dict[str, Any]:
+def summarized(experiment: Experiment, kept: Kept, finished: dict) -> dict[str, Any]:
     """A finished cell as a result file has it: its levels, what of its run is published, and how it was computed."""
-    found = kept.read(cell)
+    cell = finished["cell"]
     with sound(kept.path(cell)):
-        return {"how": found["how"], "entry": plain(cell | experiment.summary(found["run"], cell))}
+        return {"how": finished["how"], "entry": plain(cell | experiment.summary(finished["run"], cell))}
 
 
-def adopt(experiment: Experiment, config: Sized, out: Path, machine: Machine, cells: Sequence[Cell]) -> dict[str, dict]:
+def adopt(experiment: Experiment, out: Path, identity: dict[str, Any], cells: Sequence[Cell]) -> dict[str, dict]:
     """The finished cells that result files in `out` hold, by the digest of the cell.
 
     Only those of the same sizes, data and precision, from code that gives today's numbers.
     """
     wanted = {digest(plain(cell)): digest(cell) for cell in cells}
-    identity = experiment.identity(config, machine.precision)
 
-    def fitting(_: Path, content: dict) -> dict[str, dict]:
-        known, adopted = experiment.config.completed(content["config"]), {}
-        found = {"config": {key: known[key] for key in identity["config"]}, "data": content["data"]}
-        if plain(found) != plain({key: identity[key] for key in found}):
-            return {}
-        for entry in content["cells"]:
-            how = content["runs"][entry["run"]]
+    def fits(result: Result) -> bool:
+        known = experiment.config.completed(result["config"])
+        its = {"config": {key: known[key] for key in identity["config"]}, "data": result["data"]}
+        return plain(its) == plain({key: identity[key] for key in its})
+
+    def finished(result: Result) -> Iterator[tuple[str, dict]]:
+        for entry in result["cells"]:
+            how = result["runs"][entry["run"]]
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
-            if cell and how["precision"] == identity["precision"] and of_today(experiment, content, how):
+            if not cell or how["precision"] != identity["precision"]:
+                continue
+            if how.get("commit", {}).get("source") == identity["source"] or not result.stale:
                 seconds = how["seconds"] / how["cells"] * how["together"]
                 values = {key: value for key, value in entry.items() if key != "run"}
-                adopted[cell] = {"how": how | {"seconds": seconds}, "entry": values}
-        return adopted
+                yield cell, {"how": how | {"seconds": seconds}, "entry": values}
 
-    found = sorted(each_result(out, experiment.name, fitting), key=len)  # of the largest, what it has
-    return {cell: one for adopted in found for cell, one in adopted.items()}
-
-
-def of_today(experiment: Experiment, content: dict, how: dict) -> bool:
-    """Whether today's code would compute the cells of a stored run."""
-    return how.get("commit", {}).get("source") == experiment.code or not changed(experiment, content)
-
-
-def watched(finished: Iterator, total: int, kept: Kept) -> Iterator:
-    """`finished` with a bar that also shows, from their files, how far the processes are."""
-    started, done = time.time() - 2, threading.Event()  # file systems may round times
-    bar = progress(finished, "groups of cells", total=total)
-
-    def look() -> None:
-        while not done.wait(LOOK_EVERY):
-            told = []
-            for file in kept.folder.glob(f"{kept.name}-*.checkpoint/{TOLD}"):
-                with suppress(OSError):  # it may be gone
-                    told += [file.read_text("utf8")] * (file.stat().st_mtime >= started)
-            bar.set_postfix_str("; ".join(told))
-
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        yield from bar
-    finally:
-        done.set()
+    found = sorted((dict(finished(one)) for one in each_result(out, experiment.name) if fits(one)), key=len)
+    return {cell: one for adopted in found for cell, one in adopted.items()}  # of the largest, what it has
 
 
 def side_by_side(
@@ -159,6 +141,7 @@ def side_by_side(
     return min(jobs or (cores() if on_cpu else 1), most), size
 
 
+@cache
 def end_with(parent: int) -> None:
     """End this process when its parent has ended: nobody would store what it computes."""
 
@@ -170,9 +153,7 @@ def end_with(parent: int) -> None:
         time.sleep(5)
         os._exit(1)
 
-    name = f"end with {parent}"
-    if name not in {thread.name for thread in threading.enumerate()}:
-        threading.Thread(target=watch, name=name, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def on_this_machine(calls: Sequence[tuple], jobs: int) -> Iterator[list]:
@@ -200,6 +181,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
         from distributed import Client, KilledWorker, wait  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise StoreError("dask is not installed: pip install 'earlystop[cluster]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what is lost is told below, in one line
     print(f"waiting for the scheduler at {address}")
     try:
         client = Client(address, timeout=20)
@@ -222,7 +204,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
 
 
 def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict]) -> Path:
-    """Write all cells into one file, with how each was computed; a result that is another one is left as it is."""
+    """Write all cells into one file, with how each was computed; a file that has another content is left as it is."""
     machines = [{key: one["how"].get(key) for key in SAME} for one in found]
     distinct = [m for i, m in enumerate(machines) if m not in machines[:i]]
     content = {
@@ -236,32 +218,22 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
         "runs": [m | _cost([one["how"] for one, n in zip(found, machines) if n == m]) for m in distinct],
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
     }
-    new, number = plain(content), 0
-    ending = f".json{'.gz' if len(str(new['cells'])) > LARGE else ''}"
+    new = plain(content)
     stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
     if len(stem) > 60:
         stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
-    while True:
-        number += 1
-        path = out / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
-        if not path.exists():
-            break
+    ending = ".json.gz" if len(str(new["cells"])) > LARGE else ".json"
+    path, number = out / f"{stem}{ending}", 1
+    while path.exists():
         with suppress(StoreError):  # a file that is no result is left alone, too
             old = read_result(path)
             if all(old.get(key) == new[key] for key in new.keys() - {"finished"}):
                 return path  # nothing is new but the date
-            if _done(experiment, old) <= _done(experiment, new):
-                break  # all of it is in the new one
         print(f"{path} is another result and is kept: the new one is written beside it")
+        number += 1
+        path = out / f"{stem}-{number}{ending}"
     write_json(path, content | {"fingerprint": record(experiment)})
     return path
-
-
-def _done(experiment: Experiment, content: dict) -> set[str]:
-    """What a result has: its cells, each with all that it depends on."""
-    fixed = {key: size for key, size in content["config"].items() if key not in experiment.sweep.values()}
-    hows = [[fixed, content["data"], *map(run.get, SAME)] for run in content["runs"]]
-    return {digest([cell | {"run": 0}, hows[cell["run"]]]) for cell in content["cells"]}
 
 
 def _cost(runs: list[dict]) -> dict[str, Any]:
