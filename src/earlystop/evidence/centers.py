@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from earlystop.data import clusterable_dataset
+from earlystop.streams import random_stream
 
 PAIRS = tuple((K, d) for d in (20, 50) for K in (2, 10, 20, 50, 200))
 
@@ -14,8 +14,8 @@ def norms(seeds: Sequence[int], pairs: Sequence[tuple[int, int]]) -> Tensor:
     """‖C‖² of random centers: seeds by pairs of K and d."""
 
     def norm(K: int, d: int, seed: int) -> float:
-        centers = clusterable_dataset(K, K, d, input_noise=0, seed=seed, dtype=torch.float64).centers
-        return torch.linalg.matrix_norm(centers, 2).item() ** 2
+        centers = torch.randn(K, d, generator=random_stream(seed, "centers"), dtype=torch.float64)
+        return torch.linalg.matrix_norm(centers / centers.norm(dim=1, keepdim=True), 2).item() ** 2
 
     return torch.tensor([[norm(K, d, seed) for K, d in pairs] for seed in seeds], dtype=torch.float64)
 
