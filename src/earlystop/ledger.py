@@ -68,7 +68,8 @@ class Claim:
     quantity: str = ""
     reproduced: Range = field(default_factory=Range)
     in_part: Range | None = None
-    fixed: date | None = None  # when these ranges were chosen: a later day than that of the run is told
+    fixed: date | None = None  # when these ranges were chosen,
+    seen: bool = False  # with the run before one's eyes, on the same day; that a later day comes after it is plain
     evidence: str = ""  # module:function
     result: dict[str, Any] | None = None  # the stored one that it is asked about; without it, it is asked about seeds
     chapter: str = ""
@@ -160,8 +161,7 @@ def doubts(values: Float[Tensor, " n"], halves: Sequence[str], result: Result | 
     """Why no more than "in part" may be said of values that reproduce a claim."""
     found = ["it is one run"] * (result is not None and len(values) == 1)
     found += ["two sets of seeds do not agree"] * (len(set(halves)) > 1)
-    if result and (smaller := result.unlike_paper()):
-        found.append(f"not at the paper's sizes: {', '.join(key.replace('_', ' ') for key in smaller)}")
+    found += ["its sizes are not those of the scale paper"] * bool(result and result.unlike_paper())
     return found
 
 
@@ -193,7 +193,7 @@ def judge(claim: Claim) -> dict[str, Any]:
         "margin": margin(claim, values),
         "range": str(claim.reproduced),
         "fixed": str(claim.fixed),
-        "chosen_after_run": bool(result and str(claim.fixed) > result["finished"][:10]),
+        "chosen_after_run": claim.seen or bool(result and str(claim.fixed) > result["finished"][:10]),
         "seeds": len(values),
         "halves": halves,
         "evidence": claim.evidence,
@@ -209,12 +209,9 @@ def origin(claim: Claim, result: Result | None) -> dict[str, Any]:
         command = f"python -m earlystop verify {claim.id}"
         now = {"device": here().words, "date": str(date.today()), "versions": versions()}
         return now | {"sizes": "", "result": "", "command": command}
-    smaller = "; ".join(
-        f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in result.unlike_paper().items()
-    )
     return {
         "device": result.devices, "date": result["finished"][:10], "versions": result["runs"][0]["versions"],
-        "sizes": smaller or "the paper's", "result": result.path.name, "command": result.command,
+        "sizes": result.sizes.replace("**", ""), "result": result.path.name, "command": result.command,
     }  # fmt: skip
 
 
