@@ -509,7 +509,7 @@ def runs(config, cells, checkpoint, machine):
     history = data.train(stack, measure, checkpoint, loss=loss)
     return [splits.run_curves(history, run) for run in range(len(cells))]
 
-EXPERIMENT = register(replace(fig1.EXPERIMENT, name="own", title="Two layers", runs=runs, draw={}, claims=(), paths={}))
+EXPERIMENT = register(replace(fig1.EXPERIMENT, name="own", title="Two layers", runs=runs, draw={}, paths={}))
 """
 
 

@@ -105,16 +105,16 @@ def test_a_result_is_drawn_and_credited(name):
         assert all(any(getattr(ax, f"get_{side}label")() for ax in axes) for side in "xy")
         plt.close(figure)
     text = results.credit(result)
-    of_the_paper = not all(size.ours for size in result.experiment.config.fields().values())
-    assert (">The paper's sizes; " in text) == (of_the_paper and not result.unlike_paper())
-    assert ("not of the paper" in text) != of_the_paper
+    whole, own = not result.unlike_paper(), result.experiment.own
+    assert ("Sizes: the paper's; " in text, "Sizes: this book's own; " in text) == (whole and not own, whole and own)
+    assert own or not all(size.ours for size in result.experiment.config.fields().values())
     assert result.command in text and result["runs"][0]["device"] in text
 
 
 def test_the_credit_names_sizes_that_are_not_the_papers():
     whole = results.load("fig3")
     text = results.credit(changed(whole, config=whole["config"] | {"train_size": 9}))
-    assert "**Not the paper's sizes**: train size 9 instead of 3000; " in text and text.count("\n") == 4
+    assert "Sizes: **not the paper's**, train size 9 instead of 3000; " in text and text.count("\n") == 4
     assert "--set streams=shared" in results.load("fig1").command
     assert "--set streams" not in results.load("fig3").command
 

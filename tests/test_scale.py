@@ -190,7 +190,8 @@ def test_rates_that_differ_in_a_file_are_two():
     assert len(EXPERIMENTS["fig1"].config.at("quick", corruption_rates=(0.3, 0.300001)).corruption_rates) == 2
 
 
-CONFIGS = [kind for kind in Sized.__subclasses__() if kind.__module__.startswith("earlystop.")]
+CONFIGS = [kind for one in Sized.__subclasses__() for kind in (one, *one.__subclasses__())]
+CONFIGS = [kind for kind in CONFIGS if kind.__module__.startswith("earlystop.")]
 
 
 def test_every_figure_has_a_configuration():

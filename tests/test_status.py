@@ -3,8 +3,7 @@
 import pytest
 
 from earlystop import status
-from earlystop.figures import fig1
-from earlystop.runs.experiment import Claim
+from earlystop.ledger import read_claims
 from earlystop.runs.results import Result, load
 from earlystop.runs.store import SCHEMA, write_json
 
@@ -18,38 +17,22 @@ def shown(monkeypatch):
     return found
 
 
-@pytest.fixture
-def claims(monkeypatch):
-    """Two claims, with a result at the paper's sizes and one that is smaller; and the two results."""
+def test_every_stored_result_that_a_claim_rests_on_is_found_once():
+    paths = [result.path for result in status.stored()]
+    assert len(paths) == len(set(paths)) >= 6
+    asked = [claim.result for claim in read_claims().values() if claim.result]
+    assert set(paths) == {load(one["name"], **one.get("levels", {})).path for one in asked}
+
+
+def test_a_file_is_listed_with_its_sizes(shown, monkeypatch):
     whole = load("fig3")
     part = Result(whole.path.with_name("part"), whole.content | {"config": whole["config"] | {"train_size": 7}})
-    claim = Claim("further away", "overfitting", lambda result: f"Seen in {result['config']['train_size']:,}.")
-    monkeypatch.setattr(status, "claims", lambda: [(claim, whole), (claim, part), (claim, whole)])
-    return whole, part
-
-
-def test_every_claim_has_the_result_that_speaks_about_it():
-    found = status.claims()
-    assert {result["experiment"] for _, result in found} == {"fig1", "fig3", "fig4ab", "fig4c", "fig5"}
-    assert all(claim in result.experiment.claims for claim, result in found)
-    assert all(value in result["config"][key] for claim, result in found for key, value in claim.levels.items())
-
-
-def test_a_verdict_says_whether_it_is_at_the_papers_sizes(shown, claims):
-    status.verdicts()
-    assert shown[0] == [
-        "Figure 3: further away.", "{ref}`chapter-overfitting`", "At the paper's sizes. Seen in 3,000."
-    ]  # fmt: skip
-    assert shown[1][2] == "**Not** at the paper's sizes. Seen in 7."
-
-
-def test_a_file_is_listed_once_with_its_sizes(shown, claims):
-    whole, _ = claims
+    monkeypatch.setattr(status, "stored", lambda: [whole, part])
     status.results()
     first, second = shown
-    assert first == ["Figure 3", "paper", "**yes**", whole.devices, 3, whole["finished"][:10],
+    assert first == ["Figure 3", "paper", "the paper's", whole.devices, 3, whole["finished"][:10],
                      f"{whole.minutes:,.1f}", "no"]  # fmt: skip
-    assert second == [*first[:2], "**no**: train size", *first[3:]]
+    assert second == [*first[:2], "**not the paper's**, train size 7 instead of 3000", *first[3:]]
 
 
 def test_seeds_that_share_random_numbers_are_told(shown, monkeypatch):
@@ -57,7 +40,7 @@ def test_seeds_that_share_random_numbers_are_told(shown, monkeypatch):
     content = result["config"] | {"streams": "separate"}
     for config, told in ((result["config"] | {"streams": "shared"}, 1), (content, 0)):
         one = Result(result.path, result.content | {"config": config})
-        monkeypatch.setattr(status, "claims", lambda one=one: [(fig1.EXPERIMENT.claims[1], one)])
+        monkeypatch.setattr(status, "stored", lambda one=one: [one])
         shown.clear()
         status.results()
         assert len(shown) == 1 + told and "cross entropy" in shown[0][0]

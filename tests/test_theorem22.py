@@ -17,6 +17,7 @@ from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, initial_weights, output_we
 from earlystop.runs import results
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
+from earlystop.streams import random_stream
 from earlystop.theory import theorem_scales
 from earlystop.words import scaling
 
@@ -200,9 +201,8 @@ def test_the_norm_of_centers_lies_between_one_and_their_number():
 
 
 def test_the_norm_is_the_largest_eigenvalue_of_the_correlations():
-    from earlystop.data import clusterable_dataset
-
-    C = clusterable_dataset(10, 10, 20, input_noise=0, seed=4, dtype=torch.float64).centers
+    C = torch.randn(10, 20, generator=random_stream(4, "centers"), dtype=torch.float64)
+    C = torch.stack([c / c.square().sum().sqrt() for c in C])
     assert centers.norms([4], [(10, 20)]).item() == pytest.approx(torch.linalg.eigvalsh(C @ C.T)[-1].item())
     wide = centers.norms([4], centers.PAIRS)[0]
     ratios = [n / max(1, K / d) for n, (K, d) in zip(wide.tolist(), centers.PAIRS)]

@@ -113,9 +113,10 @@ class VerdictRole(SphinxRole):
 
 def publish(app, exception) -> None:
     """Put the verdicts and their schema beside the pages."""
-    if exception is None and app.builder.name == "html":
+    schema = Path(app.srcdir) / "book" / SCHEMA
+    if exception is None and app.builder.name == "html" and schema.exists():
         shutil.copy(judged(app)[0], app.outdir)
-        shutil.copy(Path(app.srcdir) / "book" / SCHEMA, app.outdir)
+        shutil.copy(schema, app.outdir)
 
 
 def setup(app) -> dict:

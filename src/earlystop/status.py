@@ -1,45 +1,32 @@
-"""What the book's page of results says: the largest runs, the verdicts on the paper's claims, the costs."""
+"""What the book's page of results says: the largest runs, what depends on chance, the costs."""
 
-from earlystop.figures import EXPERIMENTS, fig1, pictures
+from earlystop.figures import fig1, pictures
+from earlystop.ledger import read_claims
 from earlystop.page import say, table
-from earlystop.runs.experiment import Claim
 from earlystop.runs.results import Result, counted, folder, load
 from earlystop.runs.store import read_json
 
 
-def claims() -> list[tuple[Claim, Result]]:
-    """Every claim of the paper about a figure, with the best result that speaks about it."""
-    return [(claim, load(name, **claim.levels)) for name, one in EXPERIMENTS.items() for claim in one.claims]
+def stored() -> list[Result]:
+    """The result files that the ledger's claims rest on, each once."""
+    asked = [claim.result for claim in read_claims().values() if claim.result]
+    found = [load(one["name"], **one.get("levels", {})) for one in asked]
+    return list({result.path: result for result in found}.values())
 
 
 def results() -> None:
     """Show which files there are: their scale, whether it is the paper's, where and when they were computed."""
-    rows, found = [], {result.path: result for _, result in claims()}
-    for result in found.values():
-        changed = ", ".join(key.replace("_", " ") for key in result.unlike_paper())
+    rows, found = [], stored()
+    for result in found:
         losses = " and ".join(loss.replace("_", " ") for loss in result["config"].get("losses", ()))
         rows.append([
             result["title"].split(":")[0] + (f", {losses}" if losses else ""), result["scale"].split()[0],
-            f"**no**: {changed}" if changed else "**yes**", result.devices,
-            len({cell["seed"] for cell in result["cells"]}), result["finished"][:10], f"{result.minutes:,.1f}",
-            ", ".join(result.stale) or "no",
+            result.sizes, result.devices, len({cell["seed"] for cell in result["cells"]}), result["finished"][:10],
+            f"{result.minutes:,.1f}", ", ".join(result.stale) or "no",
         ])  # fmt: skip
-    table(["", "scale", "the paper's sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
-    if any(one["experiment"] == "fig1" and fig1.shared_streams(one) for one in found.values()):
+    table(["", "scale", "sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
+    if any(one["experiment"] == "fig1" and fig1.shared_streams(one) for one in found):
         say(fig1.SHARED.format("these runs of Figure 1"))
-
-
-def verdicts() -> None:
-    """Show what the paper says of each figure, and what the largest run so far says about it."""
-    rows = [
-        [
-            f"{result['title'].split(':')[0]}: {claim.words}.",
-            f"{{ref}}`chapter-{claim.chapter}`",
-            f"{'**Not** at' if result.unlike_paper() else 'At'} the paper's sizes. {claim.verdict(result)}",
-        ]
-        for claim, result in claims()
-    ]
-    table(["The paper says", "Examined in", "The largest run so far"], rows)
 
 
 def steadiness() -> None:

@@ -145,6 +145,7 @@ def tiny(machine: Machine) -> Numbers:
 EXPERIMENT = register(Experiment(
     name="clocks",
     title="Figure 5 in its own units: its two clocks by step size, activation, start and loss",
+    own=True,
     config=Clocks,
     runs=runs,
     cells=cells,

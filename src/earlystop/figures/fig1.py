@@ -31,7 +31,7 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.runs.experiment import Cell, Claim, Experiment, register
+from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
@@ -174,62 +174,6 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def recipe_words(result: Result) -> str:
-    """On which recipe for the training a result rests."""
-    known = result.experiment.config.completed(result["config"])
-    own = f" (ρ = {known['adadelta_rho']}, ε = {known['adadelta_eps']:g})" * (known["optimizer"] == "adadelta")
-    start = {"torch": "PyTorch", "glorot": "Glorot"}[known["initialization"]]
-    return (
-        f"This rests on one recipe: {known['optimizer'].capitalize()}{own}, step size {known['step_size']:g}, and the "
-        f"initialization of {start}; of these the paper names Adadelta only."
-    )
-
-
-def verdict(result: Result) -> str:
-    """Whether stopping early helps where half of the labels are corrupted, for each loss."""
-    half, parts = min(result.levels("corruption_rate"), key=lambda rate: abs(rate - 0.5)), []
-    for loss in result.levels("loss"):
-        early, late, given = (
-            at_stop(result, key, half, rule, loss).mean().item()
-            for key, rule in (("true", "validation"), ("true", None), ("noisy", None))
-        )
-        found = "**stopping early helps**" if early > late + 0.1 else "**no gain by stopping**"
-        parts.append(
-            f"with {loss.replace('_', ' ')} {found}: {early:.1%} of the training images right if stopped early, "
-            f"{late:.1%} after {result['config']['epochs']} epochs, when {given:.1%} of the given labels are fitted"
-            + (", **not the near perfect fit** of Figure 1a" if given < 0.95 else "")
-        )
-    return (
-        f"At {half:.0%} corruption ({result.seeds}), " + "; ".join(parts)
-        + ". The paper has \"around 100%\" for the first number. "
-        + recipe_words(result)
-    )  # fmt: skip
-
-
-def verdict_losses(result: Result) -> str:
-    """Whether stopping early gains accuracy by the true labels with every loss (footnote 3)."""
-    rates, parts, helped = [rate for rate in sorted(result.levels("corruption_rate")) if 0 < rate < 1], [], []
-    for loss in result.levels("loss"):
-        gain = [
-            (at_stop(result, "true", rate, "validation", loss) - at_stop(result, "true", rate, None, loss))
-            .mean()
-            .item()
-            for rate in rates
-        ]
-        fits = [at_stop(result, "noisy", rate, None, loss).mean().item() for rate in rates]
-        helped.append(min(gain) > 0)
-        parts.append(
-            f"{100 * min(gain):.0f} to {100 * max(gain):.0f} points with {loss.replace('_', ' ')}, "
-            f"which in the end fits {min(fits):.1%}"
-            + f" to {max(fits):.1%}" * (max(fits) - min(fits) > 0.0005)
-            + " of the given labels"
-        )
-    return (
-        f"**{'Yes' if all(helped) else 'No'}** ({result.seeds}): at {rates[0]:.0%} to {rates[-1]:.0%} corruption, "
-        "stopping early gains in accuracy by the true labels " + "; ".join(parts) + "."
-    )
-
-
 def tiny(count: int, loss: str, machine: Machine, streams: str = "shared") -> Numbers:
     """Mean losses on every part of the data along a small training."""
     config = Figure1.at("quick", validation_size=20, test_size=30, widths=(8, 8, 16), streams=streams, **TINY_SIZES)
@@ -250,13 +194,6 @@ EXPERIMENT = register(Experiment(
     trials=({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     data=data_hashes,
     draw={"": draw},
-    claims=(
-        Claim(
-            "stopped early, accuracy survives corruption; trained long, it does not",
-            "mnist", verdict, {"losses": "least_squares"},
-        ),
-        Claim("cross-entropy shows the same (footnote 3)", "mnist", verdict_losses, {"losses": "cross_entropy"}),
-    ),
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3, "least_squares")),
         "separate streams": ("float32", STACKED, partial(tiny, 3, "least_squares", streams="separate")),

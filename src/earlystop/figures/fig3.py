@@ -28,7 +28,7 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.runs.experiment import Cell, Claim, Experiment, register
+from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
@@ -186,29 +186,6 @@ def overlapping(result: Result, where: str = "accuracy", key: str = "distance") 
     return [pair for pair, one in zip(pairwise(levels), touch) if one]
 
 
-def verdict(result: Result) -> str:
-    """Whether more corruption means a longer way, seed by seed, in both readings; what the first epoch has of it."""
-    levels = sorted(result.levels("corruption_rate"))
-    if 1 - 0.9 * levels[-1] >= level(result):
-        return "**Undecided**: the runs are too short to have fitted noise."
-    longer = [interval(whole_growth(result, where))[0] > 1 for where in ("accuracy", "end")]
-    word = "**Yes**" if all(longer) else "**In part**" if any(longer) else "**Not told by these seeds**"
-    times, (low, high) = whole_growth(result).mean().item(), interval(whole_growth(result))
-    spread = f"95% interval {low:.2f} to {high:.2f}, " * (low > float("-inf"))
-    steps, open_steps = growth(result), [f"{a:.0%} and {b:.0%}" for a, b in unsettled(result)]
-    tensors, first = whole_growth(result, "end", "distance_per_layer").mean().item(), first_epoch(result)
-    return (
-        f"{word}, for all weights together. To fit {level(result):.0%} of the given labels they move {times:.2f} times "
-        f"as far at {levels[-1]:.0%} corruption as at {levels[0]:.0%} ({spread}"
-        f"{result.seeds}). From a rate to the next the distance grows in {(steps > 1).sum()} of {steps.numel()} pairs "
-        "of runs with one seed"
-        + f"; the seeds do not tell {', nor '.join(open_steps)} apart"
-        * bool(open_steps)
-        + f". In the mean over weight and bias tensors the last distance is {tensors:.2f} times as far. "
-        f"The first epoch alone makes {first.min():.2f} to {first.max():.2f} of it, whatever the rate."
-    )
-
-
 def tiny(count: int, machine: Machine) -> Numbers:
     """Distances from initialization and losses along a small training."""
     found = runs(Figure3.at("quick", widths=(8, 8, 16), **TINY_SIZES), tiny_cells(count), None, machine)
@@ -225,7 +202,6 @@ EXPERIMENT = register(Experiment(
     trials=({"train_size": 512, "epochs": 1}, {"train_size": 512, "epochs": 3}),
     data=data_hashes,
     draw={"": draw},
-    claims=(Claim("more corruption, further from initialization", "overfitting", verdict),),
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3)),
         "side by side": ("float32", SIDE_BY_SIDE, partial(tiny, 3)),

@@ -32,7 +32,7 @@ from earlystop.figures.splits import (
     training_work,
 )  # fmt: skip
 from earlystop.metrics import auroc, loss_shares, overlap, split_losses
-from earlystop.runs.experiment import Cell, Claim, Experiment, Run, grid, register
+from earlystop.runs.experiment import Cell, Experiment, Run, grid, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
@@ -250,26 +250,6 @@ def parameters(seeds: Sequence[int]) -> Float[Tensor, " seeds"]:
     return torch.tensor([count_parameters(resnet(20, seed=seed)) for seed in seeds], dtype=torch.float64)
 
 
-def verdict(result: Result) -> str:
-    """Whether the losses of both groups lie apart, and less so with more corruption."""
-    keys, found = ("overlap", "auroc", "clean_loss", "flipped_loss", "test"), {}
-    for rate in sorted(rate for rate in result.levels("corruption_rate") if rate > 0):
-        found[rate] = [at_stop(result, key, rate, "best").mean().item() for key in keys]
-    (least, low), (most, high) = min(found.items()), max(found.items())
-    apart, grows, rises = low[0] <= BAR, high[0] > low[0], high[2] > low[2]
-    word = {3: "**Yes**", 0: "**No**"}.get(apart + grows + rises, "**In part**")
-    gaps = [b - a for a, b in (expected(loss_of(result), rate) for rate in (least, most))]
-    return (
-        f"{word}. At {least:.0%} the two groups share {low[0]:.0%} of their area (AUROC {low[1]:.3f}), "
-        f'{"within" if apart else "**more than**"} the 15% that we allow for "approximately separable"; '
-        f"at {most:.0%}, {high[0]:.0%} ({high[1]:.3f}), so the overlap {'grows' if grows else 'does **not** grow'}. "
-        f"The mean loss of true labels {'rises' if rises else 'does **not** rise'} from {low[2]:.2f} to {high[2]:.2f}. "
-        f"The gap of the means is {low[3] - low[2]:.2f} and {high[3] - high[2]:.2f}, where a network "
-        f"that outputs the mean label has {gaps[0]:.2f} and {gaps[1]:.2f}. "
-        f"Test accuracy: {low[4]:.0%} and {high[4]:.0%}. The recipe: {recipe(result)}."
-    )
-
-
 def tiny(count: int, depth: int, each: bool, machine: Machine, **changes: str) -> Numbers:
     """Losses along a small training, of every sample or their mean, and of others."""
     config = Figure4ab.at(
@@ -310,13 +290,6 @@ EXPERIMENT = register(Experiment(
     trials=({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     data=data_hashes,
     draw={"": draw},
-    claims=(
-        Claim(
-            "the losses of clean and of flipped samples separate, less so with more corruption",
-            "cifar10",
-            verdict,
-        ),
-    ),
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3, 8, True)),
         "separate streams": ("float32", STACKED, partial(tiny, 3, 8, True, streams="separate")),

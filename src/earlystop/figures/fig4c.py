@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,7 +18,7 @@ from earlystop.data import redraw_labels
 from earlystop.figures.splits import ROUNDED, data_hashes, data_set, number
 from earlystop.images import load_images, sample_split
 from earlystop.jacobian import model_gram
-from earlystop.runs.experiment import Cell, Claim, Experiment, Run, register
+from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine, here
 from earlystop.runs.results import Result
@@ -179,35 +178,6 @@ def frame(left: Axes, right: Axes) -> None:
     left.legend()
 
 
-def verdict(result: Result) -> str:
-    """Whether few singular values are large, and whether there is a gap between two modes."""
-    total, cells, times = result["config"]["samples"], result.select(seed=0), ("before", "after")
-    counts = [cell[f"above_tenth_{time}"] for cell in cells for time in times]
-    values = [cell[f"singular_values_{time}"] for cell in cells for time in times]
-    largest = max(a / b for one in values for a, b in pairwise(one[1:101]))
-    alone = [one[0] / one[1] for one in values]
-    word = "Few are large, but not the paper's 10 to 20" if max(counts) < total / 10 else "More than few are large"
-    word = "The count is the paper's" if all(10 <= count <= 20 for count in counts) else word
-    gap = ", no gap between two modes** (our bar: a drop by a factor of 3 after the first value)"
-    each = [
-        f"{c['above_tenth_before']} before and {c['above_tenth_after']} after training ({c['head']} output)"
-        for c in cells
-    ]
-    held = [
-        ", ".join(
-            f"{cell[f'labels_within_{time}'][9]:.0%} of the labels and "
-            f"{cell[f'flips_within_{time}'][9]:.0%} of the flips {time} training" for time in times
-        ) + f" ({cell['head']} output)"
-        for cell in cells
-    ]  # fmt: skip
-    return (
-        f"**{word}{gap if largest < 3 else '; there is a gap**'}. "
-        f"Above a tenth of the largest of {total:,} singular values: {'; '.join(each)}. "
-        f"The largest is {min(alone):.1f} to {max(alone):.1f} times the second; after it, each of the first 100 is "
-        f"at most {largest:.1f} times the next. The first 10 directions hold {'; '.join(held)}."
-    )
-
-
 def relative(result: Result, time: str, head: str) -> Float[Tensor, "seeds n"]:
     """Singular values before or after training over the largest, of each seed."""
     values = result.numbers(f"singular_values_{time}", head=head)
@@ -280,13 +250,6 @@ EXPERIMENT = register(Experiment(
     memory=12.0,
     float64=True,
     draw={"": draw},
-    claims=(
-        Claim(
-            "few singular values of the Jacobian are large, before and after training, and the spectrum has two modes",
-            "jacobian",
-            verdict,
-        ),
-    ),
     paths={
         "single": ("float32", STACKED, partial(tiny, "single", 1000)),
         "difference, in parts": ("float32", SIDE_BY_SIDE, partial(tiny, "difference", 50)),

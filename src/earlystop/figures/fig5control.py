@@ -32,6 +32,7 @@ def summary(run: Run, cell: Cell) -> Run:
 EXPERIMENT = register(Experiment(
     name="fig5control",
     title="Figure 5's sweep over K without noise",
+    own=True,
     config=Control,
     runs=runs,
     cells=cells,

@@ -144,6 +144,7 @@ def tiny(machine: Machine) -> Numbers:
 EXPERIMENT = register(Experiment(
     name="proved",
     title="Early stopping's window: what is proved of it against what is measured, over ε₀ and k",
+    own=True,
     config=Proved,
     runs=runs,
     sweep={"input_noise": "input_noises", "width": "widths", "seed": "seeds"},

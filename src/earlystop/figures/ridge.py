@@ -159,6 +159,7 @@ def tiny(machine: Machine) -> Numbers:
 EXPERIMENT = register(Experiment(
     name="ridge",
     title="Staying close to the initial weights by ridge, against stopping early",
+    own=True,
     config=Ridge,
     runs=runs,
     sweep={"corruption_rate": "corruption_rates", "seed": "seeds"},

@@ -161,6 +161,7 @@ def work(config: Theorem22) -> float:
 EXPERIMENT = register(Experiment(
     name="theorem22",
     title="Theorem 2.2 as a scaling law: time, distance and errors over K, d, n, k, ε₀, ρ and φ",
+    own=True,
     config=Theorem22,
     runs=runs,
     cells=cells,

@@ -35,16 +35,6 @@ def check_how(how: Any) -> None:
         raise ValueError("it has no batch, time or commit as it should be")
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What the paper says about a figure, and what becomes of it."""
-
-    words: str
-    chapter: str  # that examines it, by its label
-    verdict: Callable[[Any], str]  # what a result says about it, as Markdown
-    levels: dict[str, Any] = field(default_factory=dict)  # that the result must have
-
-
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """One figure of the paper: its sizes, the cells of its sweep, and how they are computed and shown.
@@ -66,12 +56,12 @@ class Experiment:
     cells: Callable[[Any], list[Cell]] | None = None  # default: all combinations of the sweep's values
     summary: Callable[[Run, Cell], Run] = lambda run, cell: run  # what of a run is published
     data: Callable[[Any], dict[str, str]] = lambda config: {}  # hashes of the data that are not made by code
+    own: bool = False  # whether it is this book's, and the paper has none such
     deep: bool = True  # whether its networks can be trained in bfloat16
     words: str = "{}"  # for the precision of its numbers
     memory: float = 0.0  # GB that a process needs for itself
     float64: bool = False  # whether the device must have it
     draw: dict[str, Callable[[Any], Any]] = field(default_factory=dict)  # pictures by the end of their name
-    claims: tuple[Claim, ...] = ()  # of the paper, that its results speak about
     paths: Paths = field(default_factory=dict)  # the tiny runs of its fingerprint
 
     @property

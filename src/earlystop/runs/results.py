@@ -101,6 +101,14 @@ class Result:
         return {key: (now.get(key), paper[key]) for key in asked if now.get(key) != paper[key]}
 
     @property
+    def sizes(self) -> str:
+        """Whether its sizes are the paper's, in words."""
+        changes = self.unlike_paper().items()
+        told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
+        whole = "this book's own" if self.experiment.own else "the paper's"
+        return f"**not {whole}**, {told}" if told else whole
+
+    @property
     def stale(self) -> list[str]:
         """What today's code gives otherwise than the code that computed this; empty if nothing."""
         return changed(self.experiment, self.content)
@@ -182,14 +190,10 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
 
 def credit(result: Result) -> str:
     """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
-    runs, changes = result["runs"], result.unlike_paper().items()
-    told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
-    own = all(size.ours for size in result.experiment.config.fields().values())
-    sizes = "An experiment of this book, not of the paper" if own else "The paper's sizes"
-    sizes = f"**Not the paper's sizes**: {told}" if told else sizes
+    runs = result["runs"]
     stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
     return (
-        f'<span class="runs-in">{sizes}; {result.seeds}, '
+        f'<span class="runs-in">Sizes: {result.sizes}; {result.seeds}, '
         f"{counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
         f"all processes added up, at most {max(run['peak memory in GB'] for run in runs):.1f} GB, "
         f"torch {', '.join(sorted({run['versions']['torch'] for run in runs}))}, "
