@@ -19,7 +19,7 @@ say of their own runs. `runs` is the machinery: machines, sizes, files that surv
 
 import os
 
-__version__ = "0.2.0+h6658342e"
+__version__ = "0.2.0+hba3d8580"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.
