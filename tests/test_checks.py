@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from earlystop import data, network, theory
+from earlystop import data, descent, network, theory
 from earlystop.evidence import bounds, spaces
 from earlystop.evidence import definitions as checks
 from earlystop.network import ERF
@@ -13,6 +13,10 @@ from earlystop.network import ERF
 SEEDS = (200, 201, 202)  # not those of the ledger
 LEAST_AND_MOST = {
     "definition_1_1": (-1, 1e-9),
+    "equation_1": (-1, 1e-12),
+    "figure_2": (0, 1e-9),
+    "equation_3": (0, 1e-12),
+    "equation_5": (0, 0),
     "number_of_classes": (-math.inf, 1e-9),
     "definition_1_2": (-1, 1e-9),
     "definition_1_3": (0, 0),
@@ -66,7 +70,16 @@ def test_a_check_gives_a_number_for_every_seed(name):
     assert check(name).__doc__
 
 
+def with_other_labels(n, K, dim, labels=None, label_separation=None, make=data.clusterable_dataset, **more):
+    """A dataset whose labels are nearer together than those that were asked for."""
+    return make(n, K, dim, labels=tuple(one / 2 for one in labels), **more)
+
+
 ALTERED = {  # a part of the package, and a wrong one in its place
+    "equation_1": (data, "clusterable_dataset", with_other_labels),
+    "figure_2": (data, "clusterable_dataset", with_other_labels),
+    "equation_3": (descent, "loss", lambda W, x, y: (y - network.predict(W, x)).square().mean()),
+    "equation_5": (data, "nearest_label", lambda outputs, classes: classes[0].expand_as(outputs)),
     "definition_1_2": (data, "corrupt_clusters", lambda one, rho, seed: data.corrupt_uniformly(one, 1.0, seed)),
     "definition_1_3": (data, "ground_truth_label", lambda x, c, labels: -labels[torch.cdist(x, c).argmin(dim=1)]),
     "equation_2": (network, "predict", lambda W, x, phi=ERF: phi.value(x @ W.T).sum(1) / len(W) ** 0.5),

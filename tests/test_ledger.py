@@ -215,3 +215,13 @@ def test_ten_claims_that_are_altered_turn_their_verdicts(content, monkeypatch):
         monkeypatch.setattr(Claim, "function", fake)
         assert ledger.judge(replace(claim, in_part=None))["verdict"] == "not reproduced", claim.id
         monkeypatch.undo()
+
+
+def test_claims_that_pages_name_exist_and_notebooks_say_so_in_words():
+    named = 0
+    for page in (ROOT / "book").glob("[0-9]*.md"):
+        notebook = (ROOT / "notebooks" / f"{page.stem}.ipynb").read_text("utf8")
+        for name in re.findall(r"{claim}`(.+?)`", page.read_text("utf8")):
+            assert name in CLAIMS and f"judged on the Scorecard as {name}" in notebook
+            named += 1
+    assert named

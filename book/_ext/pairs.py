@@ -220,6 +220,8 @@ class Book:
         role, text = match[1], match[2]
         if role.startswith("cite"):
             return self.cite(text, role.partition(":")[2] or "p", where)
+        if role == "claim":
+            return f"judged on the Scorecard as {text}"
         if role not in ("prf:ref", "ref", "numref", "eq"):
             raise PairError(f"{where}: no plain text for the role {match[0]}")
         named = TARGET.match(text)

@@ -6,14 +6,18 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `network`: the one-hidden-layer network, Eq. 2.
 - `descent`: the loss and gradient descent, Eqs. 3 and 4.
 - `theory`: the covariance of the cluster centers and what the theorems promise.
+- `adversary`: a search for the worst input around a center, of which Theorem 2.2 speaks.
 - `jacobian`: the Jacobian, its spectrum, information and nuisance space, section 4.
+- `spaces`: what lies along its first directions, and how diffused they are, Theorem 4.1.
+- `window`: the iterations at which a trained network is proved to make no error.
 - `metrics`: errors, and how far two loss distributions are apart.
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
 
-`figures` has a room for each figure of the paper: its sizes, runs, picture and verdict. `words` is what pages
-say of their own runs. `runs` is the machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
+`figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
+once for claims of mathematics, and `ledger` judges all claims. `words` is what pages say of their own runs. `runs` is the
+machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
 `page`, `plots` and `start` are how the book speaks, draws and begins; `python -m earlystop` is the command line.
 """
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -83,6 +84,28 @@ def definition_1_1(seed):
 
 
 @each
+def equation_1(seed):
+    """δ less the smallest distance of two labels of a dataset for which δ was asked."""
+    labels = sorted(uniform(10 * seed + j, -1, 1) for j in range(3))
+    gap = min(b - a for a, b in pairwise(labels))
+    asked = {"labels": tuple(labels), "label_separation": gap, "dtype": torch.float64}
+    given = data.clusterable_dataset(6, 3, DIM, input_noise=0.1, seed=seed, **asked).labels
+    return gap - min(abs(a - b) for a in given.tolist() for b in given.tolist() if a != b)
+
+
+@each
+def figure_2(seed):
+    """How far the dataset of Figure 2 is from its K = 6, K̄ = 3, n = 30, five a cluster, and δ = 0.9."""
+    one = data.clusterable_dataset(
+        30, 6, DIM, n_classes=3, labels=(-1, 0.1, 1), input_noise=0.1, seed=seed, dtype=torch.float64
+    )
+    data.check_clusterable(one)
+    sizes = torch.bincount(one.clusters).double()
+    off = (sizes - 5).abs().max().item(), len(sizes) - 6, len(one.classes) - 3, one.label_separation - 0.9
+    return max(map(abs, off))
+
+
+@each
 def number_of_classes(seed):
     """K̄ - (2/δ + 1) for K̄ random labels in [-1, 1]."""
     count = 2 + seed % 9
@@ -114,6 +137,24 @@ def equation_2(seed):
     W, x = weights(seed, 30, paired=False), centers(seed, 5)
     by_hand = sum((1 if j < 15 else -1) * torch.erf(x @ w) for j, w in enumerate(W)) / math.sqrt(30)
     return (network.predict(W, x) - by_hand).abs().max()
+
+
+@each
+def equation_3(seed):
+    """The loss against a sum over the samples, one by one."""
+    W, one = weights(seed, 30, paired=False), clusters(seed)
+    pairs = zip(one.inputs, one.labels)
+    by_hand = sum((y.item() - network.predict(W, x[None]).item()) ** 2 for x, y in pairs) / 2
+    return abs(descent.loss(W, one.inputs, one.labels).item() - by_hand)
+
+
+@each
+def equation_5(seed):
+    """The share of outputs whose predicted label is not the one at the smallest |f - α|."""
+    classes = torch.tensor(sorted(uniform(10 * seed + j, -1, 1) for j in range(4)), dtype=torch.float64)
+    outputs = centers(seed, 500, 3)[:, 0].contiguous()
+    nearest = classes[(outputs[:, None] - classes).abs().argmin(dim=1)]
+    return (data.nearest_label(outputs, classes) != nearest).double().mean()
 
 
 @each
