@@ -1,6 +1,7 @@
 """The ledger: verdicts from made-up evidence, its errors, its command, and that the book's own one is whole."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -225,3 +226,12 @@ def test_claims_that_pages_name_exist_and_notebooks_say_so_in_words():
             assert name in CLAIMS and f"judged on the Scorecard as {name}" in notebook
             named += 1
     assert named
+
+
+@pytest.mark.leg
+def test_no_verdict_depends_on_the_vector_instructions_of_a_processor(content, tmp_path):
+    simpler = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
+    command = [sys.executable, "-m", "earlystop", "verify", "--json", tmp_path / "claims.json"]
+    subprocess.run(command, env=os.environ | simpler, cwd=ROOT, check=True, capture_output=True)
+    there = json.loads((tmp_path / "claims.json").read_text("utf8"))["claims"]
+    assert [one["verdict"] for one in there] == [one["verdict"] for one in content["claims"]]
