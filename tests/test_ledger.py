@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import scorecard
 import torch
 import yaml
 
@@ -235,3 +236,18 @@ def test_no_verdict_depends_on_the_vector_instructions_of_a_processor(content, t
     subprocess.run(command, env=os.environ | simpler, cwd=ROOT, check=True, capture_output=True)
     there = json.loads((tmp_path / "claims.json").read_text("utf8"))["claims"]
     assert [one["verdict"] for one in there] == [one["verdict"] for one in content["claims"]]
+
+
+def test_code_and_tests_are_links_where_the_repository_has_an_address():
+    at = "https://host/owner/name"
+    assert scorecard.place("src/a.py:7", "") == "<code>src/a.py:7</code>"
+    assert f'"{at}/blob/main/src/a.py#L7"' in scorecard.place("src/a.py:7", at)
+    assert f'"{at}/blob/main/tests/b.py"' in scorecard.place("tests/b.py::test_b", at)
+
+
+def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
+    text = "\n".join(scorecard.page(content, ""))
+    for entry in content["claims"]:
+        assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
+        assert entry.get("why", entry.get("fixed")) in text
+    assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))
