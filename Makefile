@@ -63,11 +63,12 @@ slides: with-slides ## write slides from the executed chapters into _build/slide
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
 	$(BIN)/python book/_ext/slides.py
 
-experiments: with-book ## run every experiment at the paper's scale with tiny sizes into _build/experiments
+experiments: with-book ## run the paper's figures at its scale with tiny sizes, and our own quickly, into _build/experiments
 	for run in "fig1 $(TINY) --set widths=4,8,16 --set losses=least_squares,cross_entropy" "fig3 $(TINY) --set widths=4,8,16" \
 	  "fig4ab $(TINY) --set corruption_rates=0.3,0.5 --set width=4" "fig4c --set samples=96 --set epochs=2 --set width=4" "fig5 --set iterations=100"; do \
 	  TQDM_DISABLE=1 $(BIN)/python -m earlystop run $$run --scale paper --seeds 1 --out _build/experiments || exit 1; \
 	done
+	TQDM_DISABLE=1 $(BIN)/python -m earlystop run clocks diffuseness proved recipes ridge transient --seeds 1 --out _build/experiments
 
 clean: ## remove everything that was built, keep the environment
 	rm -rf _build

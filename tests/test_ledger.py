@@ -1,6 +1,7 @@
 """The ledger: verdicts from made-up evidence, its errors, its command, and that the book's own one is whole."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import scorecard
 import torch
 import yaml
 
@@ -225,3 +227,27 @@ def test_claims_that_pages_name_exist_and_notebooks_say_so_in_words():
             assert name in CLAIMS and f"judged on the Scorecard as {name}" in notebook
             named += 1
     assert named
+
+
+@pytest.mark.leg
+def test_no_verdict_depends_on_the_vector_instructions_of_a_processor(content, tmp_path):
+    simpler = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
+    command = [sys.executable, "-m", "earlystop", "verify", "--json", tmp_path / "claims.json"]
+    subprocess.run(command, env=os.environ | simpler, cwd=ROOT, check=True, capture_output=True)
+    there = json.loads((tmp_path / "claims.json").read_text("utf8"))["claims"]
+    assert [one["verdict"] for one in there] == [one["verdict"] for one in content["claims"]]
+
+
+def test_code_and_tests_are_links_where_the_repository_has_an_address():
+    at = "https://host/owner/name"
+    assert scorecard.place("src/a.py:7", "") == "<code>src/a.py:7</code>"
+    assert f'"{at}/blob/main/src/a.py#L7"' in scorecard.place("src/a.py:7", at)
+    assert f'"{at}/blob/main/tests/b.py"' in scorecard.place("tests/b.py::test_b", at)
+
+
+def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
+    text = "\n".join(scorecard.page(content, ""))
+    for entry in content["claims"]:
+        assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
+        assert entry.get("why", entry.get("fixed")) in text
+    assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))

@@ -1,12 +1,14 @@
 """What the theorems promise, against Monte Carlo, hand computation and brute force."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from reference import named, network
 
+from earlystop import data, metrics, theory
 from earlystop.jacobian import jacobian
 from earlystop.network import ACTIVATIONS, COS, ERF, IDENTITY, QUADRATIC, RELU, SIN, TANH, initial_weights, predict
 from earlystop.theory import (
@@ -238,3 +240,29 @@ def test_the_plateau_distance_is_that_of_the_nearest_fit_of_a_wide_network(phi):
     shortest = np.linalg.norm(rows.T @ fit)  # least squares with 30 labels at 5 places
     means = torch.from_numpy(np.array([noisy[clusters == c].mean() for c in range(5)]))
     assert plateau_distance(means, centers, phi) == pytest.approx(shortest, rel=0.03)
+
+
+DEGENERATE = data.clusterable_dataset(20, 4, 5, n_classes=2, input_noise=0.1)
+ONE_CLASS = replace(
+    DEGENERATE, classes=DEGENERATE.classes[:1], **dict.fromkeys(("labels", "clean_labels"), -torch.ones(20))
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("no other one", lambda: data.corrupt_clusters(ONE_CLASS, 0.5)),
+        ("δ is the distance between two", lambda: ONE_CLASS.label_separation),
+        ("a cluster has no sample", lambda: data.check_clusterable(
+            replace(DEGENERATE, inputs=DEGENERATE.centers[[0] * 20], clusters=torch.zeros(20, dtype=torch.long)))),
+        ("at least one sample", lambda: metrics.error_rate(torch.ones(0), torch.ones(0), DEGENERATE.classes)),
+        ("no centers", lambda: theory.theorem_scales(DEGENERATE.centers[:0], 1.0)),
+        ("no vectors", lambda: theory.diffuseness(torch.ones(4, 0))),
+        ("3 means for 4 centers", lambda: theory.plateau_distance(torch.ones(3), DEGENERATE.centers)),
+        ("no finite number", lambda: theory.plateau_distance(torch.full((4,), torch.nan), DEGENERATE.centers)),
+        ("two of them coincide", lambda: theory.plateau_distance(torch.ones(2), DEGENERATE.centers[[0, 0]])),
+    ],
+)  # fmt: skip
+def test_degenerate_input_is_refused_in_words(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()

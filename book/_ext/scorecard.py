@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from docutils import nodes
+from pairs import repository
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxRole
 
@@ -40,7 +41,15 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def evidence(entry: dict) -> list[str]:
+def place(text: str, address: str) -> str:
+    """A line or a test of the repository, with a link to it where the repository has an address."""
+    path, line, number = text.partition(":")
+    words = f"<code>{html.escape(text)}</code>"
+    to = f"{address}/blob/main/{path}{f'#L{number}' * (line + number).removeprefix(':').isdigit()}"
+    return f'<a href="{html.escape(to)}">{words}</a>' if address else words
+
+
+def evidence(entry: dict, address: str) -> list[str]:
     """What a verdict rests on, in lines of HTML."""
     ends, seeds = entry["interval"], entry["seeds"]
     spread = f" [{number(ends[0])}, {number(ends[1])}]" if ends and ends[0] != ends[1] else ""
@@ -50,15 +59,16 @@ def evidence(entry: dict) -> list[str]:
         f"{html.escape(entry['quantity'])}: <b>{number(entry['value'])}{spread}</b>, {runs}; "
         f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {number(entry['margin'])}."
     ]
-    lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
+    if entry["verdict"] == "in part":
+        lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
     sizes = f", sizes: {html.escape(entry['sizes'])}" if entry["sizes"] else ""
     source = entry["result"] or "computed when this page was built"
     lines.append(f"{html.escape(source)}: {html.escape(entry['device'])}, {entry['date']}{sizes}.")
-    code, test, again = (html.escape(text) for text in (f"src/{entry['code']}", entry["test"], entry["command"]))
-    return [*lines, f"Code <code>{code}</code>, test <code>{test}</code>, again <code>{again}</code>."]
+    code, test = (place(text, address) for text in (f"src/{entry['code']}", entry["test"]))
+    return [*lines, f"Code {code}, test {test}, again <code>{html.escape(entry['command'])}</code>."]
 
 
-def block(entry: dict) -> list[str]:
+def block(entry: dict, address: str) -> list[str]:
     """One claim as MyST: its verdict and words, where it is examined, and its evidence in a fold."""
     links = [f"{{ref}}`chapter-{entry['chapter']}`"] * bool(entry["chapter"])
     links += [f"{{numref}}`{entry['figure']}`"] * bool(entry["figure"])
@@ -67,18 +77,19 @@ def block(entry: dict) -> list[str]:
     lines += [f"{'; '.join(links)} `{entry['id']}`" if links else f"`{entry['id']}`", ""]
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
-    folded = "".join(f"<p>{line}</p>" for line in evidence(entry))
+    folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
     return [*lines, f"<details><summary>{number(entry['value'])} · evidence</summary>{folded}</details>", ":::", ""]
 
 
-def page(content: dict) -> list[str]:
+def page(content: dict, address: str) -> list[str]:
     """The whole Scorecard as MyST: counts, every place of the paper with a link, and the claims."""
     counts = [f"{badge(verdict)} {count}" for verdict, count in content["counts"].items() if count]
-    places = [(place, list(claims)) for place, claims in groupby(content["claims"], key=lambda one: one["place"])]
-    links = " · ".join(f"[{place}](#place-{slug(place)})" for place, _ in places)
+    groups = [(name, list(claims)) for name, claims in groupby(content["claims"], key=lambda one: one["place"])]
+    links = " · ".join(f"[{name}](#place-{slug(name)})" for name, _ in groups)
     lines = [":::{container} counts", " ".join(counts), ":::", "", ":::{container} places", links, ":::", ""]
-    for place, claims in places:
-        lines += [f"(place-{slug(place)})=", f"### {place}", "", *(line for claim in claims for line in block(claim))]
+    for name, claims in groups:
+        lines += [f"(place-{slug(name)})=", f"### {name}", ""]
+        lines += [line for claim in claims for line in block(claim, address)]
     return lines
 
 
@@ -87,7 +98,7 @@ def expand(app, docname: str, source: list[str]) -> None:
     if MARK in source[0]:
         path, content = judged(app)
         app.env.note_dependency(str(path))
-        source[0] = source[0].replace(MARK, "\n".join(page(content)))
+        source[0] = source[0].replace(MARK, "\n".join(page(content, repository(Path(app.srcdir)))))
 
 
 class VerdictRole(SphinxRole):

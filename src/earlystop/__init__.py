@@ -16,8 +16,8 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `training`: minibatch training of those networks, many at once.
 
 `figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
-once for claims of mathematics, and `ledger` judges all claims. `words` is what pages say of their own runs. `runs` is the
-machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
+once for claims of mathematics, and `ledger` judges all claims. `words` is what pages say of their own runs. `runs` is
+the machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
 `page`, `plots` and `start` are how the book speaks, draws and begins; `python -m earlystop` is the command line.
 """
 

@@ -35,7 +35,8 @@ class Dataset:
 
     @property
     def label_separation(self) -> float:
-        """δ, the smallest distance between two class labels (Eq. 1)."""
+        """δ, the smallest distance between two class labels (Eq. 1). `ValueError` for a single class."""
+        refuse({"there is one class: δ is the distance between two": len(self.classes) < 2})
         return (self.classes[1:] - self.classes[:-1]).min().item()
 
     def to(self, device: torch.device | str) -> "Dataset":
@@ -118,15 +119,17 @@ def check_clusterable(dataset: Dataset, size_range: tuple[float, float] = (0, ma
         f"centers of different classes are {gap:.4g} apart, less than 2ε₀": gap < 2 * data.input_noise - tolerance,
         f"cluster sizes are between {low:.3g} and {up:.3g} times n/K, outside {size_range}":
             low < size_range[0] or up > size_range[1],
+        "a cluster has no sample: Definition 1.1 needs c_low·n/K > 0 of them": low == 0,
     })  # fmt: skip
 
 
 def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) -> Dataset:
     """Give ⌊ρ·n_ℓ⌋ labels of every cluster another, uniform over the other classes: Definition 1.2 with equality.
 
-    Raises `ValueError` if `corruption_rate` (ρ) is outside [0, 1].
+    Raises `ValueError` if `corruption_rate` (ρ) is outside [0, 1], or there is no other class.
     """
     check_rate(corruption_rate)
+    refuse({"there is one class: a label has no other one to become": len(dataset.classes) < 2})
     generator, data = random_stream(seed, "corruption"), dataset.to("cpu")
     labels, corrupted = data.clean_labels.clone(), torch.zeros_like(data.corrupted)
     for cluster, alpha in enumerate(data.center_labels):

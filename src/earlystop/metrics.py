@@ -10,7 +10,8 @@ from earlystop.data import nearest_label, refuse
 def error_rate(
     outputs: Float[Tensor, "... n"], labels: Float[Tensor, " n"], classes: Float[Tensor, " K_bar"]
 ) -> Float[Tensor, "..."]:
-    """Share of samples whose nearest class label is not `labels` (Eq. 5)."""
+    """Share of samples whose nearest class label is not `labels` (Eq. 5). `ValueError` without samples."""
+    refuse({"error_rate needs at least one sample": not labels.numel()})
     return (nearest_label(outputs, classes) != labels).float().mean(-1)
 
 

@@ -20,6 +20,7 @@ def spectral_norm(matrix: Float[Tensor, "m n"]) -> float:
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
     """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1). `ValueError` unless centers are unit vectors."""
     centers = centers.double()
+    refuse({"there are no centers": not len(centers)})
     norms = centers.norm(dim=1)
     worst = norms[(norms - 1).abs().argmax()].item()
     refuse({f"a center has norm {worst:.4g}: the closed form needs unit vectors": not abs(worst - 1) <= 1e-5})
@@ -145,6 +146,7 @@ def diffuseness(basis: Float[Tensor, "n r"]) -> float:
 
     γ is n times the largest leverage score. Raises `ValueError` unless the columns of `basis` are orthonormal.
     """
+    refuse({"the span of no vectors has no γ": not basis.numel()})
     gap = basis.T @ basis - torch.eye(basis.shape[1]).to(basis)
     refuse({"the columns of basis are not orthonormal": not gap.abs().max().item() <= 1e-4})
     return len(basis) * basis.square().sum(dim=1).max().item()
@@ -167,8 +169,12 @@ def plateau_distance(
 ) -> float:
     """‖W - W₀‖_F at which an infinitely wide network outputs the given mean label at each center.
 
-    √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2. `ValueError` where λ(C) = 0.
+    √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2. `ValueError` where λ(C) = 0, or
+    unless there is a finite mean for each center.
     """
+    finite = bool(dataset_means.isfinite().all())
+    refuse({f"{len(dataset_means)} means for {len(centers)} centers": len(dataset_means) != len(centers),
+            "a mean is no finite number: a cluster without samples has none": not finite})  # fmt: skip
     diversity(centers, activation)  # refuses a singular Σ(C)
     means = dataset_means.double()
     return math.sqrt(means @ torch.linalg.solve(cluster_covariance(centers, activation), means))
