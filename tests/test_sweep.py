@@ -479,3 +479,15 @@ def test_the_list_has_every_experiment_with_its_sizes(monkeypatch, capsys):
         assert first == f"{name}: {one.title}"
         assert header.split() == ["quick", "colab", "paper"]
         assert [line.split()[0] for line in lines] == list(one.config.fields())
+
+
+def test_a_last_group_that_is_computed_here_is_not_ended_with_a_parent(toy, tmp_path, monkeypatch):
+    watched, rate = [], {"corruption_rates": "0.3"}
+    monkeypatch.setattr(sweep, "end_with", watched.append)
+    for seeds in (1, 2):  # of two groups one is left: joblib makes no process for it
+        sweep.run(toy, toy.config.at("quick", seeds=seeds, **rate), "quick", tmp_path, Machine(), jobs=2)
+    assert watched == []
+    config = toy.config.at("quick", seeds=3, **rate)
+    call = (toy.config.__module__, toy.name), vars(config), toy.all_cells(config), Machine(), tmp_path, 60.0
+    sweep.run_group(*call, os.getppid())
+    assert watched == [os.getppid()]

@@ -80,7 +80,7 @@ def run_group(
 
     Experiments are found by the module of their sizes, which registers them, and by their name or file.
     """
-    if parent:
+    if parent and parent != os.getpid():  # of a single group that is left, joblib makes no process
         end_with(parent)
     module, name = where
     if not name.endswith(".py"):
