@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -476,3 +477,20 @@ def test_no_code_in_a_checkpoint_is_executed(tmp_path):
     assert not created.exists()
     pickle.loads(path.read_bytes())  # the bomb is a real one
     assert created.exists()
+
+
+def test_an_interrupt_waits_for_the_file_that_is_being_written(tmp_path):
+    def content(file):
+        file.write(b"one half, ")
+        signal.raise_signal(signal.SIGINT)
+        file.write(b"and the other")
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            store.write_atomically(tmp_path / "file", content)
+        with pytest.raises(KeyboardInterrupt):  # afterwards it is as before
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert list(tmp_path.iterdir()) == []  # what was interrupted is put away whole, and no half of it is left

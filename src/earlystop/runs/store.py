@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import os
+import signal
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +30,22 @@ class StoreError(RuntimeError):
     """A file cannot be written, or is not what it should be; the message says what to do."""
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until a file is written: torch ends the whole process if its file is closed meanwhile."""
+    before, late = signal.getsignal(signal.SIGINT), []
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: late.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if late:
+            signal.raise_signal(signal.SIGINT)
+
+
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> None:
     """Replace `path` by `content` so that no reader ever sees half of it.
 
@@ -38,7 +56,8 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with half.open("xb") as file:
-            content(file) if callable(content) else file.write(content)
+            with uninterrupted():
+                content(file) if callable(content) else file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(half, path)
