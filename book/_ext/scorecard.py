@@ -119,7 +119,8 @@ class VerdictRole(SphinxRole):
             refexplicit=True,
             refdoc=self.env.docname,
         )
-        return [link + nodes.inline("", found[0], classes=["verdict", slug(found[0])])], []
+        link += nodes.inline("", found[0], classes=["verdict", slug(found[0])])
+        return [link], []
 
 
 def publish(app, exception) -> None:
