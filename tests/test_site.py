@@ -179,9 +179,10 @@ def test_each_numbered_item_of_the_paper_is_one_click_away(window, address):
     for item in ITEMS:
         page.goto(f"{address}/book/scorecard.html", wait_until="domcontentloaded")
         page.locator(".places").get_by_text(item, exact=True).click()
-        heading = page.locator(
-            f"{page.evaluate('location.hash')} >> css=h3, {page.evaluate('location.hash')} ~ h3"
-        ).first
-        assert heading.inner_text().startswith(item)
-        assert 0 <= heading.bounding_box()["y"] <= 844, item
+        target = page.evaluate("location.hash") + " + h3"
+        assert page.locator(target).inner_text().startswith(item)
+        page.wait_for_function(
+            "([one, y = document.querySelector(one).getBoundingClientRect().y]) => 0 <= y && y < innerHeight",
+            arg=[target],
+        )
         assert page.locator(f"section:has(> h3:text('{item}')) .claim .verdict").count() >= 1
