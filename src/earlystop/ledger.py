@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from jaxtyping import Float
 from torch import Tensor
 
+from earlystop.metrics import interval
 from earlystop.page import load
 from earlystop.runs.machine import here
 from earlystop.runs.provenance import versions
@@ -128,33 +128,24 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return dict(zip(names, claims))
 
 
-def interval(values: Float[Tensor, " n"], draws: int = 10_000) -> tuple[float, float]:
-    """A 95 % interval for the mean by the percentile bootstrap; of three seeds or fewer it is their range."""
-    drawn = np.random.default_rng(0).choice(values.numpy(), (draws, len(values))).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
-    return (low, high) if len(values) > 3 else (values.min().item(), values.max().item())
-
-
 def word(claim: Claim, values: Float[Tensor, " n"]) -> str:
     """The verdict of these values alone.
 
     A definition, an identity or an inequality must hold in each of them. For any other claim the interval of the mean
-    must lie in the range; if it only meets it, the claim holds in part. So it does within the weaker range.
+    must lie in the range; if only the mean does, the claim holds in part. So it does within the weaker range.
     """
     each = claim.kind in EACH
-    ends = values if each else torch.tensor(interval(values), dtype=torch.float64)
-    if (claim.reproduced.margins(ends) >= 0).all():
+    if (claim.reproduced.margins(looked_at(claim, values)) >= 0).all():
         return YES
-    meets = not each and ends[0] <= claim.reproduced.high and ends[1] >= claim.reproduced.low
     middle = values if each else values.mean()[None]
-    weaker = claim.in_part is not None and (claim.in_part.margins(middle) >= 0).all()
-    return PART if meets or weaker else NO
+    weaker = [one for one in (claim.reproduced, claim.in_part) if one and (one.margins(middle) >= 0).all()]
+    return PART if weaker else NO
 
 
-def margin(claim: Claim, values: Float[Tensor, " n"]) -> float:
-    """How far what the verdict looks at, each value or the interval of their mean, is inside the range."""
-    ends = values if claim.kind in EACH else torch.tensor(interval(values), dtype=torch.float64)
-    return claim.reproduced.margins(ends).min().item()
+def looked_at(claim: Claim, values: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
+    """What must lie in the range: each value, or the 95 % interval of their mean, or the only value there is."""
+    each = claim.kind in EACH or len(values) == 1
+    return values if each else torch.tensor(interval(values), dtype=torch.float64)
 
 
 def doubts(values: Float[Tensor, " n"], halves: Sequence[str], result: Result | None) -> list[str]:
@@ -190,7 +181,7 @@ def judge(claim: Claim) -> dict[str, Any]:
         "value": values.mean().item(),
         "interval": list(interval(values)) if len(values) > 1 else None,
         "worst": values[claim.reproduced.margins(values).argmin()].item(),
-        "margin": margin(claim, values),
+        "margin": claim.reproduced.margins(looked_at(claim, values)).min().item(),
         "range": str(claim.reproduced),
         "fixed": str(claim.fixed),
         "chosen_after_run": claim.seen or bool(result and str(claim.fixed) > result["finished"][:10]),

@@ -42,3 +42,13 @@ def loss_shares(losses: Float[Tensor, " n"], top: float, bins: int = 40) -> Floa
 def split_losses(losses: Float[Tensor, " n"], flipped: Bool[Tensor, " n"]) -> tuple[Tensor, Tensor]:
     """Losses of the samples with their true label, and of those with a flipped one."""
     return losses[~flipped], losses[flipped]
+
+
+def interval(values: Float[Tensor, " seeds"]) -> tuple[float, float]:
+    """The 95% interval of the mean by Student's t; all numbers if there is a single seed."""
+    if len(values) < 2:
+        return float("-inf"), float("inf")
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1)) * values.std().item() / len(values) ** 0.5
+    return values.mean().item() - half, values.mean().item() + half

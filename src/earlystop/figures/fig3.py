@@ -28,6 +28,7 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
+from earlystop.metrics import interval
 from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -160,16 +161,6 @@ def first_epoch(result: Result) -> Float[Tensor, "rates seeds"]:
     """The distance of all runs after their first epoch."""
     levels = sorted(result.levels("corruption_rate"))
     return torch.stack([result.numbers("distance", corruption_rate=rate)[:, 1] for rate in levels])
-
-
-def interval(values: Float[Tensor, " seeds"]) -> tuple[float, float]:
-    """The 95% interval of the mean by Student's t; all numbers if there is a single seed."""
-    if len(values) < 2:
-        return float("-inf"), float("inf")
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1)) * values.std().item() / len(values) ** 0.5
-    return values.mean().item() - half, values.mean().item() + half
 
 
 def unsettled(result: Result, where: str = "accuracy", key: str = "distance") -> list[tuple[float, float]]:
