@@ -163,6 +163,7 @@ def tiny(count: int, machine: Machine, **more: Any) -> Numbers:
 EXPERIMENT = register(Experiment(
     name="transient",
     title="Figure 3's first steps, one by one",
+    own=True,
     config=Transient,
     runs=runs,
     sweep={"corruption_rate": "corruption_rates", "seed": "seeds"},
