@@ -120,7 +120,7 @@ assert twice(2) == 4, "hidden"
 
 PAGE = """# One
 
-```{runs-in}
+```{in-the-paper}
 ```
 
 ```{code-cell}
@@ -622,7 +622,7 @@ SAMPLES = [
     ("````{prf:theorem} Theorem 2.2\n:label: thm-x\n\nLet $x$.\n````", "> **Theorem 1.1 (Theorem 2.2).** Let $x$."),
     ("```{note}\nText.\n```", "> **Note.** Text."),
     (":::{admonition} Aside\nText.\n:::", "> **Aside.** Text."),
-    ("```{runs-in}\n```", ""),
+    ("```{in-the-paper}\n```", ""),
     ("```{math}\n:label: eq-x\nx = 1\n```", "$$\nx = 1\n\\tag{1.1}\n$$"),
     ("By {prf:ref}`thm-x` and {eq}`eq-x`.", "By Theorem 1.1 and (1.1)."),
     (

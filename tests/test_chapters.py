@@ -28,7 +28,7 @@ kernelspec:
 
 # New
 
-```{runs-in}
+```{in-the-paper}
 ```
 
 ```{code-cell} ipython3

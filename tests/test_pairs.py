@@ -65,19 +65,49 @@ REMOVED, FOLDED = {"remove-input", "remove-cell"}, {"hide-input", "hide-cell"}
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_a_computed_sentence_has_at_most_two_numbers(book, name):
+    """Counted are the places of f-strings that `page.say` and `page.finding` show, alone or joined."""
+    for cell in code_cells(book, name):
+        for call in told(cell.source):
+            for sentence in re.split(r"(?<=[.:;?!])[*\s]+", "".join(map(shown, call.args))):
+                assert sentence.count("\0") <= 2, f"more than two numbers: {ast.unparse(call)}"
+
+
+def without_text(source):
+    """The lines of a cell, but for empty ones and for those with which it speaks."""
+    spoken = {line for call in told(source) for line in range(call.lineno, call.end_lineno + 1)}
+    return [line for at, line in enumerate(source.splitlines(), start=1) if line.strip() and at not in spoken]
+
+
+def told(source):
+    """The calls by which a cell speaks."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func) in ("page.say", "page.finding")]
+
+
+def shown(node):
+    """The text of a string, each computed part as a zero; of anything else nothing."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return shown(node.left) + shown(node.right)
+    return f"{node.value}\n" if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_hardly_any_code_of_a_chapter_is_hidden(book, name):
-    """Checks that grade are not counted."""
+    """Not counted are checks that grade, and what a page says: text is no code."""
     lines = {"removed": 0, "folded": 0, "shown": 0}
     for cell in code_cells(book, name):
-        tags, source = set(cell.metadata.get("tags", [])), [line for line in cell.source.splitlines() if line.strip()]
+        tags, source = set(cell.metadata.get("tags", [])), without_text(cell.source)
         if "check" in tags:
             continue
         kind = "removed" if tags & REMOVED else "folded" if tags & FOLDED else "shown"
         lines[kind] += len(source)
-        small = len(source) <= 12 and max(map(len, source)) <= 110
+        small = len(source) <= 12 and max(map(len, source), default=0) <= 110
         assert small or kind == "shown", f"hidden, and over 12 lines or 110 columns: move it to src/\n{cell.source}"
     assert lines["removed"] <= 0.1 * sum(lines.values()), f"{lines}: more than 10 % is removed"
-    assert lines["folded"] <= 0.2 * sum(lines.values()), f"{lines}: more than 20 % is folded"
+    assert lines["folded"] <= 0.3 * sum(lines.values()), f"{lines}: more than 30 % is folded"
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -29,12 +29,12 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import earlystop
-from earlystop.start import MINUTES, header
 
 logger = logging.getLogger(__name__)
 
 CACHED = 60  # runs that are kept: of all chapters, with several versions of the code
 EXECUTION_TAGS = ("raises-exception", "skip-execution")  # tags that change an execution
+PAPER = "https://arxiv.org/abs/1903.11680"
 MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
@@ -220,20 +220,14 @@ def execute(app, stale: dict) -> None:
         stop("\n\n".join(failed))
 
 
-class RunsIn(SphinxDirective):
-    """``{runs-in}``: how long this page took, and where; and how long a chapter will take on a GPU."""
+class InThePaper(SphinxDirective):
+    """``{in-the-paper}``: the place in the paper that this chapter walks through, with a link."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the line; nothing on a page that executes nothing."""
-        self.env.note_dependency(str(MINUTES))
-        run = self.env.earlystop_runs.get(self.env.docname)
-        if run is None:
-            return []
-        seconds = max(1, round(run["execution_seconds"]))
-        scale, where = html.escape(run["scale"]), html.escape(run["machine"])
-        line = f"Runs in {seconds} s at <code>{scale}</code> scale on {where} (measured when this page was built)."
-        line = f"{line} {header(Path(self.env.docname).name)}".rstrip()
-        return [nodes.raw("", f'<p class="runs-in">{line}</p>', format="html")]  # raw: no page description
+        """Return the line, from the page's front matter."""
+        said = read(Path(self.env.doc2path(self.env.docname))).metadata.get("chapter", {}).get("in the paper", "")
+        line = f'In <a href="{PAPER}">the paper</a>: {html.escape(said)}'
+        return [nodes.raw("", f'<p class="in-the-paper">{line}</p>', format="html")]  # raw: no page description
 
 
 class Table(SphinxDirective):
@@ -348,7 +342,7 @@ def finish_build(app, exception) -> None:
 
 def setup(app) -> dict:
     """Connect everything to Sphinx."""
-    app.add_directive("runs-in", RunsIn)
+    app.add_directive("in-the-paper", InThePaper)
     app.add_directive("course-table", Table)
     app.add_directive("chapter-table", Table)
     app.connect("config-inited", configure)

@@ -33,7 +33,7 @@ TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
 EQUATION = re.compile(r"\s*\$\$\s*\(([\w:.-]+)\)\s*$", re.M)
 BOXES = "note tip warning important hint caution attention seealso admonition dropdown margin".split()  # noqa: SIM905
-DROPPED = {"runs-in", "bibliography", "nb-exec-table", "tableofcontents", "exercise-end", "solution-end"}
+DROPPED = {"in-the-paper", "bibliography", "nb-exec-table", "tableofcontents", "exercise-end", "solution-end"}
 LITERAL = {"code-block", "code", "raw", "parsed-literal"}  # what is in them is shown as it is
 MARKS = re.compile(
     r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n", re.M

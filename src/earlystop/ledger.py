@@ -202,7 +202,7 @@ def origin(claim: Claim, result: Result | None) -> dict[str, Any]:
         return now | {"sizes": "", "result": "", "command": command}
     return {
         "device": result.devices, "date": result["finished"][:10], "versions": result["runs"][0]["versions"],
-        "sizes": result.sizes.replace("**", ""), "result": result.path.name, "command": result.command,
+        "sizes": result.sizes, "result": result.path.name, "command": result.command,
     }  # fmt: skip
 
 

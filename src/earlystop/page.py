@@ -1,5 +1,6 @@
 """How a chapter speaks: computed sentences, tables, sliders; and what it needs of the machinery."""
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -92,10 +93,25 @@ def _spread(record: dict[str, Any], outcome: bool, form: str) -> str:
     return f" ({count}{held})"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Show a table; floats are printed with three significant digits."""
-    lines = [header, ["---"] * len(header), *rows]
-    say("\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines))
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+    """Show a table under its `caption`, numbers to the right; floats are printed with three significant digits.
+
+    Raises `ValueError` if a column has no name, or a row not as many cells as there are columns.
+    """
+    if not all(name.strip() for name in header):
+        raise ValueError(f"every column of a table needs a name, but they are {list(header)}")
+    cells = [[_cell(value) for value in row] for row in rows]
+    if wrong := [row for row in cells if len(row) != len(header)]:
+        raise ValueError(f"a row of {len(wrong[0])} cells, where the header has {len(header)}: {wrong[0]}")
+    columns = zip(*cells) if cells else [()] * len(header)
+    marks = ["---:" if all(map(_like_number, column)) else "---" for column in columns]
+    lines = ["| " + " | ".join(line) + " |" for line in (header, marks, *cells)]
+    say("\n".join([f"Table: {caption}\n"] * bool(caption) + lines))
+
+
+def _like_number(text: str) -> bool:
+    """Whether a cell begins as a number does, and so stands at the right."""
+    return bool(re.match(r"[≤≥<>]?[-−+±]?[\d.∞–]", text.strip("*")))
 
 
 def show_sizes(config: type[Sized]) -> None:
@@ -108,7 +124,7 @@ def show_sizes(config: type[Sized]) -> None:
         ]
         for key, size in config.fields().items()
     ]
-    table(["", *(f"**{name}**" if name == current else name for name in SCALES)], rows)
+    table(["size", *(f"**{name}**" if name == current else name for name in SCALES)], rows)
 
 
 def _cell(value: Any) -> str:

@@ -5,30 +5,31 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from earlystop.metrics import loss_shares
 
-# One colour, marker and dash a meaning, the same in every chapter.
+# One colour, marker and dash a meaning, the same in every chapter: blue, orange and green speak of nothing else.
 NOISY = {"color": "#0072B2", "linestyle": "-", "marker": "o"}  # against the given labels
 TRUE = {"color": "#D55E00", "linestyle": "--", "marker": "s"}  # against the true labels
 TEST = {"color": "#009E73", "linestyle": "-.", "marker": "^"}  # on unseen inputs
-OTHER = {"color": "#CC79A7", "linestyle": ":", "marker": "D"}  # a second setting of the same
 REFERENCE = {"color": "#000000", "linestyle": ":", "linewidth": 1.4}  # theory, or a flip rate
 CURVES = (  # an accuracy of a training, its name and its look
     ("noisy", "training, given labels", NOISY),
     ("true", "training, true labels", TRUE),
     ("test", "test", TEST),
 )
-RULES = (  # looks of rules that stop
-    TEST,
+KINDS = (  # settings without an order and a meaning of their own: activations, recipes, rules that stop
+    {"color": "#000000", "linestyle": "-", "marker": "x"},
     {"color": "#E69F00", "linestyle": "--", "marker": "D"},
-    {"color": "#56B4E9", "linestyle": ":", "marker": "v"},
-    {"color": "#666666", "linestyle": "-", "marker": "x"},
+    {"color": "#56B4E9", "linestyle": "-.", "marker": "v"},
+    {"color": "#767676", "linestyle": ":", "marker": "P"},
 )
-CLEAN_COLOR, FLIPPED_COLOR = "#0072B2", "#D55E00"
+CONTROL = {"color": "#767676", "linestyle": ":", "marker": ""}  # the same without wrong labels
+RIGHT_COLOR, WRONG_COLOR = "#767676", "#CC79A7"  # samples whose given label is right, or wrong
+MOST_POINTS = 240  # of a curve that is drawn; more are no longer seen, and make a page heavy
 LEVEL_MAP = plt.get_cmap("viridis")
 
 
@@ -53,15 +54,27 @@ def level_color(index: int, count: int) -> tuple:
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:
     """Mean over seeds as a line, and the range from lowest to highest as a band."""
     runs = torch.as_tensor(runs).cpu()
+    keep = some(runs.shape[1])
+    x, runs = torch.as_tensor(x)[keep], runs[:, keep]
     (drawn,) = ax.plot(x, runs.mean(0), label=label, **style)
     if len(runs) > 1:
         ax.fill_between(x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0)
 
 
+def some(points: int, most: int = MOST_POINTS) -> Int[Tensor, " kept"]:
+    """Indices of at most `most` of `points`, first and last included, about evenly spread on a logarithmic axis."""
+    if points <= most:
+        return torch.arange(points)
+    return (torch.logspace(0, 1, most, base=points, dtype=torch.float64) - 1).round().long().unique()
+
+
 def share_bars(ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float) -> None:
     """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples."""
     edges = torch.linspace(0, top, len(clean) + 1)
-    for shares, label, color in ((clean, "label is true", CLEAN_COLOR), (flipped, "label is flipped", FLIPPED_COLOR)):
+    for shares, label, color in (
+        (clean, "given label is right", RIGHT_COLOR),
+        (flipped, "given label is wrong", WRONG_COLOR),
+    ):
         look = {"facecolor": color + "66", "edgecolor": color, "linewidth": 1}
         ax.stairs(shares, edges, fill=True, label=label, **look)
 

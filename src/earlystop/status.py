@@ -24,7 +24,7 @@ def results() -> None:
             result.sizes, result.devices, len({cell["seed"] for cell in result["cells"]}), result["finished"][:10],
             f"{result.minutes:,.1f}", ", ".join(result.stale) or "no",
         ])  # fmt: skip
-    table(["", "scale", "sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
+    table(["result", "scale", "sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
     if any(one["experiment"] == "fig1" and fig1.shared_streams(one) for one in found):
         say(fig1.SHARED.format("these runs of Figure 1"))
 

@@ -163,7 +163,7 @@ def draw(result: Result) -> Figure:
                 band(ax, key, rule, label, {"markersize": 5} | style | hollow)
             ax.plot(percent, [1 - 0.9 * r for r in levels], label="1 − 0.9ρ", **plots.REFERENCE)
             ax.set(title=title + name)
-        for (rule, label), style in zip(rules, plots.RULES):
+        for (rule, label), style in zip(rules, plots.KINDS):
             band(row[2], "test", rule, label, {"markersize": 4} | style)
         row[2].set(title=f"c: test accuracy, stopped by{name}")
         row[2].legend(fontsize=9, loc="lower left")

@@ -191,7 +191,7 @@ def draw(result: Result) -> Figure:
     """Losses of true and flipped labels, stopped early, and how well they part along training."""
     levels = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
     fig, axes = plt.subplots(2, len(levels), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row")
-    extra = (("auroc", "AUROC", plots.OTHER), ("overlap", "overlap", {"color": "#777777"}))
+    extra = (("auroc", "AUROC", plots.KINDS[0]), ("overlap", "overlap", plots.KINDS[1]))
     for (top, bottom), rate in zip(axes.T, levels):
         clean, flipped = (result.numbers(f"{one}_best", corruption_rate=rate).mean(0) for one in ("clean", "flipped"))
         plots.share_bars(top, clean, flipped, TOP_LOSS[loss_of(result)])

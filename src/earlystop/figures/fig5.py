@@ -187,7 +187,7 @@ def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
     for ax, (key, values) in zip(axes.flat, SWEEPS.items()):
         x = sorted({*values, base[key]})
         for iteration, label, style in (
-            (early, "stopped early", plots.TRUE), (config["iterations"], "last iteration", plots.OTHER)
+            (early, "stopped early", plots.KINDS[0]), (config["iterations"], "last iteration", plots.KINDS[1])
         ):  # fmt: skip
             at = result["cells"][0]["iteration"].index(iteration)
             found = [result.numbers("error_true", **base | {key: value})[:, at] for value in x]

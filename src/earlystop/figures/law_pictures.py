@@ -33,7 +33,7 @@ FOUR = (  # how far, with which noise, and their look
     (at_stop, 1.0, "stopped, ρ = δ/8", plots.NOISY),
     (best, 1.0, "best on the path, ρ = δ/8", plots.TRUE),
     (at_stop, 0.0, "stopped, ρ = 0", plots.TEST),
-    (best, 0.0, "best on the path, ρ = 0", plots.OTHER),
+    (best, 0.0, "best on the path, ρ = 0", plots.KINDS[1]),
 )
 
 

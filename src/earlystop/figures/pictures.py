@@ -148,7 +148,7 @@ def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
         noisy, control = ({"network": name, "corruption_rate": one} for one in (rate, 0.0))
         rho = result.numbers("rho", **noisy).mean().item()
         stages_of = [(time, noisy, plots.level_color(i, 3), "-") for i, time in enumerate(("start", "early", "end"))]
-        for time, where, color, dash in (*stages_of, ("end", control, plots.OTHER["color"], "--")):
+        for time, where, color, dash in (*stages_of, ("end", control, plots.CONTROL["color"], "--")):
             label, look = f"{time}{', control' * (where is control)}", {"color": color, "linestyle": dash}
             values = result.numbers(f"values_{time}", **where)
             plots.band(top, range(1, values.shape[1] + 1), values, label, **look)
@@ -157,7 +157,7 @@ def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
                                          ("clean_early", "clean residual, early", noisy, plots.TEST),
                                          ("noise_early", "noise, early", noisy, plots.NOISY),
                                          ("noise_end", "noise, end", noisy, plots.NOISY | {"linestyle": ":"}),
-                                         ("noise_end", "noise, end, control", control, plots.OTHER)):  # fmt: skip
+                                         ("noise_end", "noise, end, control", control, plots.CONTROL)):  # fmt: skip
             plots.band(middle, ranks, result.numbers(key, **where), label, markersize=4, **style)
         middle.axhline(result.numbers("constant", **noisy).mean(), label="noise, the picture", **plots.REFERENCE)
         bottom.plot(ranks, ranks, label="least possible", **plots.REFERENCE)

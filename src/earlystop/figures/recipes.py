@@ -114,7 +114,7 @@ def draw(result: Result) -> Figure:
     """Accuracy by the given and the true labels, and dead units, along the training by each recipe."""
     fig, axes = plt.subplots(1, 3, figsize=(9, 3.5))
     levels = sorted(result.levels("corruption_rate"))
-    for recipe, style in zip(result.levels("recipe"), plots.RULES):
+    for recipe, style in zip(result.levels("recipe"), plots.KINDS):
         for rate in levels:
             look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
             label = NAMES[recipe] if rate == levels[-1] else ""

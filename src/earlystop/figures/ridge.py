@@ -104,7 +104,7 @@ def draw(result: Result) -> Figure:
             ax.plot(*path, label=f"stopping, {key} labels", **plots.line(style))
             ax.plot(*solutions, label=f"ridge, {key} labels", **{**style, "linestyle": ""}, ms=6, mfc="none")
         ax.set(xscale="log", xlabel="‖W − W₀‖, mean", title=f"{rate:.0%} wrong labels", ylim=(0, 0.45), xlim=(0.3, 30))
-    for rate, look in zip(rates, (plots.TRUE, plots.OTHER)):
+    for rate, look in zip(rates, (plots.KINDS[0], plots.CONTROL)):
         ridge, stopped = (result.numbers(f"{way}_true", corruption_rate=rate) for way in ("ridge", "stopped"))
         plots.band(axes[-1], result["config"]["penalties"], 100 * (ridge - stopped), f"{rate:.0%} wrong labels", **look)
     axes[-1].set(xscale="log", xlabel="λ", ylabel="points, ridge − stopping", title="at equal distance")

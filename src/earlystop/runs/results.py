@@ -1,5 +1,6 @@
 """Result files: the best one there is, its numbers, and where they come from."""
 
+import html
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Result:
         changes = self.unlike_paper().items()
         told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
         whole = "this book's own" if self.experiment.own else "the paper's"
-        return f"**not {whole}**, {told}" if told else whole
+        return f"not {whole}: {told}" if told else whole
 
     @property
     def stale(self) -> list[str]:
@@ -189,15 +190,15 @@ def load(name: str, where: Path | None = None, **levels: Any) -> Result:
 
 
 def credit(result: Result) -> str:
-    """A muted line on sizes, machine, cost and versions, and the command, as Markdown for a page."""
+    """One muted line on sizes, seeds and machine, which opens on cost, versions and command, as HTML for a page."""
     runs = result["runs"]
-    stale = f" **Its code gives other numbers now** ({'; '.join(result.stale)})." if result.stale else ""
+    memory, versions = max(run["peak memory in GB"] for run in runs), {run["versions"]["torch"] for run in runs}
+    stale = f" <b>Its code gives other numbers now</b> ({'; '.join(result.stale)})." if result.stale else ""
     return (
-        f'<span class="runs-in">Sizes: {result.sizes}; {result.seeds}, '
-        f"{counted(len(result['cells']), 'run')} on {result.devices}: {result.minutes:,.1f} minutes, "
-        f"all processes added up, at most {max(run['peak memory in GB'] for run in runs):.1f} GB, "
-        f"torch {', '.join(sorted({run['versions']['torch'] for run in runs}))}, "
-        f"finished {result['finished']}.{stale}</span>\n\n```text\n{result.command}\n```"
+        f'<details class="credit"><summary>Computed beforehand; sizes {result.sizes}; {result.seeds}, {result.devices}.'
+        f"{stale}</summary><p>{counted(len(result['cells']), 'run')}, {result.minutes:,.1f} minutes of all processes "
+        f"added up, at most {memory:.1f} GB, torch {', '.join(sorted(versions))}, finished {result['finished']}. "
+        f"In a copy of the book:</p><pre>{html.escape(result.command)}</pre></details>"
     )
 
 
