@@ -11,6 +11,8 @@ ACTIVATIONS = {
     "erf": torch.special.erf,
     "Gaussian softplus": lambda z: z * (1 + torch.erf(z / 2**0.5)) / 2 + torch.exp(-(z**2) / 2) / (2 * math.pi) ** 0.5,
     "ReLU": torch.relu,
+    "sin": lambda z: torch.cos(z - math.pi / 2),
+    "tanh": lambda z: 1 - 2 / (torch.exp(2 * z) + 1),
 }
 named = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS, RELU], ids=lambda phi: phi.name)
 smooth = pytest.mark.parametrize("phi", [ERF, GAUSSIAN_SOFTPLUS], ids=lambda phi: phi.name)

@@ -13,7 +13,7 @@ from earlystop.descent import LEAST_SQUARES, LOGISTIC, Trajectory, gradient_desc
 from earlystop.figures.fig5 import Figure5, load_data
 from earlystop.figures.units import draw
 from earlystop.metrics import error_rate
-from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, initial_weights, predict
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU, SIN, TANH, initial_weights, predict
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -22,7 +22,7 @@ from earlystop.runs.sizes import Sized, always, sizes
 LEARNED = 0.01  # an error below which truth, or noise, counts as learned
 
 
-ACTIVATIONS = {phi.name: phi for phi in (ERF, RELU, GAUSSIAN_SOFTPLUS)}
+ACTIVATIONS = {phi.name: phi for phi in (ERF, RELU, GAUSSIAN_SOFTPLUS, TANH, SIN)}
 KEYS: tuple[str, ...] = ("loss", "activation", "start", "corruption_rate", "step", "seed")
 CRITERIA = {criterion.name: criterion for criterion in (LEAST_SQUARES, LOGISTIC)}
 
@@ -37,21 +37,20 @@ class Clocks(Sized):
     corruption_rate: float = always(0.3, "share of labels drawn again, ρ", most=1)
     hidden_units: int = always(1000, "hidden units, k", least=1)
     steps: tuple = always((0.05, 0.2, 0.5, 0.9, 1.5), "step size times the curvature", ours=True, once=True)
-    two_steps: tuple = always((0.2, 1.5), "of these for softplus and logistic loss", ours=True, once=True)
+    two_steps: tuple = always((0.2, 1.5), "of these for all but erf and ReLU with least squares", ours=True, once=True)
     iterations: int = sizes(300, 2700, 2700, "iterations of each run", ours=True, least=1)
     stop: float = sizes(10.0, 100.0, 100.0, "time of the early stop", ours=True)
     seeds: int = sizes(1, 2, 5, "seeds", least=1)
 
 
 def cells(config: Clocks) -> list[Cell]:
-    """Every step size with noise, and the largest without; from f(W₀) = 0, too, but for the slowest ones."""
+    """Every step size with noise, and the largest without; the largest from f(W₀) = 0, too, with noise and without."""
     refuse({f"two_steps is {config.two_steps}, should be of steps": not {*config.two_steps} <= {*config.steps}})
     noise, largest, found = config.corruption_rate, max(config.steps), []
     for loss, name in (*(("least squares", name) for name in ACTIVATIONS), ("logistic", "erf")):
-        slow = loss == "logistic" or name == "Gaussian softplus"
-        settings = [("normal", noise, step) for step in (config.two_steps if slow else config.steps)]
-        settings += [("normal", 0.0, largest)]
-        settings += [] if slow else [("paired", noise, largest), ("paired", 0.0, largest)]
+        many = loss == "least squares" and name in ("erf", "ReLU")
+        settings = [("normal", noise, step) for step in (config.steps if many else config.two_steps)]
+        settings += [("normal", 0.0, largest), ("paired", noise, largest), ("paired", 0.0, largest)]
         found += [dict(zip(KEYS, (loss, name, *one, s))) for one in settings for s in range(config.seeds)]
     return found
 
