@@ -268,7 +268,18 @@ def late_overlap(result: Result) -> Tensor:
 
 def fresh_harm(result: Result) -> Tensor:
     """By how much the late network errs more often than the early one on fresh inputs."""
-    return at_paper(result, "fresh_error_late") - at_paper(result, "fresh_error_early")
+    return fresh_error(result, "late") - fresh_error(result, "early")
+
+
+def fresh_error(result: Result, when: str) -> Tensor:
+    """How often the "early" or the "late" network errs on fresh inputs."""
+    return at_paper(result, f"fresh_error_{when}")
+
+
+def farther(result: Result) -> Tensor:
+    """The distance from the start at the last iteration, in units of that at the early one."""
+    moved, early = at_paper(result, "distance"), result["config"]["early"]
+    return moved[:, -1] / moved[:, result["cells"][0]["iteration"].index(early)]
 
 
 def center_distance(seeds: Sequence[int]) -> Tensor:

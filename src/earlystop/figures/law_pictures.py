@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots
+from earlystop.data import clusterable_dataset
 from earlystop.figures.law import (
     CLASSES,
     CLUSTERS,
@@ -24,7 +25,9 @@ from earlystop.figures.law import (
     numbers,
     times,
 )  # fmt: skip
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU
 from earlystop.runs.results import Result
+from earlystop.theory import cluster_covariance, smallest_eigenvalue
 
 COVERED = {"color": "#000000", "alpha": 0.1, "lw": 0, "zorder": 0}
 HOLLOW = {"mfc": "white", "alpha": 0.6}  # without noise
@@ -153,3 +156,27 @@ def draw_worst(result: Result) -> Figure:
     axes[0].set(ylabel="clusters with a wrong input\n(green: wrong inputs)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def draw_smallest(dim: int = 20, draws: int = 5) -> Figure:
+    """λ(C) for random centers, as they become more, and for two centers that meet."""
+    counts, angles = (2, 5, 10, 20, 40, 80, 160), torch.linspace(0.02, 1.5, 40)
+    pairs = [torch.tensor([[1, 0], [torch.cos(angle), torch.sin(angle)]]) for angle in angles]
+    figure, (left, right) = plt.subplots(1, 2)
+    for phi, style in zip((ERF, GAUSSIAN_SOFTPLUS, RELU), plots.KINDS):
+        found = [[smallest_eigenvalue(cluster_covariance(random_centers(K, dim, seed), phi)) for K in counts]
+                 for seed in range(draws)]  # fmt: skip
+        plots.band(left, counts, torch.tensor(found), phi.name, **style, markersize=5)
+        meeting = [smallest_eigenvalue(cluster_covariance(pair, phi)) for pair in pairs]
+        right.plot(angles, meeting, label=phi.name, **plots.line(style))
+    left.set(title="random centers", xscale="log", yscale="log", xlabel="clusters, K", ylabel="λ(C)")
+    left.set_xticks(counts[::2], labels=[str(count) for count in counts[::2]])
+    left.xaxis.set_minor_formatter("")
+    left.legend()
+    right.set(title="two centers", xlabel="angle between them (radians)")
+    return figure
+
+
+def random_centers(count: int, dim: int, seed: int = 0) -> Tensor:
+    """Centers of clusters that are drawn at random."""
+    return clusterable_dataset(count, count, dim, input_noise=0, seed=seed).centers

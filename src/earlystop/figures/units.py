@@ -65,8 +65,13 @@ def without_noise(result: Result, step_size: float) -> tuple[Tensor, Tensor]:
     """Figure 5's error without a wrong label, over its iterations at a step size: seeds by times."""
     runs = setting(FIGURE5, 0.0, max(result["config"]["steps"]))
     time = torch.tensor(result.select(**runs)[0]["time"], dtype=torch.float64)
-    per_iteration = step_size * result.numbers("curvature", **runs).mean()
-    return time / per_iteration, result.numbers("error_true", **runs)
+    return time / per_iteration(result, step_size), result.numbers("error_true", **runs)
+
+
+def per_iteration(result: Result, step_size: float) -> float:
+    """The time s that an iteration of Figure 5 takes at a step size, by the mean curvature of the seeds."""
+    runs = setting(FIGURE5, 0.0, max(result["config"]["steps"]))
+    return step_size * result.numbers("curvature", **runs).mean().item()
 
 
 def clock(result: Result, key: str, panel: tuple[str, str, str], step: float, control: bool = False) -> Tensor:
