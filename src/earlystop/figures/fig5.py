@@ -201,7 +201,7 @@ def draw_losses(axes: Sequence[Axes], result: Result) -> None:
 def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
     """Error against the truth, early and late, as the noise or the number of clusters changes; that with its control.
 
-    Without noise there are no labels drawn again, so that the first panel needs none.
+    The first panel has its control in the picture of Figure 5 itself.
     """
     config, base = result["config"], paper_cell(result["config"])
     times = min(config["early"], config["iterations"]), config["iterations"]

@@ -171,7 +171,8 @@ def draw_smallest(dim: int = 20, draws: int = 5) -> Figure:
         right.plot(angles, meeting, label=phi.name, **plots.line(style))
     left.set(title="random centers", xscale="log", yscale="log", xlabel="clusters, K", ylabel="λ(C)")
     left.set_xticks(counts[::2], labels=[str(count) for count in counts[::2]])
-    left.xaxis.set_minor_formatter("")
+    left.set_yticks((0.02, 0.05, 0.1, 0.2, 0.5), labels=("0.02", "0.05", "0.1", "0.2", "0.5"))
+    left.minorticks_off()
     left.legend()
     right.set(title="two centers", xlabel="angle between them (radians)")
     return figure
