@@ -111,7 +111,7 @@ def draw_drift(ax: Axes, result: Result) -> None:
         ranges(ax, radii, torch.stack(moved, dim=1), label, level(0, 2), **look)
     ax.plot(radii, radii * moved[0].mean() / radii[0], label="slope 1", **plots.REFERENCE)
     ax.set(title="drift after the stop", xscale="log", yscale="log", xlabel="radius, ε₀", ylabel="$\\|W_{2T} - W_T\\|$")
-    ax.set_xticks(RADII[::2], labels=RADII[::2])
+    ax.set_xticks(RADII[::2], labels=[f"{radius:g}" for radius in RADII[::2]])
     ax.yaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
     ax.legend(fontsize=9, loc="upper left")

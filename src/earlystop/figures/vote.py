@@ -47,7 +47,7 @@ def draw_outputs(ax: Axes, dataset: Dataset, outputs: Tensor) -> None:
         middles.append(rows.double().mean())
         name = "mean given label" if cluster == 0 else None
         ends = rows[0] - 0.4, rows[-1] + 0.4
-        ax.plot(ends, [dataset.labels[rows].mean()] * 2, label=name, **plots.REFERENCE | {"linewidth": 2})
+        ax.plot(ends, [dataset.labels[rows].mean()] * 2, label=name, **plots.REFERENCE)
     ax.axhspan(-2, 0, color="0.94", zorder=0)
     ax.set_xticks(middles, labels=[str(number) for number in range(1, len(middles) + 1)])
     ax.grid(axis="x", visible=False)
