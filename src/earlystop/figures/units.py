@@ -12,6 +12,7 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.runs.results import Result
 
+TICKS = (0.1, 1, 10, 100, 1000)  # of the time
 SETTLED = 10  # iterations of the largest step size, after which step sizes are compared
 FIGURE5 = ("least squares", "erf", "normal")  # as this book runs it
 PANELS = {
@@ -56,7 +57,7 @@ def draw(result: Result) -> Figure:
         ax.set(ylabel="error, true labels")
     for ax in axes[-1]:
         ax.set(xlabel="time, s = η σ₁² τ")
-        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
+        ax.set_xticks(TICKS, labels=[f"{tick:,g}" for tick in TICKS])
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
