@@ -168,12 +168,37 @@ def test_what_is_read_at_the_end_of_a_path(made):
     assert units.fresh_control(made).tolist() == [0, 0]
 
 
-def test_every_panel_has_its_step_sizes_its_control_and_the_flips(made):
+def test_every_panel_has_its_step_sizes_its_control_and_the_share_of_wrong_labels(made):
     figure = units.draw(made)
-    for ax, (panel, title) in zip(figure.axes, units.PANELS.items(), strict=True):
-        steps = units.steps_of(made, panel)
-        assert ax.get_title() == title and len(ax.lines) == len(steps) + 2
-        dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
-        assert [line.get_label() for line in dashed] == ["no wrong labels"]
-        assert ax.lines[-1].get_ydata()[0] == 0.15
+    panels = {ax.get_title(): ax for ax in figure.axes}
+    assert list(panels) != list(units.PANELS.values()) and {*panels} == {*units.PANELS.values()}
+    for panel, title in units.PANELS.items():
+        names = [line.get_label() for line in panels[title].lines]
+        steps = [f"step size {step}" for step in units.steps_of(made, panel)]
+        assert names == [*steps, "no wrong labels", "share of wrong labels"]
+        assert panels[title].lines[-1].get_ydata()[0] == 0.15
     plt.close(figure)
+
+
+def test_the_control_of_figure_5_is_read_over_its_iterations(made):
+    cells = made.select(**units.setting(units.FIGURE5, 0.0, 1.5))
+    iterations, errors = units.without_noise(made, 0.01)
+    curvature = sum(one["curvature"] for one in cells) / len(cells)
+    assert (0.01 * curvature * iterations).tolist() == pytest.approx(cells[0]["time"])
+    assert errors.tolist() == [one["error_true"] for one in cells]
+
+
+def test_moments_are_told_as_a_median_with_its_range():
+    times = torch.tensor([20.0, 1234.0, 56.7])
+    assert units.median(times) == "57 (20 to 1,200)"
+    assert units.median(torch.cat([times, torch.tensor([math.inf])])) == "57 (20 to 1,200, in 3 of 4 runs)"
+    assert units.median(times + math.inf) == "–"
+
+
+def test_every_panel_has_its_three_moments(made):
+    step, rows = 1.5, units.moments(made)
+    assert [row[0] for row in rows] == list(units.PANELS.values())
+    for row, panel in zip(rows, units.PANELS):
+        told = [units.median(units.clock(made, key, panel, step, control))
+                for key, control in (("learned", False), ("learned", True), ("taken", False))]  # fmt: skip
+        assert row[1:] == told

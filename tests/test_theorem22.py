@@ -19,7 +19,6 @@ from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.streams import random_stream
 from earlystop.theory import theorem_scales
-from earlystop.words import scaling
 
 CONFIG = Theorem22.at("quick", samples=30, dim=6, clusters=3, hidden_units=40, stop=1, fresh=30)
 CELL = settings(CONFIG)[0] | {"clusters": 3, "dim": 6, "input_noise": 0.1, "share": 1.0, "seed": 1}
@@ -171,26 +170,6 @@ def test_the_picture_of_the_theorem_shades_what_it_covers():
     assert covered.any() and not covered.all()
 
 
-def test_sentences_say_what_the_numbers_are():
-    result = known()
-    assert scaling.over_seeds(torch.tensor([0.1, 0.3])) == "**20.0%** (10.0% to 30.0%)"
-    assert scaling.over_seeds(torch.tensor([2.0, 2.0]), ".0f") == "**2**"
-    assert "differ by at most **0.0%**. For 2, 8 and 32 clusters **100** hidden" in scaling.explained(result)
-    assert "at most **0.0%** of the training" in scaling.tight(result)
-    assert "random inputs **0.0%** are wrong" in scaling.wide(result)
-    assert "finds a wrong one in **50.0%** of the clusters" in scaling.wide(result)
-    assert "at the stop is **25.0%**. With no wrong label at all it is **0.0%**" in scaling.under_trained(many(result))
-    assert "eight classes in tight clusters is **10.0%** at the stop" in scaling.few_units(result)
-
-
-def many(result):
-    """The same where eight classes err in wide clusters only with noise."""
-    for cell in result["cells"]:
-        if cell["classes"] == 8 and cell["input_noise"] == 0.2 and cell["share"]:
-            cell["train"] = [0.25] * len(cell["train"])
-    return result
-
-
 # ------------------------------------------------------------------------ identities on random centers
 
 
@@ -239,11 +218,11 @@ def test_the_control_of_figure_5_has_its_sizes_clusters_and_no_wrong_label():
 def test_the_control_is_drawn_beside_the_clusters_of_figure_5():
     stored, control = results.load("fig5"), results.load("fig5control")
     figure = fig5.draw_sweeps(stored, control)
-    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[3].lines}
-    for iteration, (label, _) in zip((80, 4500), fig5.CONTROLS):
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
+    for iteration, name in zip((80, 4500), fig5.STOPS):
         expected = [mean(c["error_true"][c["iteration"].index(iteration)] for c in control.select(clusters=K))
                     for K in SWEEPS["clusters"]]  # fmt: skip
-        assert drawn[label].tolist() == pytest.approx(expected)
+        assert drawn[f"{name}, no wrong labels"].tolist() == pytest.approx(expected)
     assert len(figure.axes[0].lines) == 2 and len(figure.legends[0].get_texts()) == 4
     plt.close(figure)
 

@@ -420,37 +420,36 @@ def test_figure_4c_tells_before_from_after():
         assert left.lines[0].get_xdata()[0] == right.lines[-1].get_ydata()[0] == 0.1
 
 
-def test_figure_5_tells_early_from_late_and_clean_from_flipped():
+def test_figure_5_tells_early_from_late_and_right_from_wrong_labels():
     result = made("fig5", cells := fig5_cells())
-    errors, early, late = fig5.draw(result).axes
-    assert [ax.get_title() for ax in (early, late)] == ["iteration 80", "iteration 4,500"]
+    errors, moved, early, late = fig5.draw(result).axes
+    assert [ax.get_title() for ax in (early, late)] == ["losses at iteration 80", "losses at iteration 4,500"]
     curves, _ = drawn(errors)
-    assert curves["true labels"][:, 1].tolist() == pytest.approx([0.5, 0.02, 0.15])
-    assert curves["given labels"][:, 1].tolist() == pytest.approx([0.5, 0.16, 0.02])
-    assert curves["share of flipped labels"][0, 1] == pytest.approx(0.15)
+    assert curves["against the true labels"].tolist() == [pytest.approx(pair) for pair in ([80, 0.02], [4500, 0.15])]
+    assert curves["against the given labels"][:, 1].tolist() == pytest.approx([0.16, 0.02])
+    assert curves["share of wrong labels"][0, 1] == pytest.approx(0.15)
+    assert np.allclose(drawn(moved)[0]["distance"][:, 1], np.mean([c["distance"][1:] for c in cells[:2]], axis=0))
     for ax, time in ((early, "early"), (late, "late")):
-        for label, group in (("label is true", "clean"), ("label is flipped", "flipped")):
+        for label, group in (("given label is right", "clean"), ("given label is wrong", "flipped")):
             assert np.allclose(drawn(ax)[1][label], np.mean([c[f"{group}_{time}"] for c in cells[:2]], axis=0))
-    for ax, (key, values) in zip(fig5.draw_sweeps(result).axes, fig5.SWEEPS.items()):
-        base = fig5.paper_cell(result["config"])
-        for label, index in (("stopped early", 1), ("last iteration", 2)):
-            means = {
-                value: np.mean([c["error_true"][index] for c in result.select(**base | {key: value})])
-                for value in (*values, base[key])
-            }
+    for ax, key in zip(fig5.draw_sweeps(result).axes, fig5.SHOWN):
+        base, values = fig5.paper_cell(result["config"]), fig5.SWEEPS[key]
+        for label, index in zip(fig5.STOPS, (1, 2)):
+            ends = {value: [c["error_true"][index] for c in result.select(**base | {key: value})]
+                    for value in (*values, base[key])}  # fmt: skip
+            means = {value: np.mean(errors) for value, errors in ends.items()}
             assert np.allclose(drawn(ax)[0][label], sorted(means.items()))
-            ends = {value: [c["error_true"][index] for c in result.select(**base | {key: value})] for value in means}
             shown = {tuple(point) for area in ax.collections for point in area.get_paths()[0].vertices.round(6)}
             assert {(value, round(end(e), 6)) for value, e in ends.items() for end in (min, max)} <= shown
 
 
 def test_errors_of_a_page_are_drawn_against_the_labels_that_they_name():
     _, ax = plt.subplots()
-    fig5.draw_errors(ax, T([[0.5, 0.2], [0.7, 0.4]]), T([[0.1, 0.3], [0.1, 0.5]]), 0.15)
+    fig5.draw_errors(ax, T([[0.9, 0.5, 0.2], [0.9, 0.7, 0.4]]), T([[0.9, 0.1, 0.3], [0.9, 0.1, 0.5]]), 0.15)
     curves, _ = drawn(ax)
     assert np.allclose(curves["against the given labels"], [[1, 0.6], [2, 0.3]])
     assert np.allclose(curves["against the true labels"], [[1, 0.1], [2, 0.4]])
-    assert curves["share of flipped labels"][0, 1] == pytest.approx(0.15)
+    assert curves["share of wrong labels"][0, 1] == pytest.approx(0.15)
 
 
 def test_a_band_reaches_from_the_lowest_to_the_highest_seed():

@@ -14,6 +14,7 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.data import Dataset, around_centers, clusterable_dataset, corrupt_uniformly
 from earlystop.descent import Trajectory, gradient_descent
+from earlystop.figures.units import without_noise
 from earlystop.metrics import auroc, error_rate, loss_shares, overlap, split_losses
 from earlystop.network import ERF, Activation, initial_weights, predict
 from earlystop.runs.experiment import Cell, Experiment, Run, register
@@ -30,7 +31,8 @@ SWEEPS = {
     "clusters": (3, 4, 6, 8),
 }
 SWEEP_SHARE = 0.05  # of the seeds, for every setting of a sweep
-CONTROLS = (("stopped early, ρ = 0", plots.TEST), ("last iteration, ρ = 0", plots.NOISY))
+SHOWN = ("corruption_rate", "clusters")  # of the sweeps, in the picture
+STOPS = ("stopped early", "trained to the end")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Figure5(Sized):
     dim: int = always(20, "dimension, d", least=1)
     clusters: int = always(2, "clusters and classes, K", least=1)
     input_noise: float = always(0.5, "radius of a cluster, ε₀")
-    corruption_rate: float = always(0.3, "share of labels drawn again, ρ", most=1)
+    corruption_rate: float = always(0.3, "share of labels drawn again, ρ′", most=1)
     hidden_units: int = always(1000, "hidden units, k", least=1)
     step_size: float = always(0.01, "step size, η", ours=True)
     early: int = always(80, "early iteration")
@@ -144,66 +146,82 @@ def summary(times, cell: Cell, dataset: Dataset, outputs, distance, weights: lis
     return values
 
 
-def draw_errors(ax: Axes, given: Tensor, true: Tensor, flipped: float, words: str = "share of flipped labels") -> None:
+def iterations_axis(ax: Axes) -> None:
+    """Iterations from the first on, on a logarithmic axis with plain numbers."""
+    ax.set(xscale="log", xlabel="iteration")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def draw_errors(ax: Axes, given: Tensor, true: Tensor, flipped: float, words: str = "share of wrong labels") -> None:
     """Errors of several runs, seeds by iterations, against the given and against the true labels."""
     for errors, name, style in ((given, "given labels", plots.NOISY), (true, "true labels", plots.TRUE)):
-        plots.band(ax, range(1, errors.shape[1] + 1), errors, f"against the {name}", **plots.line(style))
+        x = range(1, errors.shape[1])
+        plots.band(ax, x, errors[:, 1:], f"against the {name}", **plots.line(style))
     ax.axhline(flipped, label=words, **plots.REFERENCE)
-    ax.set(xscale="log", xlabel="iteration + 1")
+    iterations_axis(ax)
 
 
-def draw(result: Result) -> Figure:
-    """Errors and distance along gradient descent, and the losses at the two iterations."""
+def draw(result: Result, clocks: Result | None = None) -> Figure:
+    """Errors and distance along gradient descent, and losses at two iterations; the control is in `clocks`."""
     config, base = result["config"], paper_cell(result["config"])
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.4))
-    iterations = result.numbers("iteration", **base)[0] + 1
-    for key, label, style in (
-        ("error_given", "given labels", plots.NOISY), ("error_true", "true labels", plots.TRUE)
-    ):  # fmt: skip
-        plots.band(axes[0], iterations, result.numbers(key, **base), label, **plots.line(style))
-    flipped = result.numbers("flipped", **base).mean().item()
-    axes[0].axhline(flipped, label="share of flipped labels", **plots.REFERENCE)
-    axes[0].set(xscale="log", xlabel="iteration + 1", ylabel="training error", ylim=(0, None))
-    axes[0].legend()
-    for ax, name, key in zip(axes[1:], ("early", "late"), ("early", "iterations")):
-        clean, flipped = (result.numbers(f"{group}_{name}", **base).mean(0) for group in ("clean", "flipped"))
-        plots.share_bars(ax, clean, flipped, TOP_LOSS)
-        ax.set(title=f"iteration {config[key]:,}", xlabel="loss of a sample")
-    axes[2].sharey(axes[1])
-    axes[1].set(ylabel="share of its group")
-    axes[1].legend()
+    fig, axes = plt.subplots(2, 2, figsize=(7, 6))
+    (errors, distance), histograms = axes
+    iterations = result.numbers("iteration", **base)[0, 1:]
+    for key, name, style in (("given", "given labels", plots.NOISY), ("true", "true labels", plots.TRUE)):
+        found = result.numbers(f"error_{key}", **base)[:, 1:]
+        plots.band(errors, iterations, found, f"against the {name}", **plots.line(style))
+    if clocks:
+        plots.band(errors, *without_noise(clocks, config["step_size"]), "no wrong labels", **plots.CONTROL)
+    errors.axhline(flipped_share(result).mean(), label="share of wrong labels", **plots.REFERENCE)
+    errors.set(title="error on the training samples", ylabel="share of the samples", ylim=(0, 0.6))
+    errors.legend(fontsize=9)
+    moved = result.numbers("distance", **base)[:, 1:]
+    plots.band(distance, iterations, moved, "distance", **plots.line(plots.KINDS[0]))
+    distance.set(title="distance from the start", ylabel="‖W − W₀‖", ylim=(0, None))
+    for ax in (errors, distance):
+        iterations_axis(ax)
+        for mark in config["early"], config["iterations"]:
+            ax.axvline(mark, color="0.7", linewidth=1, zorder=0)
+    draw_losses(histograms, result)
     return fig
 
 
-def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
-    """Error against the truth at the two iterations, while one size of the setting changes; over K its control, too."""
+def draw_losses(axes: Sequence[Axes], result: Result) -> None:
+    """Squared losses at the early and at the last iteration, of samples whose given label is right or wrong."""
     config, base = result["config"], paper_cell(result["config"])
-    names = {
-        "corruption_rate": "corruption rate, ρ", "hidden_units": "hidden units, k",
-        "input_noise": "radius, ε₀", "clusters": "clusters and classes, K",
-    }  # fmt: skip
-    early = min(config["early"], config["iterations"])
-    fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey=True)
-    for ax, (key, values) in zip(axes.flat, SWEEPS.items()):
-        x = sorted({*values, base[key]})
-        for iteration, label, style in (
-            (early, "stopped early", plots.KINDS[0]), (config["iterations"], "last iteration", plots.KINDS[1])
-        ):  # fmt: skip
+    for ax, name, key in zip(axes, ("early", "late"), ("early", "iterations")):
+        clean, flipped = (result.numbers(f"{group}_{name}", **base).mean(0) for group in ("clean", "flipped"))
+        plots.share_bars(ax, clean, flipped, TOP_LOSS)
+        ax.set(title=f"losses at iteration {config[key]:,}", xlabel="loss of a sample", xlim=(0, TOP_LOSS))
+    axes[1].sharey(axes[0])
+    axes[0].set(ylabel="share of its group", ylim=(0, 1))
+    axes[0].legend(fontsize=9)
+
+
+def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
+    """Error against the truth, early and late, as the noise or the number of clusters changes; that with its control.
+
+    The first panel has its control in the picture of Figure 5 itself.
+    """
+    config, base = result["config"], paper_cell(result["config"])
+    times = min(config["early"], config["iterations"]), config["iterations"]
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.9), sharey=True)
+    for ax, key, name in zip(axes, SHOWN, ("labels drawn again, ρ′", "clusters and classes, K")):
+        values = sorted({*SWEEPS[key], base[key]})
+        for iteration, label, style in zip(times, STOPS, plots.KINDS):
             at = result["cells"][0]["iteration"].index(iteration)
-            found = [result.numbers("error_true", **base | {key: value})[:, at] for value in x]
-            ax.plot(x, [r.mean() for r in found], label=label, markersize=5, **style)
-            low, high = [r.min() for r in found], [r.max() for r in found]
-            ax.fill_between(x, low, high, color=style["color"], alpha=0.2, lw=0)
-        ax.set(xlabel=names[key])
-        if control and key == "clusters":
-            for at, (label, style) in zip((early, config["iterations"]), CONTROLS):
-                plots.band(ax, values, errors_at(control, at), label, **style, markersize=4)
-        if key == "hidden_units":
-            ax.set(xscale="log")
-    axes[0, 0].set(ylim=(0, None))
-    for ax in axes[:, 0]:
-        ax.set(ylabel="error against the truth")
-    fig.legend(*axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+            found = [result.numbers("error_true", **base | {key: value})[:, at] for value in values]
+            mean, low, high = ([getattr(one, end)() for one in found] for end in ("mean", "min", "max"))
+            ax.plot(values, mean, label=label, markersize=5, **style)
+            ax.fill_between(values, low, high, color=style["color"], alpha=0.2, lw=0)
+        ax.set(xlabel=name)
+    if control:
+        for iteration, label, style in zip(times, STOPS, plots.KINDS):
+            look = plots.CONTROL | {"marker": style["marker"], "markersize": 4}
+            errors = errors_at(control, iteration)
+            plots.band(axes[1], SWEEPS["clusters"], errors, f"{label}, no wrong labels", **look)
+    axes[0].set(ylabel="error, true labels", ylim=(0, None))
+    fig.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -250,7 +268,18 @@ def late_overlap(result: Result) -> Tensor:
 
 def fresh_harm(result: Result) -> Tensor:
     """By how much the late network errs more often than the early one on fresh inputs."""
-    return at_paper(result, "fresh_error_late") - at_paper(result, "fresh_error_early")
+    return fresh_error(result, "late") - fresh_error(result, "early")
+
+
+def fresh_error(result: Result, when: str) -> Tensor:
+    """How often the "early" or the "late" network errs on fresh inputs."""
+    return at_paper(result, f"fresh_error_{when}")
+
+
+def farther(result: Result) -> Tensor:
+    """The distance from the start at the last iteration, in units of that at the early one."""
+    moved, early = at_paper(result, "distance"), result["config"]["early"]
+    return moved[:, -1] / moved[:, result["cells"][0]["iteration"].index(early)]
 
 
 def center_distance(seeds: Sequence[int]) -> Tensor:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import plots
+from earlystop.data import clusterable_dataset
 from earlystop.figures.law import (
     CLASSES,
     CLUSTERS,
@@ -16,7 +17,6 @@ from earlystop.figures.law import (
     RADII,
     RADIUS,
     SHARES,
-    WIDTHS,
     activations,
     at_stop,
     best,
@@ -25,16 +25,22 @@ from earlystop.figures.law import (
     numbers,
     times,
 )  # fmt: skip
+from earlystop.network import ERF, GAUSSIAN_SOFTPLUS, RELU
 from earlystop.runs.results import Result
+from earlystop.theory import cluster_covariance, smallest_eigenvalue
 
-STYLES = (plots.NOISY, plots.TRUE, plots.TEST)
 COVERED = {"color": "#000000", "alpha": 0.1, "lw": 0, "zorder": 0}
-FOUR = (  # how far, with which noise, and their look
-    (at_stop, 1.0, "stopped, ρ = δ/8", plots.NOISY),
-    (best, 1.0, "best on the path, ρ = δ/8", plots.TRUE),
-    (at_stop, 0.0, "stopped, ρ = 0", plots.TEST),
-    (best, 0.0, "best on the path, ρ = 0", plots.KINDS[1]),
+HOLLOW = {"mfc": "white", "alpha": 0.6}  # without noise
+FOUR = tuple(  # how far, with which noise, and their look
+    (measure, share, f"{name}, {noise}", style | more)
+    for share, noise, more in ((1.0, "ρ = δ/8", {}), (0.0, "no wrong labels", {"color": plots.CONTROL["color"]}))
+    for measure, name, style in ((at_stop, "stopped", plots.KINDS[0]), (best, "best on the path", plots.KINDS[1]))
 )
+
+
+def level(index: int, count: int) -> dict:
+    """The look of the `index`-th of ordered settings."""
+    return {"color": plots.level_color(index, count), "marker": "osDv^"[index]}
 
 
 def covered(result: Result) -> Tensor:
@@ -55,46 +61,66 @@ def ranges(ax: Axes, x: Tensor, y: Tensor, label: str, style: dict, **look) -> N
 
 def draw_times(ax: Axes, result: Result) -> None:
     """The time until all is right against ‖C‖²/λ(C), for all K, d and activations, with and without noise."""
-    for name, style in zip(activations(result), STYLES):
-        for share, label, look in ((1.0, f"{name}", {}), (0.0, "_", {"mfc": "white", "alpha": 0.6})):
+    for name, style in zip(activations(result), plots.KINDS):
+        for share, label, look in ((0.0, "_", HOLLOW), (1.0, name, {})):
             scale = grid(result, "scale", activation=name, share=share).mean(0)
             ranges(ax, scale, times(result, activation=name, share=share), label, style, **look)
     line = torch.tensor([1.5, 150.0])
     ax.plot(line, line, label="T = ‖C‖²/λ(C)", **plots.REFERENCE)
     ax.axvspan(1.5, torch.where(covered(result), grid(result, "scale").mean(0), 1.5).max().item(), **COVERED)
-    ax.set(xscale="log", yscale="log", xlim=(1.5, 150), xlabel="‖C‖²/λ(C)", ylabel="steps until all is right, T")
-    ax.legend(fontsize=7, loc="lower right", borderpad=0.2, labelspacing=0.2)
+    ax.set(xscale="log", yscale="log", xlim=(1.5, 150), xlabel="‖C‖²/λ(C)", ylabel="full steps, T")
+    ax.set(title="time until all is right")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.legend(fontsize=9, loc="upper left", borderpad=0.2, labelspacing=0.2)
 
 
 def draw_distances(ax: Axes, result: Result) -> None:
     """The distance at the stop against K, in two dimensions d, with and without noise."""
     K = torch.tensor(CLUSTERS)
-    for dim, style in zip(DIMS, STYLES):
-        for share, label, look in ((1.0, f"d = {dim}", {}), (0.0, "_", {"mfc": "white", "alpha": 0.6})):
-            ranges(ax, K, distances(result, dim, share=share), label, style, **look)
+    for i, dim in enumerate(DIMS):
+        for share, label, look in ((0.0, "_", HOLLOW), (1.0, f"d = {dim}", {})):
+            ranges(ax, K, distances(result, dim, share=share), label, level(i, 2), **look)
     ax.plot(K, K.sqrt(), label="√K", **plots.REFERENCE)
     ax.axvspan(1.6, torch.where(covered(result), K.repeat(len(DIMS)), 1.6).max().item(), **COVERED)
-    ax.set(xscale="log", yscale="log", xlim=(1.6, 40), xlabel="clusters, K", ylabel="‖W − W₀‖ at the stop")
+    ax.set(xscale="log", yscale="log", xlim=(1.6, 40), xlabel="clusters, K", ylabel="‖W − W₀‖")
+    ax.set(title="distance at the stop")
     ax.set_xticks(K, labels=[str(k) for k in CLUSTERS])
+    ax.set_yticks((2, 5, 10), labels=("2", "5", "10"))
     ax.minorticks_off()
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9, loc="upper left")
 
 
 def draw_rates(ax: Axes, result: Result) -> None:
     """The error at the stop against ρ in units of δ/8, from no noise on, for three numbers of classes."""
-    for classes, style in zip((2, 4, 8), STYLES):
+    for i, classes in enumerate((2, 4, 8)):
+        look = level(i, 3)
         errors = [at_stop(result, "train", "path", classes=classes, share=share) for share in SHARES]
-        plots.band(ax, SHARES, torch.stack(errors, dim=1), f"$\\bar{{K}}$ = {classes}", **style, markersize=4)
-        ax.axvline(4 * (classes - 1) / classes, color=style["color"], linestyle=":", linewidth=1)
+        plots.band(ax, SHARES, torch.stack(errors, dim=1), f"$\\bar{{K}}$ = {classes}", **look, markersize=4)
+        ax.axvline(4 * (classes - 1) / classes, color=look["color"], linestyle=":", linewidth=1)
     ax.axvspan(0, 1, **COVERED)
-    ax.set(xlabel="ρ in units of δ/8", ylabel="error, true labels", ylim=(-0.02, 1.02))
-    ax.legend(fontsize=8)
+    ax.set(title="error at the stop", xlabel="ρ in units of δ/8", ylabel="error, true labels", ylim=(-0.03, 1.03))
+    ax.legend(fontsize=9)
+
+
+def draw_drift(ax: Axes, result: Result) -> None:
+    """The way from the stop to twice its time against the radius, with and without noise."""
+    radii = torch.tensor(RADII)
+    for share, label, look in ((0.0, "_", HOLLOW), (1.0, "K = 8, d = 20", {})):
+        moved = [numbers(result, "drift", "path", input_noise=r, share=share) for r in RADII]
+        ranges(ax, radii, torch.stack(moved, dim=1), label, level(0, 2), **look)
+    ax.plot(radii, radii * moved[0].mean() / radii[0], label="slope 1", **plots.REFERENCE)
+    ax.set(title="drift after the stop", xscale="log", yscale="log", xlabel="radius, ε₀", ylabel="$\\|W_{2T} - W_T\\|$")
+    ax.set_xticks(RADII[::2], labels=[f"{radius:g}" for radius in RADII[::2]])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+    ax.legend(fontsize=9, loc="upper left")
 
 
 def draw(result: Result) -> Figure:
-    """Time, distance and noise: the main theorem on one slide."""
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
-    for ax, part in zip(axes, (draw_times, draw_distances, draw_rates)):
+    """Time, distance, noise and drift: what the main theorem says, measured."""
+    figure, axes = plt.subplots(2, 2, figsize=(7, 6.2))
+    for ax, part in zip(axes.flat, (draw_times, draw_distances, draw_rates, draw_drift)):
         part(ax, result)
     return figure
 
@@ -103,37 +129,55 @@ def four(ax: Axes, result: Result, key: str, over: str, values: Sequence, **fixe
     """An error at the stop and at its lowest, with and without noise, as one thing changes."""
     for measure, share, label, style in FOUR:
         errors = [measure(result, key, "path", share=share, **fixed | {over: value}) for value in values]
-        plots.band(ax, values, torch.stack(errors, dim=1), label, **style, markersize=4)
+        plots.band(ax, values, torch.stack(errors, dim=1), label, **style, markersize=5)
 
 
 def draw_controls(result: Result) -> Figure:
-    """Errors on training samples beside their controls: as classes, width and radius change, K stays."""
-    figure, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey=True)
-    panels = (
-        ("classes", CLASSES, {"input_noise": 0.2}, "classes, $\\bar{K}$ (ε₀ = 0.2)"),
-        ("hidden_units", WIDTHS, {"classes": 8}, "hidden units, k ($\\bar{K}$ = 8)"),
-        ("input_noise", RADII, {"classes": 2}, "radius, ε₀ ($\\bar{K}$ = 2)"),
-        ("input_noise", RADII, {"classes": 8}, "radius, ε₀ ($\\bar{K}$ = 8)"),
-    )
-    for ax, (key, values, fixed, name) in zip(axes.flat, panels):
-        four(ax, result, "train", key, values, **fixed)
-        ax.set(xlabel=name, xscale="log" if key == "hidden_units" else "linear")
-    for ax in axes[:, 0]:
-        ax.set(ylabel="error, true labels")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    """Errors on training samples beside their controls: as classes and radius change, K stays."""
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.9), sharey=True)
+    four(axes[0], result, "train", "classes", CLASSES, input_noise=0.2)
+    axes[0].set(title="radius ε₀ = 0.2", xlabel="classes, K̄", ylabel="error, true labels", xticks=CLASSES)
+    four(axes[1], result, "train", "input_noise", RADII, classes=8)
+    axes[1].set(title="eight classes", xlabel="radius of a cluster, ε₀")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def draw_worst(result: Result) -> Figure:
     """Random inputs against the worst: over the radius, for two and for eight classes."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(7, 4.2), sharey=True)
     for ax, classes in zip(axes, (2, 8)):
         four(ax, result, "worst", "input_noise", RADII, classes=classes)
         fresh = [at_stop(result, "fresh", "path", classes=classes, input_noise=r) for r in RADII]
-        plots.band(ax, RADII, torch.stack(fresh, dim=1), "random inputs, stopped, ρ = δ/8", color="0.4")
+        plots.band(ax, RADII, torch.stack(fresh, dim=1), "random inputs, stopped, ρ = δ/8", **plots.TEST)
         allowed = 2 / (classes - 1) * numbers(result, "smallest").mean() ** 2 / result["config"]["clusters"] ** 2
         ax.axvspan(0, allowed.item(), **COVERED)
-        ax.set(xlabel="radius, ε₀", title=f"$\\bar{{K}}$ = {classes}", xlim=(0, None))
-    axes[0].set(ylabel="clusters with a wrong input\n(grey: share of wrong inputs)")
+        ax.set(xlabel="radius of a cluster, ε₀", title=("two", "eight")[classes == 8] + " classes", xlim=(0, None))
+    axes[0].set(ylabel="clusters with a wrong input\n(green: wrong inputs)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def draw_smallest(dim: int = 20, draws: int = 5) -> Figure:
+    """λ(C) for random centers, as they become more, and for two centers that meet."""
+    counts, angles = (2, 5, 10, 20, 40, 80, 160), torch.linspace(0.02, 1.5, 40)
+    pairs = [torch.tensor([[1, 0], [torch.cos(angle), torch.sin(angle)]]) for angle in angles]
+    figure, (left, right) = plt.subplots(1, 2)
+    for phi, style in zip((ERF, GAUSSIAN_SOFTPLUS, RELU), plots.KINDS):
+        found = [[smallest_eigenvalue(cluster_covariance(random_centers(K, dim, seed), phi)) for K in counts]
+                 for seed in range(draws)]  # fmt: skip
+        plots.band(left, counts, torch.tensor(found), phi.name, **style, markersize=5)
+        meeting = [smallest_eigenvalue(cluster_covariance(pair, phi)) for pair in pairs]
+        right.plot(angles, meeting, label=phi.name, **plots.line(style))
+    left.set(title="random centers", xscale="log", yscale="log", xlabel="clusters, K", ylabel="λ(C)")
+    left.set_xticks(counts[::2], labels=[str(count) for count in counts[::2]])
+    left.set_yticks((0.02, 0.05, 0.1, 0.2, 0.5), labels=("0.02", "0.05", "0.1", "0.2", "0.5"))
+    left.minorticks_off()
+    left.legend()
+    right.set(title="two centers", xlabel="angle between them (radians)")
+    return figure
+
+
+def random_centers(count: int, dim: int, seed: int = 0) -> Tensor:
+    """Centers of clusters that are drawn at random."""
+    return clusterable_dataset(count, count, dim, input_noise=0, seed=seed).centers

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from earlystop.figures import law
 from earlystop.figures.law import RADII, SHARES, STOP, UNITS, activations, at_stop, grid, numbers
 from earlystop.runs.results import Result
 
@@ -76,3 +77,15 @@ def width_constant(result: Result) -> Tensor:
         norm, smallest = (numbers(result, key, clusters=K) for key in ("norm", "smallest"))
         found.append(width_needed(result, K) / (K**2 * norm**2 / smallest**4))
     return torch.stack(found, dim=1).max(dim=1).values
+
+
+def laws(result: Result) -> list[list[str]]:
+    """What the theorem says of time, distance, drift and noise, and what is measured: mean, lowest and highest seed."""
+    measures = {
+        "power of ‖C‖²/λ(C) in the time": ("1", law.time_slope),
+        f"power of K in the distance, d = {law.DIMS[-1]}": ("½", law.distance_slope),
+        "power of ε₀ in the drift": ("1", law.drift_slope),
+        "harmless share of wrong labels, in units of δ/8": ("at least 1", safe_share),
+    }
+    ends = (torch.mean, torch.min, torch.max)
+    return [[name, word, *(f"{end(found(result)):.2f}" for end in ends)] for name, (word, found) in measures.items()]

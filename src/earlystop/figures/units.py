@@ -12,9 +12,11 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.runs.results import Result
 
+TICKS = (0.1, 1, 10, 100, 1000)  # of the time
 SETTLED = 10  # iterations of the largest step size, after which step sizes are compared
+FIGURE5 = ("least squares", "erf", "normal")  # as this book runs it
 PANELS = {
-    ("least squares", "erf", "normal"): "erf",
+    FIGURE5: "erf",
     ("least squares", "ReLU", "normal"): "ReLU",
     ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
     ("least squares", "erf", "paired"): "erf, f(W₀) = 0",
@@ -36,27 +38,41 @@ def steps_of(result: Result, panel: tuple[str, str, str]) -> list[float]:
 
 def draw(result: Result) -> Figure:
     """Error against the truth over η·curvature·τ, a line for each step size, and without noise."""
-    fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
+    fig, axes = plt.subplots(3, 2, figsize=(7, 7.4), sharex=True, sharey=True)
     noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
-    for ax, (panel, title) in zip(axes.flat, PANELS.items()):
-        lines = [("no wrong labels", 0.0, max(steps), {"color": "black", "ls": "--", "lw": 1})]
+    for ax, (panel, title) in zip(axes.T.flat, PANELS.items()):
         for step in steps_of(result, panel):
-            color = plots.level_color(steps.index(step), len(steps))
-            lines += [(f"step size {step}", noise, step, {"color": color, "lw": 1.3})]
-        for label, rate, step, look in lines:
-            runs = setting(panel, rate, step)
+            runs = setting(panel, noise, step)
             errors = result.numbers("error_true", **runs)
             kept = errors if step == max(steps) else errors.mean(0, keepdim=True)  # one band is enough
-            plots.band(ax, result.select(**runs)[0]["time"], kept, label, **look)
+            look = {"color": plots.level_color(steps.index(step), len(steps)), "lw": 1.3}
+            plots.band(ax, result.select(**runs)[0]["time"], kept, f"step size {step}", **look)
+        runs = setting(panel, 0.0, max(steps))
+        clean = result.numbers("error_true", **runs).mean(0, keepdim=True)
+        plots.band(ax, result.select(**runs)[0]["time"], clean, "no wrong labels", **plots.CONTROL)
         flipped = result.numbers("flipped", **setting(panel, noise, max(steps)))
-        ax.axhline(flipped.mean(), label="share of flipped labels", **plots.REFERENCE)
+        ax.axhline(flipped.mean(), label="share of wrong labels", **plots.REFERENCE)
         ax.set(xscale="log", title=title, ylim=(0, 0.3))
     for ax in axes[:, 0]:
         ax.set(ylabel="error, true labels")
-    for ax in axes[1]:
-        ax.set(xlabel="time t = η · curvature · τ")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for ax in axes[-1]:
+        ax.set(xlabel="time, s = η σ₁² τ")
+        ax.set_xticks(TICKS, labels=[f"{tick:,g}" for tick in TICKS])
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
+
+
+def without_noise(result: Result, step_size: float) -> tuple[Tensor, Tensor]:
+    """Figure 5's error without a wrong label, over its iterations at a step size: seeds by times."""
+    runs = setting(FIGURE5, 0.0, max(result["config"]["steps"]))
+    time = torch.tensor(result.select(**runs)[0]["time"], dtype=torch.float64)
+    return time / per_iteration(result, step_size), result.numbers("error_true", **runs)
+
+
+def per_iteration(result: Result, step_size: float) -> float:
+    """The time s that an iteration of Figure 5 takes at a step size, by the mean curvature of the seeds."""
+    runs = setting(FIGURE5, 0.0, max(result["config"]["steps"]))
+    return step_size * result.numbers("curvature", **runs).mean().item()
 
 
 def clock(result: Result, key: str, panel: tuple[str, str, str], step: float, control: bool = False) -> Tensor:
@@ -64,6 +80,24 @@ def clock(result: Result, key: str, panel: tuple[str, str, str], step: float, co
     rate = 0.0 if control else result["config"]["corruption_rate"]
     iterations = result.numbers(key, **setting(panel, rate, step))
     return torch.where(iterations < 0, math.inf, iterations * step)
+
+
+def moments(result: Result) -> list[list[str]]:
+    """For every panel the times at which the truth is learned and the noise takes over, at the largest step size."""
+    step = max(result["config"]["steps"])
+    asked = (("learned", False), ("learned", True), ("taken", False))
+    return [[title, *(median(clock(result, key, panel, step, control)) for key, control in asked)]
+            for panel, title in PANELS.items()]  # fmt: skip
+
+
+def median(times: Tensor) -> str:
+    """The median over the seeds with its range in words; of those that got there, where some did not."""
+    there = times[times.isfinite()]
+    if not len(there):
+        return "–"
+    middle, low, high = (f"{float(f'{one:.2g}'):,g}" for one in (there.median(), there.min(), there.max()))
+    few = f", in {len(there)} of {len(times)} runs" * (len(there) < len(times))
+    return f"{middle} ({low} to {high}{few})"
 
 
 def spread_of_steps(result: Result, panel: tuple[str, str, str]) -> Tensor:
