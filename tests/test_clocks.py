@@ -171,8 +171,8 @@ def test_what_is_read_at_the_end_of_a_path(made):
 def test_every_panel_has_its_step_sizes_its_control_and_the_share_of_wrong_labels(made):
     figure = units.draw(made)
     panels = {ax.get_title(): ax for ax in figure.axes}
-    assert list(panels) != list(units.PANELS.values()) and {*panels} == {*units.PANELS.values()}
-    for panel, title in units.PANELS.items():
+    assert list(panels) != list(units.DRAWN.values()) and {*panels} == {*units.DRAWN.values()}
+    for panel, title in units.DRAWN.items():
         names = [line.get_label() for line in panels[title].lines]
         steps = [f"step size {step}" for step in units.steps_of(made, panel)]
         assert names == [*steps, "no wrong labels", "share of wrong labels"]

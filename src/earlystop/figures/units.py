@@ -15,13 +15,21 @@ from earlystop.runs.results import Result
 TICKS = (0.1, 1, 10, 100, 1000)  # of the time
 SETTLED = 10  # iterations of the largest step size, after which step sizes are compared
 FIGURE5 = ("least squares", "erf", "normal")  # as this book runs it
-PANELS = {
+DRAWN = {
     FIGURE5: "erf",
     ("least squares", "ReLU", "normal"): "ReLU",
     ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
+    ("least squares", "tanh", "normal"): "tanh",
+    ("least squares", "sin", "normal"): "sin",
     ("least squares", "erf", "paired"): "erf, f(W₀) = 0",
     ("least squares", "ReLU", "paired"): "ReLU, f(W₀) = 0",
     ("logistic", "erf", "normal"): "erf, logistic loss",
+}
+PANELS = DRAWN | {
+    ("least squares", "Gaussian softplus", "paired"): "Gaussian softplus, f(W₀) = 0",
+    ("least squares", "tanh", "paired"): "tanh, f(W₀) = 0",
+    ("least squares", "sin", "paired"): "sin, f(W₀) = 0",
+    ("logistic", "erf", "paired"): "erf, logistic loss, f(W₀) = 0",
 }
 
 
@@ -38,9 +46,9 @@ def steps_of(result: Result, panel: tuple[str, str, str]) -> list[float]:
 
 def draw(result: Result) -> Figure:
     """Error against the truth over η·curvature·τ, a line for each step size, and without noise."""
-    fig, axes = plt.subplots(3, 2, figsize=(7, 7.4), sharex=True, sharey=True)
+    fig, axes = plt.subplots(4, 2, figsize=(7, 9.2), sharex=True, sharey=True)
     noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
-    for ax, (panel, title) in zip(axes.T.flat, PANELS.items()):
+    for ax, (panel, title) in zip(axes.T.flat, DRAWN.items()):
         for step in steps_of(result, panel):
             runs = setting(panel, noise, step)
             errors = result.numbers("error_true", **runs)
