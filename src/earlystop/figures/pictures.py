@@ -1,6 +1,7 @@
 """Pictures that are no figure of the paper."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +12,10 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.data import Dataset
+from earlystop.data import Dataset, clusterable_dataset
+from earlystop.descent import gradient_descent, largest_stable_step
 from earlystop.figures.splits import Split
+from earlystop.network import initial_weights
 from earlystop.runs.results import Result
 
 
@@ -83,6 +86,49 @@ def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, togethe
     right.plot(x, together, "-.", color="black", label="their sum")
     right.set(xscale="log", yscale="log", xlabel="iteration + 1", ylabel="norm of the gradient from")
     right.legend()
+
+
+# The answer, on the landing page and in chapter 2
+
+VOTES = (20, 2000)  # iterations at which the network is asked: stopped early, and trained to the end
+WRONG_VOTES = (2, 5, 4, 3)  # labels in each cluster that are wrong,
+VOTERS = 16  # of so many
+
+
+def voters(seed: int = 0) -> tuple[Dataset, list[Tensor]]:
+    """A small corrupted dataset, and a network's outputs on it after each of `VOTES` iterations: about a second."""
+    clusters = len(WRONG_VOTES)
+    clean = clusterable_dataset(VOTERS * clusters, clusters, 100, input_noise=0.2, n_classes=2, seed=seed)
+    wrong = torch.arange(len(clean.labels)) % VOTERS < torch.tensor(WRONG_VOTES)[clean.clusters]
+    dataset = replace(clean, labels=torch.where(wrong, -clean.labels, clean.labels), corrupted=wrong)
+    start = initial_weights(500, 100, seed=seed)
+    step = largest_stable_step(start, dataset.inputs) / 2
+    path = gradient_descent(start, dataset.inputs, dataset.labels, step_size=step, iterations=max(VOTES))
+    return dataset, [path.outputs[time] for time in VOTES]
+
+
+def vote(axes: Iterable[Axes], dataset: Dataset, outputs: Sequence[Tensor]) -> None:
+    """Panels of the given labels and of a network's outputs early and late, with the mean given label of each cluster.
+
+    `outputs` are those of `voters`, or of any network with one output and two classes; the samples stand in the order
+    of `dataset`, cluster by cluster. Legend handles are those of the first panel.
+    """
+    titles = ("the given labels", "stopped early", "trained to the end")
+    wrong, clusters = dataset.flipped, dataset.clusters
+    place = torch.arange(len(clusters)) + 6 * clusters
+    middles = [place[clusters == cluster].float().mean().item() for cluster in clusters.unique()]
+    for ax, title, values in zip(axes, titles, (dataset.labels, *outputs), strict=True):
+        for rows, color, marker, name in ((~wrong, plots.RIGHT_COLOR, "o", "given label is right"),
+                                          (wrong, plots.WRONG_COLOR, "X", "given label is wrong")):  # fmt: skip
+            ax.scatter(place[rows], values[rows], 26, color, marker, linewidths=0, label=name)
+        for cluster in clusters.unique():
+            rows, name = clusters == cluster, "mean given label of a cluster" if cluster == clusters.min() else None
+            mean, ends = dataset.labels[rows].mean().item(), place[rows][[0, -1]].tolist()
+            ax.plot(ends, [mean, mean], color=plots.NOISY["color"], linewidth=3, label=name)
+        ax.axhline(dataset.classes.mean().item(), color="black", linewidth=1, zorder=0)
+        ax.set(title=title, xlabel="cluster", ylim=(-1.35, 1.35), yticks=dataset.classes)
+        ax.set_xticks(middles, labels=[str(i + 1) for i in range(len(middles))])
+        ax.grid(False)
 
 
 # Chapters 1 to 3
