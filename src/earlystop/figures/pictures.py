@@ -120,7 +120,7 @@ def vote(axes: Iterable[Axes], dataset: Dataset, outputs: Sequence[Tensor]) -> N
     for ax, title, values in zip(axes, titles, (dataset.labels, *outputs), strict=True):
         for rows, color, marker, name in ((~wrong, plots.RIGHT_COLOR, "o", "given label is right"),
                                           (wrong, plots.WRONG_COLOR, "X", "given label is wrong")):  # fmt: skip
-            ax.scatter(place[rows], values[rows], 26, color, marker, linewidths=0, label=name)
+            ax.scatter(place[rows], values[rows], s=26, color=color, marker=marker, linewidths=0, label=name)
         for cluster in clusters.unique():
             rows, name = clusters == cluster, "mean given label of a cluster" if cluster == clusters.min() else None
             mean, ends = dataset.labels[rows].mean().item(), place[rows][[0, -1]].tolist()
