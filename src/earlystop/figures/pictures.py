@@ -157,7 +157,7 @@ def sphere_map(ax: Axes, dataset: Dataset) -> None:
 
 def dataset_model(dataset: Dataset) -> None:
     """The paper's Figure 2: inputs on the unit circle, the disc of each center, and the labels of three classes."""
-    _, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[3, 2])
+    _, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.4), width_ratios=[3, 2])
     left.add_patch(Circle((0, 0), 1, fill=False, color="gray"))
     for number, center in enumerate(dataset.centers.tolist(), start=1):
         left.add_patch(Circle(center, dataset.input_noise, color="gray", alpha=0.2))
