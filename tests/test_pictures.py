@@ -1,11 +1,13 @@
 """The pictures that open the book, against loops and sums by hand."""
 
 import math
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
+from earlystop import plots
 from earlystop.figures import pictures
 from earlystop.network import initial_weights
 
@@ -29,4 +31,27 @@ def test_vote_descends_as_a_loop_does_and_marks_the_mean_given_label_of_each_clu
         bars = [line.get_ydata() for line in ax.lines[:4]]
         assert np.allclose(bars, [[mean, mean] for mean in means])
         assert ax.lines[4].get_ydata()[0] == 0  # the border between the labels -1 and 1
+    plt.close("all")
+
+
+def test_wrong_labels_have_their_color_and_given_labels_their_marker():
+    _, ax = plt.subplots()
+    given, truth, place = (torch.tensor(row) for row in ([0, 1, 1, 0], [0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0]))
+    pictures.labeled_points(ax, place, 10 * place, given, truth, torch.tensor([0, 1]))
+    found = {tuple(line.get_xdata()): (line.get_marker(), line.get_color()) for line in ax.lines}
+    right, wrong = plots.RIGHT_COLOR, plots.WRONG_COLOR
+    assert found == {(1,): ("o", right), (2,): ("s", right), (4,): ("o", wrong), (3,): ("s", wrong)}
+    assert all((line.get_ydata() == 10 * line.get_xdata()).all() for line in ax.lines)
+
+
+def test_a_map_has_longitude_across_and_latitude_up():
+    dataset = replace(
+        pictures.voters()[0],
+        inputs=torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        labels=torch.tensor([-1.0, -1, -1]), clean_labels=torch.tensor([-1.0, -1, -1]),
+    )  # fmt: skip
+    _, ax = plt.subplots(subplot_kw={"projection": "mollweide"})
+    pictures.sphere_map(ax, dataset)
+    (points,) = [line for line in ax.lines if len(line.get_xdata())]
+    assert np.allclose(points.get_xydata(), [[0, 0], [np.pi / 2, 0], [0, np.pi / 2]])
     plt.close("all")

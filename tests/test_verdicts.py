@@ -490,16 +490,6 @@ def test_pictures_of_chapters_4_to_6_show_what_they_name():
         "information space", "nuisance space", "clean residual", "label corruption", "their sum"]  # fmt: skip
 
 
-def test_wrong_labels_are_the_larger_points_in_the_color_of_the_given_label():
-    _, ax = plt.subplots()
-    given, truth, place = T([0, 1, 1, 0]), T([0, 1, 0, 1]), T([1.0, 2.0, 3.0, 4.0])
-    pictures.labeled_points(ax, place, 10 * place, given, truth, T([0, 1]), size=5.0, larger=2.0)
-    found = {tuple(line.get_xdata()): (line.get_markersize(), line.get_color()) for line in ax.lines}
-    dark, bright = (plots.level_color(i, 2) for i in (0, 1))
-    assert found == {(1,): (5, dark), (2,): (5, bright), (4,): (10, dark), (3,): (10, bright)}
-    assert all((line.get_ydata() == 10 * line.get_xdata()).all() for line in ax.lines)
-
-
 def test_a_classifier_is_shaded_where_it_says_1():
     points = T([0.0]), T([0.0]), T([1]), T([1]), T([0, 1])
     pictures.regions({"right": lambda x: x[:, 0], "top": lambda x: x[:, 1]}, points)

@@ -137,29 +137,36 @@ MARKERS = "os^"  # one for each label, from low to high
 
 
 def labeled_points(
-    ax: Axes, across: Tensor, up: Tensor, given: Tensor, truth: Tensor, classes: Tensor, size=5.0, larger=1.7
+    ax: Axes, across: Tensor, up: Tensor, given: Tensor, truth: Tensor, classes: Tensor, size=5.0
 ) -> None:
-    """Points with a marker and a color for each given label; the wrong ones larger, and on top."""
-    for wrong in (False, True):
-        for i, label in enumerate(classes):
+    """Points with a marker for each given label; the wrong ones, in their color, on top."""
+    for wrong, color in ((False, plots.RIGHT_COLOR), (True, plots.WRONG_COLOR)):
+        for marker, label in zip(MARKERS, classes):
             rows = (given == label) & ((given != truth) == wrong)
-            ax.plot(
-                across[rows], up[rows], MARKERS[i], markersize=size * (larger if wrong else 1),
-                color=plots.level_color(i, len(classes)), markeredgecolor="black",
-                markeredgewidth=0.18 * size if wrong else 0.3, linestyle="",
-            )  # fmt: skip
+            look = {"markersize": size, "color": color, "markeredgecolor": "white", "markeredgewidth": 0.3}
+            ax.plot(across[rows], up[rows], marker, **look)
+
+
+def sphere_map(ax: Axes, dataset: Dataset) -> None:
+    """A dataset on the sphere of R³ as a map: longitude across, latitude up."""
+    x, y, z = dataset.inputs.T
+    place = torch.atan2(y, x), torch.asin(z.clamp(-1, 1))
+    labeled_points(ax, *place, dataset.labels, dataset.clean_labels, dataset.classes, size=4.5)
+    ax.set(xticklabels=[], yticklabels=[])
 
 
 def dataset_model(dataset: Dataset) -> None:
     """The paper's Figure 2: inputs on the unit circle, the disc of each center, and the labels of three classes."""
-    _, (left, right) = plt.subplots(1, 2, figsize=(7, 4.2), width_ratios=[3, 2])
+    _, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.4), width_ratios=[3, 2])
     left.add_patch(Circle((0, 0), 1, fill=False, color="gray"))
     for number, center in enumerate(dataset.centers.tolist(), start=1):
         left.add_patch(Circle(center, dataset.input_noise, color="gray", alpha=0.2))
         left.plot(*center, "+", color="black", markersize=9)
         left.text(0.68 * center[0], 0.68 * center[1], f"c$_{number}$", ha="center", va="center")
     x, y = dataset.inputs.T
-    labeled_points(left, x, y, dataset.labels, dataset.clean_labels, dataset.classes)
+    for i, label in enumerate(dataset.classes):
+        rows = dataset.labels == label
+        left.plot(x[rows], y[rows], MARKERS[i], color=plots.level_color(i, 3), markeredgecolor="black", markersize=6)
     left.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
     for i, label in enumerate(dataset.classes.tolist()):
         right.plot(0, label, MARKERS[i], color=plots.level_color(i, 3), markersize=10)
@@ -173,14 +180,16 @@ def dataset_model(dataset: Dataset) -> None:
 
 
 def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence[Tensor]) -> None:
-    """Where each classifier of the plane says 1, and the points that `labeled_points` draws."""
+    """Where each classifier of the plane says 1, and labeled points on the circle, the wrong ones a little outside."""
+    across, up, given, truth, classes = points
+    outside = torch.where(given == truth, 1.0, 1.18)
     line = torch.linspace(-1.4, 1.4, 201)
     plane = torch.cartesian_prod(line, line)
-    _, axes = plt.subplots(1, len(classifiers), figsize=(7.2, 3.2), sharey=True)
+    _, axes = plt.subplots(1, len(classifiers), figsize=(7.2, 3.0), sharey=True)
     for ax, (name, g) in zip(axes, classifiers.items()):
         values = g(plane).reshape(201, 201).T
-        ax.contourf(line, line, values, levels=[0, values.max() + 1], colors=["#cccccc"])
-        labeled_points(ax, *points, size=4)
+        ax.contourf(line, line, values, levels=[0, values.max() + 1], colors=["#e4e4e4"])
+        labeled_points(ax, outside * across, outside * up, given, truth, classes)
         ax.set(title=name, aspect="equal", xlabel="x₁")
         ax.grid(False)
     axes[0].set(ylabel="x₂")
