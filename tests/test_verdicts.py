@@ -383,12 +383,11 @@ def test_figure_1_stops_where_its_titles_say():
 
 def test_figure_3_draws_both_readings_of_the_distance():
     cells = [fig3_cell(rate, numbers(2, seed=1), numbers(2, seed=2), numbers(3, seed=3)) for rate in (0.0, 0.3)]
-    axes = np.array(fig3.draw(made("fig3", cells)).axes[:4]).reshape(2, 2)
-    for row, key in zip(axes, ("accuracy", "loss")):
-        for ax, distance in zip(row, ("distance", "distance_per_layer")):
+    for key in ("distance", "distance_per_layer"):
+        for ax, measure in zip(fig3.draw(made("fig3", cells), key).axes, ("accuracy", "loss")):
             curves, _ = drawn(ax)
             assert all(
-                np.allclose(curves[f"{c['corruption_rate']:.0%}"], np.transpose([c[distance], c[key]])) for c in cells
+                np.allclose(curves[f"{c['corruption_rate']:.0%}"], np.transpose([c[key], c[measure]])) for c in cells
             )
 
 

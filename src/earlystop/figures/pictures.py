@@ -140,6 +140,21 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
     axes[0].set(ylabel="x₂")
 
 
+def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, alike: Tensor) -> None:
+    """How far weights go to fit the labels of two points, against the distance of the points; where no weights fit."""
+    _, ax = plt.subplots(figsize=(6, 3.5))
+    least = certified.min(dim=0).values
+    ax.fill_between(radii, 0.5, least, color="#e4e4e4", lw=0)
+    ax.text(radii[0] * 1.08, 0.62, "no weights here fit the labels −1 and 1", va="bottom")
+    plots.band(ax, radii, different, "labels −1 and 1: one of them is wrong", **plots.NOISY)
+    ax.plot(radii, least, label="certificate: at least so far", **plots.REFERENCE)
+    plots.band(ax, radii, alike, "labels 1 and 1: both are right", **plots.CONTROL | {"linestyle": "--"})
+    ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
+    ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
+    ax.minorticks_off()
+    ax.legend()
+
+
 def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
     """Spectra, what lies in the top spaces and their γ, of each network, with the control that saw true labels."""
     names, rate = result.levels("network"), max(result.levels("corruption_rate"))
