@@ -391,6 +391,14 @@ def test_figure_3_draws_both_readings_of_the_distance():
             )
 
 
+def test_both_readings_of_the_distance_in_figure_3_stand_in_one_table():
+    header, rows = fig3.readings(made("fig3", TRIPLES))
+    assert header[1:] == ["all weights, at 90%", "all weights, at the end", "mean over tensors, at 90%",
+                          "mean over tensors, at the end"]  # fmt: skip
+    assert rows == [["10%", "1.00", "2.00", "1.00", "2.00"], ["20%", "1.12", "2.00", "1.12", "2.23"],
+                    ["30%", "1.60", "3.00", "1.60", "3.20"]]  # fmt: skip
+
+
 def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
     cells = [fig4ab_cell(rate, 0.2, seed=seed) for rate in (0.3, 0.5) for seed in (0, 7)]
     axes = np.array(fig4ab.draw(made("fig4ab", cells)).axes[:4]).reshape(2, 2)

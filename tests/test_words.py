@@ -5,9 +5,6 @@ import torch
 
 from earlystop.words import theorem
 
-LEFT = torch.tensor([0.0, 0.025])
-UNSHOWN = ("as_linearized", "width_hardly_matters", "further")  # their sentences do not have the value
-
 FINDINGS = [  # function, arguments, and a part of what is said then and not otherwise
     ("truth_first", (80, 0.02, 0.01, 0.0), "the truth is learned and the noise is not: at iteration 80 the error"),
     ("truth_first", (80, 0.16, 0.011, 0.15), "not just the truth is learned: at iteration 80 the error is 16.0% on"),
@@ -29,25 +26,6 @@ FINDINGS = [  # function, arguments, and a part of what is said then and not oth
     ("harm", (0.0, 0.0), "it has memorized wrong labels"),
     ("noise_is_far", (80, 4500, 1.0, 3.1), "by 1.0, at 4,500 by 3.1: the noise is **3.1 times** as far away."),
     ("noise_is_far", (80, 4500, 1.0, 3.0), "by 1.0, at 4,500 by 3.0: the noise is only **3.0 times** as far away."),
-    ("like_inverse", (-1.19, 0.03, 0.1, 2.0), "grows about like 1/ε₀: between ε₀ = 0.03 and 0.1, for δ = 2, the"),
-    ("like_inverse", (-0.8, 0.03, 0.1, 2.0), "does not grow like 1/ε₀"),
-    ("like_inverse", (-1.2, 0.03, 0.1, 2.0), "does not grow like 1/ε₀"),
-    ("doubled_gap", (0.03, 1.0, 1.51), "At ε₀ = 0.03 doubling δ from 1 multiplies it by **1.51**."),
-    ("doubled_gap", (0.03, 1.0, 1.5), "Doubling δ from 1 hardly matters at ε₀ = 0.03: a factor of **1.50**."),
-    ("as_linearized", (0.29, 1 + LEFT, 0.1), "(every output within 0.10 of its label) travels about as far as the"),
-    ("as_linearized", (0.3, 1 + LEFT, 0.1), "does not travel as far as the linearized network: **1.00 to 1.02** times"),
-    ("all_fitted", (0 * LEFT,), "All 2 networks fit all the labels they were given."),
-    ("all_fitted", (LEFT,), "Some network still misses 2.5% of its given labels, and counts"),
-    ("fitting_is_far", (9.0, 3.1), "takes the weights to 9.0, in each run at least **3.1 times** as far."),
-    ("fitting_is_far", (9.0, 3.0), "takes the weights to 9.0, in one run only **3.0 times** as far."),
-    ("width_hardly_matters", ((100, 3000), LEFT, 1.49), "The width hardly matters: from k = 100 to 3,000 that"),
-    ("width_hardly_matters", ((100, 3000), LEFT, 1.5), "The width matters: from k = 100 to 3,000 that distance"),
-    ("further", (0.9, 0.1, 0.2, 0.5, 1.21), "More noise, further away: to fit 90% of the given labels, the weights"),
-    ("further", (0.9, 0.1, 0.2, 0.5, 1.2), "More noise is hardly further away: to fit 90% of the given labels"),
-    ("further_at_the_end", (1.21,), "After the last epoch they are **1.2 times** as far."),
-    ("further_at_the_end", (1.2,), "After the last epoch it is no more than a factor of **1.20**."),
-    ("steps_forward", ("at 90%", 1.0), "the distance at 90% grows, at least **1.00** times."),
-    ("steps_forward", ("at 90%", 0.99), "The distance at 90% does not grow at each step: from one rate to the next it"),
 ]  # fmt: skip
 
 
@@ -56,8 +34,7 @@ def test_a_finding_is_said_as_it_came_out(function, arguments, said):
     holds, yes, no, value, form = getattr(theorem, function)(*arguments)
     now, otherwise = (yes, no) if holds else (no, yes)
     assert said in now and said not in otherwise
-    assert value is None or function in UNSHOWN or format(value, form) in yes + no
-    assert function not in UNSHOWN or value == (arguments[0] if function == "as_linearized" else arguments[-1])
+    assert value is None or format(value, form) in yes + no
 
 
 def test_all_findings_are_tried_both_ways():
@@ -75,28 +52,12 @@ SHORT, ALL, ONE = (torch.tensor(fitted) for fitted in ([False, False], [True, Tr
 ROWS = [[0.1, 0.05, 0.125, 0.004, 0.05], [0.3, 0.15, 0.125, 0.009, 0.15], [0.6, 0.3, 0.125, 0.08, 0.3]]
 WIDTH = [[30, 0.15, 0.125, 0.02, 0.0], [3000, 0.15, 0.125, 0.01, 0.05]]
 LOST = [[3, 0.06, 0.2, 0, 0.21, 0.13, 0.05, 0.0, 0.1], [8, 0.02, 0.3, 0.2, 0.66, 0.5, 0.6, 0.005, 0.3]]
-NOT_ALL = torch.tensor([[1.2, 1.1], [0.9, 2.0]])
 
 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
         (theorem.first_descent(80, 0.14, 0.001, 0.15), ["**14.0%**", "15.0% are wrong", "**0.1%** of the true"]),
-        (theorem.no_pair_certifies(1.0, 0.5, 1.1), ["more than **1.0**", "does not explain the length"]),
-        (theorem.no_pair_certifies(1.1, 0.5, 1.1), ["moved by 1.1", "asks for more than the early network"]),
-        (theorem.verdict_level(0.9, [0.3, 0.5]), ["That is **90%**.", "so only the runs with ρ of 30% or more"]),
-        (theorem.verdict_level(0.5, []), ["so **no run needs to have fitted any noise to get there:**"]),
-        (theorem.paired("there", NOT_ALL, [], []), ["there, **3 of 4** ratios are above 1, and no interval holds 1."]),
-        (theorem.paired("there", NOT_ALL, [(0.3, 0.4), (0.4, 0.5)], [(0.4, 0.5)]), [
-            "but from 30% to 40% and from 40% to 50% the interval", "seeds overlap from 40% to 50%."]),
-        (theorem.whole_way(NOT_ALL + 0.1, NOT_ALL), [
-            "1.00 to **2.10** times as long, **not in every", "**does not grow**: a factor of 0.90 to 2.00."]),
-        (theorem.whole_way(NOT_ALL + 0.2, NOT_ALL + 0.2), [
-            "1.10 to **2.20** times as long, as the paper says.", "way grows, too: a factor of 1.10 to 2.20."]),
-        (theorem.three_steps(NOT_ALL / 4, NOT_ALL / 2, NOT_ALL / 2, NOT_ALL / 20), [
-            "by **0.22 to 0.50** of", "45% to 100% of the way", "**45% to 100%** of the last", "at most 10.0%."]),
-        (theorem.first_step(NOT_ALL / 10, NOT_ALL / 5), ["up to 0.180 to 0.400 of", "**50% to 50%** of it."]),
-        (theorem.without_the_jump(NOT_ALL, NOT_ALL + 1), ["goes 0.90 to 2.00 times", "**1.90 to 3.00** times;"]),
         (theorem.verdict_runs(0.5, RUNS, ALL, RUNS), [
             "**50%** of the networks", "worst contradicts 3.00%", "**100%** contradict at", "within 3.0% of the"]),
         (theorem.verdict_runs(0.5, RUNS, ONE, RUNS[:1]), ["**50%** contradict at most 2%", "within 0.0% of the share"]),

@@ -98,7 +98,7 @@ def _fit(
 
 
 def ways_to_two_labels(radii: Sequence[float], seeds: Sequence[int]) -> torch.Tensor:
-    """How far weights go to fit two points at each distance: labels -1 and 1, at least so far, both 1; × seeds × radii."""
+    """How far weights go to fit labels -1 and 1 of two points, at least go, and go for labels 1 and 1; by radius."""
     found = torch.zeros(3, len(seeds), len(radii), dtype=torch.float64)
     for s, seed in enumerate(seeds):
         for r, radius in enumerate(radii):

@@ -157,6 +157,19 @@ def whole_growth(result: Result, where: str = "accuracy", key: str = "distance")
     return found[-1] / found[0]
 
 
+def readings(result: Result) -> tuple[list[str], list[list[str]]]:
+    """A table of the mean distance in both readings, at the accuracy that all runs come to, and at the end."""
+    at, names = f"at {level(result):.0%}", ("all weights", "mean over tensors")
+    header = ["labels drawn again, ρ′", *(f"{name}, {when}" for name in names for when in (at, "at the end"))]
+    columns = [
+        ways(result, where, key).mean(dim=1).tolist()
+        for key in ("distance", "distance_per_layer")
+        for where in ("accuracy", "end")
+    ]
+    rates = sorted(result.levels("corruption_rate"))
+    return header, [[f"{rate:.0%}", *(f"{one:.2f}" for one in row)] for rate, *row in zip(rates, *columns)]
+
+
 def first_epoch(result: Result) -> Float[Tensor, "rates seeds"]:
     """The distance of all runs after their first epoch."""
     levels = sorted(result.levels("corruption_rate"))

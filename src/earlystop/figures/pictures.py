@@ -155,6 +155,36 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     ax.legend()
 
 
+def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
+    """How far a number of wrong labels in one cluster is, a panel for each size of it; gradient descent in the first.
+
+    Of each panel: numbers of wrong labels, distances of the linearized network, expected ones, and without any.
+    """
+    fig, axes = plt.subplots(1, len(panels), sharey=True, figsize=(7, 3.8))
+    for ax, (size, (counts, linear, expected, without)) in zip(axes, panels.items()):
+        plots.band(ax, counts, linear, "linearized network", **plots.KINDS[1])
+        ax.plot(counts, expected, label="expected", **plots.REFERENCE)
+        ax.axhline(without, label="no wrong label", **plots.CONTROL)
+        ax.set(xscale="log", yscale="log", xlabel="wrong labels in the cluster, s", title=f"clusters of {size} samples")
+        ax.set_xticks(counts, labels=counts)
+        ax.minorticks_off()
+    plots.band(axes[0], next(iter(panels.values()))[0], walked, "gradient descent", **plots.KINDS[0])
+    axes[0].set(ylabel="‖W − W₀‖, Frobenius", yticks=(3, 10, 30, 100, 300), yticklabels=(3, 10, 30, 100, 300))
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+
+
+def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Tensor) -> None:
+    """How far the given labels are for networks of each width, how far stopping early goes, and all true labels."""
+    _, ax = plt.subplots(figsize=(6, 3.4))
+    plots.band(ax, widths, far, "all given labels fitted", **plots.NOISY)
+    plots.band(ax, widths, near, "stopped early", **plots.TRUE)
+    plots.band(ax, widths, control, "no wrong label, all fitted", **plots.CONTROL)
+    ax.set(xscale="log", yscale="log", xlabel="hidden units, k", ylabel="‖W − W₀‖, Frobenius", ylim=(0.7, 90))
+    ax.set(xticks=widths, xticklabels=widths, yticks=(1, 3, 10, 30), yticklabels=(1, 3, 10, 30))
+    ax.minorticks_off()
+    ax.legend()
+
+
 def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
     """Spectra, what lies in the top spaces and their γ, of each network, with the control that saw true labels."""
     names, rate = result.levels("network"), max(result.levels("corruption_rate"))

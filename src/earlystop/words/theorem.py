@@ -1,4 +1,4 @@
-"""What chapters 2 and 3 say of their own runs, and of the stored Figures 3 and 5."""
+"""What chapter 2 says of its own runs, and of the stored Figure 5."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -82,86 +82,6 @@ def noise_is_far(early: int, late: int, near: float, far: float) -> Words:
     return either(far > 3 * near, yes, no, f"**{times:.1f} times** as far away", times, ".1f")
 
 
-def like_inverse(slope: float, near: float, far: float, gap: float) -> Words:
-    """The way grows like one over the distance of two points."""
-    yes, no = "Here the distance grows about like 1/ε₀:", "Here the distance does not grow like 1/ε₀:"
-    where = f"between ε₀ = {near} and {far}, for δ = {gap:g}, the measured slope is **{slope:.2f}**"
-    return either(-1.2 < slope < -0.8, yes, no, where, slope, ".2f")
-
-
-def doubled_gap(radius: float, gap: float, times: float) -> Words:
-    """It grows with the gap between their labels."""
-    yes = f"At ε₀ = {radius} doubling δ from {gap:g} multiplies it by"
-    no = f"Doubling δ from {gap:g} hardly matters at ε₀ = {radius}: a factor of"
-    return either(times > 1.5, yes, no, f"**{times:.2f}**", times, ".2f")
-
-
-def as_linearized(apart: float, ratios: Tensor, misfit: float) -> Words:
-    """Gradient descent travels as far as the linearized network, by the ratios of their distances."""
-    who = f"Gradient descent (every output within {misfit:.2f} of its label)"
-    yes = f"{who} travels about as far as the linearized network,"
-    no = f"{who} does not travel as far as the linearized network:"
-    times = f"**{ratios.min():.2f} to {ratios.max():.2f}** times the linearized distance"
-    return either(apart < 0.3, yes, no, times, apart, ".3g")
-
-
-def no_pair_certifies(certified: float, radius: float, walked: float) -> str:
-    """Whether the certificate of pairs explains the way of Figure 5's early network."""
-    explains = "the certificate asks for more than the early network has moved."
-    if certified < walked:
-        explains = "the certificate does not explain the length of the journey."
-    return (
-        f"No pair there certifies more than **{certified:.1f}** (in spectral norm, one data set): the radius is "
-        f"{radius}, and the samples are far apart. The early network of the stored Figure 5 (chapter 2, unit sphere, "
-        f"seed 0) has moved by {walked:.1f} (Frobenius norm) already. So for Figure 5 {explains}"
-    )
-
-
-def all_fitted(left: Tensor) -> Words:
-    """Every network fits all given labels, by the shares that are left."""
-    yes, most = f"All {left.numel()} networks fit all the labels they were given.", left.max()
-    no = f"Some network still misses {most:.1%} of its given labels, and counts with the fewest that it misses."
-    return most == 0, yes, no, most, ".1%"
-
-
-def fitting_is_far(far: float, times: float) -> Words:
-    """Fitting the noise takes the weights much further, in each run."""
-    yes, no = (
-        f"Fitting the given ones takes the weights to {far:.1f}, in {runs}"
-        for runs in ("each run at least", "one run only")
-    )
-    return either(times > 3, yes, no, f"**{times:.1f} times** as far", times, ".1f")
-
-
-def width_hardly_matters(widths: Sequence[int], means: Tensor, changes: float) -> Words:
-    """The way depends little on the width."""
-    yes, no = "The width hardly matters:", "The width matters:"
-    spans = f"from k = {widths[0]} to {widths[-1]:,} that distance goes from {means[0]:.1f} to {means[-1]:.1f}"
-    return either(changes < 1.5, yes, no, spans, changes, ".2f")
-
-
-def further(level: float, clean: float, noisy: float, rate: float, times: float) -> Words:
-    """More noise means a longer way to one accuracy."""
-    moves = (
-        f"to fit {level:.0%} of the given labels, the weights move by {clean:.0%} of their initial norm without "
-        f"corruption, and by **{noisy:.0%}** when {rate:.0%} of the labels are drawn again"
-    )
-    return either(times > 1.2, "More noise, further away:", "More noise is hardly further away:", moves, times, ".2f")
-
-
-def further_at_the_end(times: float) -> Words:
-    """It means a longer way after the last epoch, too."""
-    yes = f"After the last epoch they are **{times:.1f} times** as far."
-    return times > 1.2, yes, f"After the last epoch it is no more than a factor of **{times:.2f}**.", times, ".2f"
-
-
-def steps_forward(when: str, least: float) -> Words:
-    """The way grows from each rate to the next."""
-    yes = f"From each rate to the next the distance {when} grows, at least"
-    no = f"The distance {when} does not grow at each step: from one rate to the next it changes"
-    return either(least >= 1, yes, no, f"**{least:.2f}** times", least, ".2f")
-
-
 def verdict_runs(recovered: float, early: Tensor, fitted: Tensor, gap: Tensor) -> str:
     """How many runs recover the truth, and how many learn the noise: no average hides anything."""
     learned = ": **this run is too short to show the overfitting.**"
@@ -234,67 +154,4 @@ def verdict_width(by_width: list[list[float]], by_radius: list[list[float]]) -> 
         f"From k = {narrow[0]} to {wide[0]:,} the early error goes from **{narrow[3]:.2%}** to **{wide[3]:.2%}**, "
         f"from ε₀ = {small[0]} to {large[0]} from **{small[3]:.2%}** to **{large[3]:.2%}**. At the last iteration it "
         f"is {small[4]:.1%} for the smallest radius and {large[4]:.1%} for the largest{later}"
-    )
-
-
-def verdict_level(level: float, noisy: Sequence[float]) -> str:
-    """From which corruption rate on a run must have fitted noise to reach a level on the given labels, if at any."""
-    only = (
-        "**no run needs to have fitted any noise to get there:** this comparison is of "
-        "how fast the truth is learned, and longer runs are needed for the other one."
-    )
-    if noisy:
-        only = f"only the runs with ρ of {min(noisy):.0%} or more must have fitted noise to get there."
-    knows = "A network that knows the truth and no noise agrees with 1 − 0.9ρ of its labels"
-    return f"That is **{level:.0%}**. {knows}, so {only}"
-
-
-def paired(where: str, ratios: Tensor, unsettled: Sequence[tuple], overlapping: Sequence[tuple]) -> str:
-    """In how many pairs of runs with one seed the distance grows, and which rates the seeds do not tell apart."""
-
-    def named(pairs: Sequence[tuple]) -> str:
-        return " and ".join(f"from {a:.0%} to {b:.0%}" for a, b in pairs)
-
-    grown = f"Of the distances {where}, **{(ratios > 1).sum()} of {ratios.numel()}** ratios are above 1"
-    some = f"; but {named(unsettled)} the interval holds 1, so that these seeds do not settle it."
-    touch = f" The ranges over the seeds overlap {named(overlapping)}." * bool(overlapping)
-    return grown + (some if unsettled else ", and no interval holds 1.") + touch
-
-
-def whole_way(ratios: Tensor, tensors: Tensor) -> str:
-    """How much further the highest rate goes than the lowest, seed by seed, and whether in the second reading, too."""
-    low, high = ratios.min().item(), ratios.max().item()
-    says = "as the paper says" if low > 1 else "**not in every seed**, other than the paper says"
-    other = "grows, too" if tensors.min() > 1 else "**does not grow**"
-    return (
-        f"From the lowest rate to the highest, the way to one accuracy is {low:.2f} to **{high:.2f}** times as long, "
-        f"{says}. In the second reading the whole way {other}: a factor of {tensors.min():.2f} to {tensors.max():.2f}."
-    )
-
-
-def three_steps(moved: Tensor, share: Tensor, dead: Tensor, spread: Tensor) -> str:
-    """How far three steps go, at every rate, what they are of an epoch, and which units they leave."""
-    return (
-        f"Three steps move the weights by **{moved.min():.2f} to {moved.max():.2f}** of their initial norm, over all "
-        f"rates and seeds. That is {share.min():.0%} to {share.max():.0%} of the way of the whole first epoch. "
-        f"Then **{dead.min():.0%} to {dead.max():.0%}** of the last hidden units are dead, depending on the seed. "
-        f"Between the rates, with no wrong label or with many, the distance differs by at most {spread.max():.1%}."
-    )
-
-
-def first_step(first: Tensor, most: Tensor) -> str:
-    """How much of its bound the first step takes."""
-    used = first / most
-    return (
-        f"For these networks that adds up to {most.min():.3f} to {most.max():.3f} of the initial norm at most. "
-        f"Measured are **{used.min():.0%} to {used.max():.0%}** of it."
-    )
-
-
-def without_the_jump(whole: Tensor, after: Tensor) -> str:
-    """The last distances at the highest rate and at the lowest, from the start, and as the lower bounds have them."""
-    return (
-        f"From the start, the highest rate goes {whole.min():.2f} to {whole.max():.2f} times as far as the lowest. "
-        f"By the lower bounds it would be **{after.min():.2f} to {after.max():.2f}** times; the upper bounds forbid to "
-        "conclude that."
     )
