@@ -153,6 +153,7 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
     ax.minorticks_off()
     ax.legend()
+    plt.show()
 
 
 def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
@@ -171,6 +172,7 @@ def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
     plots.band(axes[0], next(iter(panels.values()))[0], walked, "gradient descent", **plots.KINDS[0])
     axes[0].set(ylabel="‖W − W₀‖, Frobenius", yticks=(3, 10, 30, 100, 300), yticklabels=(3, 10, 30, 100, 300))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    plt.show()
 
 
 def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Tensor) -> None:
@@ -183,6 +185,7 @@ def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Ten
     ax.set(xticks=widths, xticklabels=widths, yticks=(1, 3, 10, 30), yticklabels=(1, 3, 10, 30))
     ax.minorticks_off()
     ax.legend()
+    plt.show()
 
 
 def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
