@@ -97,3 +97,12 @@ def test_a_check_turns_if_what_it_speaks_of_is_altered(name, monkeypatch):
     monkeypatch.setattr(*ALTERED[name])
     least, most = LEAST_AND_MOST[name]
     assert not any(least <= value <= most for value in check(name)(SEEDS).tolist())
+
+
+def test_two_labels_are_further_than_certified_and_than_one_label():
+    different, certified, alike = bounds.ways_to_two_labels((0.1, 0.3), SEEDS[:2])
+    assert different.shape == (2, 2) and (different > certified).all() and (certified > alike).all()
+    x, start = checks.pair(SEEDS[1], 0.3), checks.weights(SEEDS[1], 1000, paired=False)
+    assert certified[1, 1] == pytest.approx(theory.interpolation_distance_bound(start, x[0], x[1], 2.0))
+    W = checks.interpolated(start, x, torch.ones(2, dtype=torch.float64))
+    assert alike[1, 1] == pytest.approx(theory.spectral_norm(W - start))

@@ -109,7 +109,7 @@ WRONG = {
     "ex-overfit-relu": (["return max(0.0, gap / eps - W0.norm().item())"], {1, 3}),
     "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
     "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
-    "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + lam)", "return 1 / (eta * tau)"], {2, 3}),
+    "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + mu)", "return 1 / (eta * tau)"], {2, 3}),
     "ex-mnist-other": (["return 1 - 0.9 * rho"], {2, 3}),
     "ex-mnist-majority": (
         ["return torch.tensor([1 - rho] + [rho / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"],

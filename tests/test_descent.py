@@ -188,7 +188,7 @@ def test_the_largest_stable_step_separates_decay_from_growth_of_the_linear_model
 @named  # with erf the loss stays finite
 def test_a_diverging_run_names_an_iteration_and_the_largest_stable_step(phi, ridge):
     start, x, y = problem(400, D, 40)
-    stable = 2 / (largest_curvature(start, x, phi) + 2 * ridge)  # λ‖W - W₀‖² adds 2λ everywhere
+    stable = 2 / (largest_curvature(start, x, phi) + 2 * ridge)  # μ‖W - W₀‖² adds 2μ everywhere
     with pytest.raises(DivergenceError) as error:
         gradient_descent(start, x, y, step_size=1e4 * stable, iterations=400, activation=phi, ridge=ridge)
     message = str(error.value)

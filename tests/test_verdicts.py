@@ -383,13 +383,20 @@ def test_figure_1_stops_where_its_titles_say():
 
 def test_figure_3_draws_both_readings_of_the_distance():
     cells = [fig3_cell(rate, numbers(2, seed=1), numbers(2, seed=2), numbers(3, seed=3)) for rate in (0.0, 0.3)]
-    axes = np.array(fig3.draw(made("fig3", cells)).axes[:4]).reshape(2, 2)
-    for row, key in zip(axes, ("accuracy", "loss")):
-        for ax, distance in zip(row, ("distance", "distance_per_layer")):
+    for key in ("distance", "distance_per_layer"):
+        for ax, measure in zip(fig3.draw(made("fig3", cells), key).axes, ("accuracy", "loss")):
             curves, _ = drawn(ax)
             assert all(
-                np.allclose(curves[f"{c['corruption_rate']:.0%}"], np.transpose([c[distance], c[key]])) for c in cells
+                np.allclose(curves[f"{c['corruption_rate']:.0%}"], np.transpose([c[key], c[measure]])) for c in cells
             )
+
+
+def test_both_readings_of_the_distance_in_figure_3_stand_in_one_table():
+    header, rows = fig3.readings(made("fig3", TRIPLES))
+    assert header[1:] == ["all weights, at 90%", "all weights, at the end", "mean over tensors, at 90%",
+                          "mean over tensors, at the end"]  # fmt: skip
+    assert rows == [["10%", "1.00", "2.00", "1.00", "2.00"], ["20%", "1.12", "2.00", "1.12", "2.23"],
+                    ["30%", "1.60", "3.00", "1.60", "3.20"]]  # fmt: skip
 
 
 def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():

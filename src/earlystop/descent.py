@@ -79,7 +79,7 @@ def gradient_descent(
 ) -> Trajectory:  # fmt: skip
     """Run W_{τ+1} = W_τ - η ∇L(W_τ) from W₀ = `weights` (Eq. 4).
 
-    `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (λ ≥ 0) the loss is L(W) + λ‖W - W₀‖²_F, the objective of
+    `step_size` (η > 0), `iterations` (T ≥ 0). With `ridge` (μ ≥ 0) the loss is L(W) + μ‖W - W₀‖²_F, the objective of
     W_ridge in section 2; `criterion` is another loss than that of Eq. 3. Equal to a loop over `gradient`, with the work
     arrays kept: about three times faster. With a leading axis, several runs descend together. `ValueError` on bad
     arguments, `DivergenceError` if the loss explodes.

@@ -1,6 +1,7 @@
 """Evidence for Theorems 2.2 and 2.3, as in `checks`: a function a claim, one value for every seed, in float64."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -88,10 +89,24 @@ def fits_inputs_that_are_distinct(seed):
 # ------------------------------------------------------------------------ Theorem 2.3
 
 
-def _fit(seed: int, distance: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two close points, weights, and nearby weights that fit the labels -1 and 1."""
+def _fit(
+    seed: int, distance: float, labels: tuple[float, float] = (-1.0, 1.0)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two close points, weights, and nearby weights that fit both labels."""
     x, start = pair(seed, distance), weights(seed, 1000, paired=False)
-    return x, start, interpolated(start, x, torch.tensor([-1.0, 1.0], dtype=torch.float64))
+    return x, start, interpolated(start, x, torch.tensor(labels, dtype=torch.float64))
+
+
+def ways_to_two_labels(radii: Sequence[float], seeds: Sequence[int]) -> torch.Tensor:
+    """How far weights go to fit labels -1 and 1 of two points, at least go, and go for labels 1 and 1; by radius."""
+    found = torch.zeros(3, len(seeds), len(radii), dtype=torch.float64)
+    for s, seed in enumerate(seeds):
+        for r, radius in enumerate(radii):
+            for row, labels in ((0, (-1.0, 1.0)), (2, (1.0, 1.0))):
+                x, start, end = _fit(seed, radius, labels)
+                found[row, s, r] = theory.spectral_norm(end - start)
+            found[1, s, r] = theory.interpolation_distance_bound(start, x[0], x[1], 2.0)
+    return found
 
 
 @each

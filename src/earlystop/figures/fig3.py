@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -28,7 +27,6 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.metrics import interval
 from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -86,26 +84,28 @@ def run(config: Figure3, corruption_rate: float, seed: int = 0) -> dict[str, lis
     return EXPERIMENT.run(config, corruption_rate=corruption_rate, seed=seed)
 
 
-def draw(result: Result) -> Figure:
-    """Accuracy and loss on the given labels against the distance, in both readings of it."""
-    fig, axes = plt.subplots(2, 2, figsize=(7, 5.6), sharey="row")
-    levels = sorted(result.levels("corruption_rate"))
-    for i, rate in enumerate(levels):
-        color = plots.level_color(i, len(levels))
-        for seed, cell in enumerate(result.select(corruption_rate=rate)):
-            look = {"color": color, "lw": 1, "alpha": 0.5}
+def draw(result: Result, key: str = "distance") -> Figure:
+    """The paper's two panels, with the distance in one of two readings."""
+    return picture({rate: result.select(corruption_rate=rate) for rate in result.levels("corruption_rate")}, key)
+
+
+def picture(runs: dict[float, list[Cell]], key: str = "distance") -> Figure:
+    """Accuracy and loss on the given labels against the distance, of the runs at each rate; the first with markers."""
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.9))
+    for i, (rate, cells) in enumerate(sorted(runs.items())):
+        for seed, cell in enumerate(cells):
+            look = {"color": plots.level_color(i, len(runs)), "lw": 1, "alpha": 0.5}
             if seed == 0:  # with markers, so that neighbors can be told apart
                 every = max(1, len(cell["epoch"]) // 12)
-                look = {"color": color, "lw": 1.4, "label": f"{rate:.0%}", "ms": 4,
-                        "marker": "os^vDP"[i % 6], "markevery": every}  # fmt: skip
-            for column, distance in enumerate(("distance", "distance_per_layer")):
-                for row, key in enumerate(("accuracy", "loss")):
-                    axes[row, column].plot(cell[distance], cell[key], **look)
-    axes[0, 0].set(ylabel="accuracy, given labels")
-    axes[1, 0].set(ylabel="mean loss, given labels", yscale="log")
-    axes[1, 0].set(xlabel="distance, all weights together")
-    axes[1, 1].set(xlabel="distance, mean over tensors")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), title="corruption", loc="outside right center")
+                look |= {"lw": 1.4, "alpha": 1, "label": f"{rate:.0%}", "ms": 4,
+                         "marker": "os^vDP"[i % 6], "markevery": every}  # fmt: skip
+            for ax, measure in zip(axes, ("accuracy", "loss")):
+                ax.plot(cell[key], cell[measure], **look)
+    words = "distance, all weights together" if key == "distance" else "distance, mean over the tensors"
+    axes[0].set(title="(a) accuracy, given labels", xlabel=words, ylim=(0, 1.03))
+    axes[1].set(title="(b) mean loss, given labels", xlabel=words, yscale="log")
+    title = {"title": "labels drawn again, ρ′", "loc": "outside lower center", "ncols": 6}
+    fig.legend(*axes[0].get_legend_handles_labels(), **title)
     return fig
 
 
@@ -157,24 +157,23 @@ def whole_growth(result: Result, where: str = "accuracy", key: str = "distance")
     return found[-1] / found[0]
 
 
+def readings(result: Result) -> tuple[list[str], list[list[str]]]:
+    """A table of the mean distance in both readings, at the accuracy that all runs come to, and at the end."""
+    at, names = f"at {level(result):.0%}", ("all weights", "mean over tensors")
+    header = ["labels drawn again, ρ′", *(f"{name}, {when}" for name in names for when in (at, "at the end"))]
+    columns = [
+        ways(result, where, key).mean(dim=1).tolist()
+        for key in ("distance", "distance_per_layer")
+        for where in ("accuracy", "end")
+    ]
+    rates = sorted(result.levels("corruption_rate"))
+    return header, [[f"{rate:.0%}", *(f"{one:.2f}" for one in row)] for rate, *row in zip(rates, *columns)]
+
+
 def first_epoch(result: Result) -> Float[Tensor, "rates seeds"]:
     """The distance of all runs after their first epoch."""
     levels = sorted(result.levels("corruption_rate"))
     return torch.stack([result.numbers("distance", corruption_rate=rate)[:, 1] for rate in levels])
-
-
-def unsettled(result: Result, where: str = "accuracy", key: str = "distance") -> list[tuple[float, float]]:
-    """Neighboring rates whose interval of the ratio holds 1: these seeds do not tell them apart."""
-    levels = sorted(result.levels("corruption_rate"))
-    pairs = zip(pairwise(levels), map(interval, growth(result, where, key)))
-    return [pair for pair, (low, high) in pairs if low <= 1 <= high]
-
-
-def overlapping(result: Result, where: str = "accuracy", key: str = "distance") -> list[tuple[float, float]]:
-    """Neighboring rates at which the ranges of the distance over the seeds overlap."""
-    levels, found = sorted(result.levels("corruption_rate")), ways(result, where, key)
-    touch = found[1:].min(dim=1).values <= found[:-1].max(dim=1).values
-    return [pair for pair, one in zip(pairwise(levels), touch) if one]
 
 
 def tiny(count: int, machine: Machine) -> Numbers:
@@ -192,7 +191,7 @@ EXPERIMENT = register(Experiment(
     work=training_work,
     trials=({"train_size": 512, "epochs": 1}, {"train_size": 512, "epochs": 3}),
     data=data_hashes,
-    draw={"": draw},
+    draw={"": draw, "-tensors": partial(draw, key="distance_per_layer")},
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3)),
         "side by side": ("float32", SIDE_BY_SIDE, partial(tiny, 3)),

@@ -195,6 +195,54 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
     axes[0].set(ylabel="x₂")
 
 
+def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, alike: Tensor) -> None:
+    """How far weights go to fit the labels of two points, against the distance of the points; where no weights fit."""
+    _, ax = plt.subplots(figsize=(6, 3.5))
+    least = certified.min(dim=0).values
+    ax.fill_between(radii, 0.5, least, color="#e4e4e4", lw=0)
+    ax.text(radii[0] * 1.08, 0.62, "no weights here fit the labels −1 and 1", va="bottom")
+    plots.band(ax, radii, different, "labels −1 and 1: one of them is wrong", **plots.NOISY)
+    ax.plot(radii, least, label="certificate: at least so far", **plots.REFERENCE)
+    plots.band(ax, radii, alike, "labels 1 and 1: both are right", **plots.CONTROL | {"linestyle": "--"})
+    ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
+    ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
+    ax.minorticks_off()
+    ax.legend()
+    plt.show()
+
+
+def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
+    """How far a number of wrong labels in one cluster is, a panel for each size of it; gradient descent in the first.
+
+    Of each panel: numbers of wrong labels, distances of the linearized network, expected ones, and without any.
+    """
+    fig, axes = plt.subplots(1, len(panels), sharey=True, figsize=(7, 3.8))
+    for ax, (size, (counts, linear, expected, without)) in zip(axes, panels.items()):
+        plots.band(ax, counts, linear, "linearized network", **plots.KINDS[1])
+        ax.plot(counts, expected, label="expected", **plots.REFERENCE)
+        ax.axhline(without, label="no wrong label", **plots.CONTROL)
+        ax.set(xscale="log", yscale="log", xlabel="wrong labels in the cluster, s", title=f"clusters of {size} samples")
+        ax.set_xticks(counts, labels=counts)
+        ax.minorticks_off()
+    plots.band(axes[0], next(iter(panels.values()))[0], walked, "gradient descent", **plots.KINDS[0])
+    axes[0].set(ylabel="‖W − W₀‖, Frobenius", yticks=(3, 10, 30, 100, 300), yticklabels=(3, 10, 30, 100, 300))
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    plt.show()
+
+
+def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Tensor) -> None:
+    """How far the given labels are for networks of each width, how far stopping early goes, and all true labels."""
+    _, ax = plt.subplots(figsize=(6, 3.4))
+    plots.band(ax, widths, far, "all given labels fitted", **plots.NOISY)
+    plots.band(ax, widths, near, "stopped early", **plots.TRUE)
+    plots.band(ax, widths, control, "no wrong label, all fitted", **plots.CONTROL)
+    ax.set(xscale="log", yscale="log", xlabel="hidden units, k", ylabel="‖W − W₀‖, Frobenius", ylim=(0.7, 90))
+    ax.set(xticks=widths, xticklabels=widths, yticks=(1, 3, 10, 30), yticklabels=(1, 3, 10, 30))
+    ax.minorticks_off()
+    ax.legend()
+    plt.show()
+
+
 def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
     """Spectra, what lies in the top spaces and their γ, of each network, with the control that saw true labels."""
     names, rate = result.levels("network"), max(result.levels("corruption_rate"))

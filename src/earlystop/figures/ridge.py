@@ -27,7 +27,7 @@ STEP, FINE = 0.45, 0.05  # of the largest stable one: with ridge, and of the pat
 
 @dataclass(frozen=True)
 class Ridge(Sized):
-    """Two classes in four clusters with a share of wrong labels in each: stopping, and ridge for several λ."""
+    """Two classes in four clusters with a share of wrong labels in each: stopping, and ridge for several μ."""
 
     samples: int = always(60, "samples, n", least=4)
     dim: int = always(20, "dimension, d", least=1)
@@ -35,14 +35,14 @@ class Ridge(Sized):
     input_noise: float = always(0.3, "radius of a cluster, ε₀")
     corruption_rates: tuple = always((0.2, 0.0), "share of wrong labels, ρ", most=1, once=True)
     hidden_units: int = always(1000, "hidden units, k", least=1)
-    penalties: tuple = always((10, 3, 1, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01), "λ", ours=True, once=True)
+    penalties: tuple = always((10, 3, 1, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01), "μ", ours=True, once=True)
     iterations: int = sizes(600, 6000, 6000, "iterations of stopping", ours=True, least=1)
-    patience: float = sizes(10, 60, 60, "iterations with ridge, times λ", ours=True)
+    patience: float = sizes(10, 60, 60, "iterations with ridge, times μ", ours=True)
     seeds: int = sizes(1, 5, 10, "seeds", least=1)
 
 
 def descend(config: Ridge, cell: Cell, machine: Machine) -> tuple[Dataset, Trajectory, list[Trajectory]]:
-    """Data of one cell, the path of gradient descent on it, and that with each λ."""
+    """Data of one cell, the path of gradient descent on it, and that with each μ."""
     clean = clusterable_dataset(
         config.samples, config.clusters, config.dim, n_classes=2, input_noise=config.input_noise, seed=cell["seed"]
     )
@@ -56,8 +56,8 @@ def descend(config: Ridge, cell: Cell, machine: Machine) -> tuple[Dataset, Traje
             iterations=round(100 + config.patience / penalty),
             ridge=penalty,
         )
-        for penalty in machine.progress(config.penalties, "λ")
-    ]  # the penalty adds 2λ to the curvature
+        for penalty in machine.progress(config.penalties, "μ")
+    ]  # the penalty adds 2μ to the curvature
     return data, go(step_size=FINE * limit, iterations=config.iterations), ridge
 
 
@@ -95,28 +95,39 @@ def summary(data: Dataset, stopped: Trajectory, ridge: list[Trajectory]) -> Run:
 
 
 def draw(result: Result) -> Figure:
-    """Errors along the path of stopping and of the solutions with ridge, with wrong labels and without."""
-    rates = result.levels("corruption_rate")
-    fig, axes = plt.subplots(1, 1 + len(rates), figsize=(9, 3.6))
-    for ax, rate in zip(axes, rates):
-        for style, key in ((plots.NOISY, "given"), (plots.TRUE, "true")):
-            path, solutions = (mean_errors(result, way, key, rate) for way in ("path", "ridge"))
-            ax.plot(*path, label=f"stopping, {key} labels", **plots.line(style))
-            ax.plot(*solutions, label=f"ridge, {key} labels", **{**style, "linestyle": ""}, ms=6, mfc="none")
-        ax.set(xscale="log", xlabel="‖W − W₀‖, mean", title=f"{rate:.0%} wrong labels", ylim=(0, 0.45), xlim=(0.3, 30))
-    for rate, look in zip(rates, (plots.KINDS[0], plots.CONTROL)):
+    """Errors against the distance, and what ridge errs more than stopping as far out; with and without wrong labels."""
+    noisy, clean = sorted(result.levels("corruption_rate"), reverse=True)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 4))
+    for key, label, rate, look in (
+        ("given", "given labels", noisy, plots.NOISY),
+        ("true", "true labels", noisy, plots.TRUE),
+        ("true", shown(clean), clean, plots.CONTROL | {"marker": "D"}),
+    ):
+        left.plot(*mean_errors(result, "path", key, rate), label=f"stopping, {label}", **plots.line(look))
+        hollow = look | {"linestyle": "", "ms": 6, "mfc": "none"}
+        left.plot(*mean_errors(result, "ridge", key, rate), label=f"ridge, {label}", **hollow)
+    left.set(title=f"training error, {shown(noisy)}", xscale="log", xlabel="‖W − W₀‖, mean")
+    left.set(ylim=(-0.01, 0.45), xlim=(0.6, 30), xticks=(1, 3, 10, 30), xticklabels=("1", "3", "10", "30"))
+    for rate, look in ((noisy, plots.KINDS[0]), (clean, plots.CONTROL)):
         ridge, stopped = (result.numbers(f"{way}_true", corruption_rate=rate) for way in ("ridge", "stopped"))
-        plots.band(axes[-1], result["config"]["penalties"], 100 * (ridge - stopped), f"{rate:.0%} wrong labels", **look)
-    axes[-1].set(xscale="log", xlabel="λ", ylabel="points, ridge − stopping", title="at equal distance")
-    axes[-1].invert_xaxis()
-    axes[-1].legend()
-    axes[0].set(ylabel="training error")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        plots.band(right, result["config"]["penalties"], 100 * (ridge - stopped), shown(rate), **look)
+    right.set(title="ridge − stopping, in points", xscale="log", xlabel="μ, from large to small")
+    right.set(xticks=(10, 1, 0.1, 0.01), xticklabels=("10", "1", "0.1", "0.01"))
+    right.invert_xaxis()
+    right.legend()
+    for ax in (left, right):
+        ax.minorticks_off()
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
 
+def shown(rate: float) -> str:
+    """A share of wrong labels in words."""
+    return f"{rate:.0%} wrong labels" if rate else "no wrong label"
+
+
 def mean_errors(result: Result, way: str, key: str, rate: float) -> tuple[Tensor, Tensor]:
-    """Distances and errors, means over the seeds at each kept iteration of the path, or at each λ."""
+    """Distances and errors, means over the seeds at each kept iteration of the path, or at each μ."""
     where = {"corruption_rate": rate}
     distance = result.numbers("path_distance" if way == "path" else "distance", **where)
     return distance.mean(0), result.numbers(f"{way}_{key}", **where).mean(0)
@@ -126,13 +137,13 @@ def mean_errors(result: Result, way: str, key: str, rate: float) -> tuple[Tensor
 
 
 def excess(result: Result) -> Tensor:
-    """The largest difference, over all λ, between the errors on the true labels of ridge and of stopping as far out."""
+    """The largest difference, over all μ, between the errors on the true labels of ridge and of stopping as far out."""
     gaps = result.numbers("ridge_true", corruption_rate=0.2) - result.numbers("stopped_true", corruption_rate=0.2)
     return gaps.abs().max(dim=1).values
 
 
 def best_ridge(result: Result) -> Tensor:
-    """The lowest error on the true labels that some λ reaches."""
+    """The lowest error on the true labels that some μ reaches."""
     return result.numbers("ridge_true", corruption_rate=0.2).min(dim=1).values
 
 
@@ -142,7 +153,7 @@ def best_stop(result: Result) -> Tensor:
 
 
 def loss_ratio(result: Result) -> Tensor:
-    """The loss of ridge over the smallest of stopping up to that distance, the largest over all λ."""
+    """The loss of ridge over the smallest of stopping up to that distance, the largest over all μ."""
     return result.numbers("loss_ratio", corruption_rate=0.2).max(dim=1).values
 
 

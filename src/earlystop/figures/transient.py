@@ -136,20 +136,23 @@ def dead_units(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
 
 
 def draw(result: Result) -> Figure:
-    """Distance, loss and share of dead units after each of the first steps, a band of seeds for each rate."""
+    """Distance and share of dead units after each of the first steps, a band of seeds for each rate."""
     levels, steps = sorted(result.levels("corruption_rate")), per_epoch(result)
     last = steps * min(result["config"]["step_by_step"], result["config"]["epochs"]) + 1
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.7))
     for i, rate in enumerate(levels):
         look = {"color": plots.level_color(i, len(levels)), "linewidth": 1.3, "marker": ".", "markersize": 4}
-        for ax, key in zip(axes, ("distance", "dead", "loss")):
+        for ax, key in zip(axes, ("distance", "dead")):
             values = result.numbers(key, corruption_rate=rate)[:, :last]
             plots.band(ax, range(1, values.shape[1] + 1), values, f"{rate:.0%}", **look)
-    for ax, words in zip(axes, ("relative distance", "share of dead hidden units", "mean loss, given labels")):
+    marked = [step for step in (0, 1, 2, 3, steps, last - 1) if step < last]
+    for ax, words in zip(axes, ("relative distance", "share of dead hidden units")):
         ax.axvline(steps + 1, **plots.REFERENCE)
-        ax.set(xlabel="step + 1", ylabel=words, xscale="log")
-    axes[2].set(yscale="log")
-    fig.legend(*axes[0].get_legend_handles_labels(), title="corruption", loc="outside right center")
+        ax.set(title=words, xlabel="step", xscale="log", ylim=(0, None))
+        ax.set_xticks([step + 1 for step in marked], labels=marked)
+        ax.minorticks_off()
+    title = {"title": "labels drawn again, ρ′", "loc": "outside lower center", "ncols": 6}
+    fig.legend(*axes[0].get_legend_handles_labels(), **title)
     return fig
 
 
