@@ -1,14 +1,15 @@
 """What two networks say of a few of their training images, stopped early and trained to the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -21,13 +22,14 @@ from earlystop.figures.splits import (
     SplitStack,
     data_hashes,
     fit,
+    load_split,
     number,
     rates,
     run_curves,
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.images import loader
+from earlystop.images import DataError, loader
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -36,6 +38,9 @@ from earlystop.runs.sizes import Sized, always, sizes
 from earlystop.training import evaluate_stack, least_squares
 
 SHOWN = 8  # images with a wrong label, and as many with a right one
+NAMES = {"cifar10": ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")}
+LINES = {"truth": "true", "given": "given", "early": "early", "late": "end"}  # below an image
+GRAY = "#7a7a7a"  # is legible on a white page and on a dark one
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,73 @@ def draw(result: Result) -> Figure:
     axes[0, 0].set(ylabel="accuracy")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The images that are shown, and what was said of each; why they are others than those asked for, if they are."""
+
+    pixels: UInt8[Tensor, "shown c h w"]
+    run: Run
+    title: str
+    names: Sequence[str]
+    instead: str = ""
+
+    def wrong(self, said: str, label: str) -> int:
+        """Of how many images with a wrong label the network says this label, stopped `early` or `late`."""
+        return sum(a == b for a, b in zip(self.run[said][:SHOWN], self.run[label][:SHOWN]))
+
+    @property
+    def origin(self) -> str:
+        """Whose images these are, and whose predictions."""
+        if not self.instead:
+            return f"Images of {self.title}; the predictions are those of a stored run, smaller than the paper's."
+        return (
+            f"**These are not the chapter's images.** {self.instead} So this page shows {self.title}, and trained "
+            "a small network on them itself."
+        )
+
+
+def seen(result: Result, data: str) -> Seen:
+    """The images of a stored run; where they cannot be had, digits, and what a small run here and now says of them."""
+    try:
+        return _seen(result.select(data=data)[0], SimpleNamespace(**result["config"], data=data))
+    except DataError as error:
+        config = Examples.at("quick")
+        run = EXPERIMENT.run(config, data="digits", corruption_rate=0.5, seed=0)
+        instead = f"{str(error).partition(', ')[0]} was not to be had where it was built."
+        return replace(_seen(run | {"corruption_rate": 0.5, "seed": 0}, on(config, "digits")), instead=instead)
+
+
+def _seen(run: Run, sizes: SimpleNamespace) -> Seen:
+    """The images of a run, by drawing its split once more. Raises `DataError` if they cannot be had."""
+    parts = (sizes.train_size, sizes.validation_size, run["corruption_rate"], run["seed"], sizes.test_size)
+    split = load_split(sizes.data, *parts, device="cpu")
+    return Seen(split.train.pixels[run["index"]], run, split.train.title, NAMES.get(sizes.data, "0123456789"))
+
+
+def draw_images(seen: Seen) -> Figure:
+    """Images with a wrong label and with a right one; below each its labels, and what the network says of it."""
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.4), facecolor="none")  # as it is on a dark page
+    for side, (ax, title) in enumerate(zip(axes, ("given label is wrong", "given label is right"))):
+        for place in range(SHOWN):
+            _tile(ax, seen, side * SHOWN + place, place % 4, -2.1 * (place // 4))
+        ax.set(xlim=(-0.75, 4), ylim=(-3.2, 1.02), aspect="equal")
+        ax.set_title(title, color=GRAY, weight="bold")
+        ax.axis("off")
+    return fig
+
+
+def _tile(ax: Axes, seen: Seen, index: int, x: float, y: float) -> None:
+    """One image and the words below it: orange is its true label, blue a wrong given one, anything else gray."""
+    ax.imshow(seen.pixels[index].permute(1, 2, 0).squeeze(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88))
+    true, given = seen.run["truth"][index], seen.run["given"][index]
+    for line, (key, words) in enumerate(LINES.items()):
+        label, look = seen.run[key][index], {"fontsize": 9, "va": "center", "weight": "bold"}
+        color = {given: plots.NOISY["color"], true: plots.TRUE["color"]}.get(label, GRAY)
+        ax.text(x + 0.5, y - 0.16 - 0.25 * line, seen.names[label], color=color, ha="center", **look)
+        if x == 0:
+            ax.text(-0.05, y - 0.16 - 0.25 * line, words, color=GRAY, ha="right", **look)
 
 
 def tiny(data: str, count: int, machine: Machine) -> Numbers:
