@@ -142,6 +142,11 @@ class Seen:
         return sum(a == b for a, b in zip(self.run[said][:SHOWN], self.run[label][:SHOWN]))
 
     @property
+    def knows(self) -> float:
+        """About which share of its training images the network is right, stopped early."""
+        return self.run["true"][self.run["epoch"].index(self.run["stopped"])]
+
+    @property
     def origin(self) -> str:
         """Whose images these are, and whose predictions."""
         if not self.instead:

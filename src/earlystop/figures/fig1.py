@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -32,18 +33,19 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.runs.experiment import Cell, Experiment, register
+from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, sizes
+from earlystop.runs.store import plain
 from earlystop.training import LOSSES, ImageStack, Stack, evaluate_stack
 
 __all__ = ["Figure1", "load_split", "run"]
 
 STOPS = {
     "validation": "clean validation labels",
-    "noisy_validation": "corrupted validation labels",
+    "noisy_validation": "validation labels drawn again, too",
     "fixed": "always the same epoch",
 }
 SHARED = (
@@ -113,6 +115,15 @@ def run(config: Figure1, corruption_rate: float, seed: int = 0, loss: str = "lea
     return EXPERIMENT.run(config, loss=loss, corruption_rate=corruption_rate, seed=seed)
 
 
+def gather(config: Figure1, sweep: dict[float, list[Run]], loss: str = "least_squares") -> Result:
+    """Runs of every rate and seed, trained on a page, as a result: so they are read and drawn as stored ones are."""
+    cells = [
+        {"loss": loss, "corruption_rate": rate, "seed": seed, **run}
+        for rate, runs in sweep.items() for seed, run in enumerate(runs)
+    ]  # fmt: skip
+    return Result(Path("live"), {"experiment": "fig1", "config": plain(vars(config)), "cells": cells})
+
+
 def stop_at(cell: dict[str, Any], rule: str, config: dict[str, Any]) -> int:
     """Index of the measurement at which a rule of `STOPS` stops a run of Figure 1."""
     epochs = cell["epoch"]
@@ -136,6 +147,12 @@ def at_stop(
     cells, sizes = result.select(corruption_rate=rate, loss=loss), result["config"]
     values = [cell[key][-1 if rule is None else stop_at(cell, rule, sizes)] for cell in cells]
     return torch.tensor(values, dtype=torch.float64)
+
+
+def average(result: Result, key: str, rule: str | None, low: float = 0.1, high: float = 0.6) -> float:
+    """The mean of an accuracy where a rule stops, over the seeds and over the rates between two, both included."""
+    levels = [rate for rate in result.levels("corruption_rate") if low <= rate <= high]
+    return torch.stack([at_stop(result, key, rate, rule).mean() for rate in levels]).mean().item()
 
 
 def shared_streams(result: Result) -> bool:

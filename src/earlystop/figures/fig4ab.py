@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -37,6 +38,7 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.runs.store import plain
 from earlystop.training import LOSSES, OPTIMIZERS, accuracy, evaluate_stack
 
 __all__ = ["Figure4ab", "load_split", "run"]
@@ -157,6 +159,15 @@ def summary(run: Run, cell: Cell) -> dict[str, Any]:
     return found
 
 
+def gather(config: Figure4ab, runs: dict[float, list[LossHistory]]) -> Result:
+    """Runs of every rate and seed, trained on a page, as a result: so they are read and drawn as stored ones are."""
+    cells = [
+        {"corruption_rate": rate, "seed": seed, **plain(summary(vars(one), {"corruption_rate": rate}))}
+        for rate, histories in runs.items() for seed, one in enumerate(histories)
+    ]  # fmt: skip
+    return Result(Path("live"), {"experiment": "fig4ab", "config": plain(vars(config)), "cells": cells})
+
+
 def agreement(noisy: Sequence[float], corruption_rate: float) -> int:
     """The first measurement at which 1 - 0.9ρ of the given labels are reproduced; the last if there is none.
 
@@ -224,6 +235,16 @@ def at_stop(result: Result, key: str, rate: float, stop: str) -> Float[Tensor, "
     cells = result.select(corruption_rate=rate)
     values = [cell[key][cell["epoch"].index(cell[f"stop_{stop}"])] for cell in cells]
     return torch.tensor(values, dtype=torch.float64)
+
+
+def average(result: Result, key: str, rate: float, stop: str = "best") -> float:
+    """The mean of the numbers `key` over the seeds."""
+    return at_stop(result, key, rate, stop).mean().item()
+
+
+def cost(result: Result, rate: float) -> float:
+    """Test accuracy that the rule `agreement`, which needs no clean label, costs against clean validation labels."""
+    return average(result, "test", rate) - average(result, "test", rate, "agreement")
 
 
 def noisy(result: Result) -> list[float]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from earlystop import plots
 from earlystop.data import Dataset
-from earlystop.figures.splits import Split
 from earlystop.runs.results import Result
 
 
@@ -39,17 +37,6 @@ def growth(series: list[dict]) -> None:
 
 
 # Chapters 4 to 6
-
-
-def labelled(axes: np.ndarray, split: Split, names: Sequence[str], both: str, **look) -> None:
-    """The first training images with the names of their given labels; where one is wrong, of `both`."""
-    labels = split.noisy.tolist(), split.train.labels.tolist()
-    for ax, pixels, *pair in zip(axes.flat, split.train.pixels, *labels):
-        given, true = (names[label] for label in pair)
-        ax.imshow(pixels.permute(1, 2, 0).squeeze().cpu(), cmap="gray")
-        title, weight = (given, "normal") if given == true else (both.format(given, true), "bold")
-        ax.set_title(title, loc="center", weight=weight, **look)
-        ax.axis("off")
 
 
 def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], alphas, noises, bounds) -> None:
