@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgba
 
 from earlystop import plots
 from earlystop.figures import EXPERIMENTS, fig1, fig3, fig4ab, fig4c, fig5, pictures
-from earlystop.figures.splits import load_split
 from earlystop.runs.results import Result
 from earlystop.runs.store import plain
 from earlystop.words import spectra
@@ -89,20 +88,11 @@ def fig1_cell(rate=0.5, early=0.9, late=0.5, given=0.97, loss="least_squares", s
             "validation": [0, 9, 8, 7, 6], "noisy_validation": [0, 1, 2, 1, 1]}  # fmt: skip
 
 
-def fig1_result(*cells, **config):
-    """A result of Figure 1 whose fixed rule stops at the fourth measurement."""
-    return made(
-        "fig1", [fig1_cell(*cell) for cell in cells] or [fig1_cell()], **{"train_size": 100, "batch_size": 2} | config
-    )
-
-
 def fig3_cell(rate, ways, layers, accuracy=(0.1, 0.9, 0.95), seed=0):
     return {"corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2], "distance": [0, *ways],
     "accuracy": list(accuracy),
             "distance_per_layer": [0, *layers], "loss": numbers(3, seed=int(100 * rate))}  # fmt: skip
 
-
-RAN = {"epochs": 40, "train_size": 1000}  # sizes of recipes
 
 # Two rates that lie apart, seed by seed, and a third that only some seeds tell from the first.
 TRIPLES = [
@@ -159,12 +149,6 @@ def fig5_cells(early=0.02, late=0.15, given=0.02, shared=0.6, seeds=2):
 
 # --------------------------------------------------------------------- verdicts and sentences
 
-AB = [fig4ab_cell(0.3, 0.15, 0.1), fig4ab_cell(0.5, 0.16, 0.11)]
-ALL, BOTH = {"least_squares": T([0.1, 0.2]), "cross_entropy": T([0.05, 0.3])}, T([[0.97, 0.99], [0.979, 0.98]])
-SILENT = {"config": {"train_size": 50, "epochs": 9, "widths": [1, 2, 256], "corruption_rates": [0.5]}, "device": "D",
-"precision": "P",
-          "versions": {"torch": "2"}, "date": "D", "rows": [{"not fitted": 0.1, "silent and not fitted": 0.05,
-          "dead units": 0.75, "units on": 3.1}]}  # fmt: skip
 SENTENCES = [  # text, parts that it has, parts that it has not
     (spectra.strengths((0.1, 0.2, 0.4, 0.5, 0.6), (10, 10, 9), (1, 2, 3, 4, 5), (4, 8, 12, 16, 20), (100, 25, 9, 5, 4)), [
      "From ε₀ = 0.1 to 0.4, α changes by 10.0%", "3.00-fold, for a 4 times", "from 100 to 9, and to 4.0 at ε₀ = 0.6",
@@ -208,19 +192,6 @@ def test_a_sentence_says_what_the_numbers_are(text, parts, absent):
     assert [part for part in parts if part not in text] == [] == [part for part in absent if part in text], text
 
 
-@pytest.mark.parametrize(
-    ("room", "kind", "words"),
-    [
-        (fig1, fig1.Figure1, "10,000 training images and 30 epochs. It is not the paper's X"),
-        (fig4ab, fig4ab.Figure4ab, "epochs of a network of depth 20. It is not the paper's X"),
-    ],
-)
-def test_a_chapter_says_whose_sizes_its_runs_have(room, kind, words):
-    split = SimpleNamespace(train=SimpleNamespace(title="title"))
-    assert "**title**, at the s scale" in (text := mnist.setting(split, kind.at("colab"), "s", "X")) and words in text
-    assert "These are the paper's data and" in mnist.setting(split, kind.at("paper"), "s", "X")
-
-
 # --------------------------------------------------------------------- what is drawn
 
 
@@ -246,14 +217,13 @@ def test_figure_1_stops_where_its_titles_say():
         fig1_cell(rate, 0.9 - rate / 9, 0.6 - rate / 9, 0.9 + rate / 99, seed=seed) for rate in rates for seed in seeds
     ]
     result = made("fig1", cells, train_size=100, batch_size=2)
-    late, early, rules = fig1.draw(result).axes
-    assert [ax.get_title() for ax in (late, early)] == [
-        "a: after epoch 200", "b: stopped early by\nclean validation labels"
-    ]  # fmt: skip
-    at = {"clean validation labels": 1, "corrupted validation labels": 2, "always epoch 3": 3, "last epoch": -1}
+    late, early = fig1.draw(result).axes
+    (rules,) = fig1.draw_rules(result).axes
+    assert [ax.get_title() for ax in (late, early)] == ["a: trained to the end, epoch 200", "b: stopped early"]
+    at = {"clean validation labels": 1, "validation labels drawn again, too": 2, "always epoch 3": 3, "last epoch": -1}
     for ax, index in ((late, -1), (early, 1)):
         curves, _ = drawn(ax)
-        assert np.allclose(curves["1 − 0.9ρ"], [[20, 0.82], [80, 0.28]])
+        assert np.allclose(curves["1 − 0.9ρ′"], [[0, 1], [100, 0.1]])
         for key, label in CURVES:
             mean = [np.mean([c[key][index] for c in cells if c["corruption_rate"] == rate]) for rate in sorted(rates)]
             assert np.allclose(curves[label], np.stack([[20, 80], mean], axis=1))
@@ -263,6 +233,38 @@ def test_figure_1_stops_where_its_titles_say():
             label: np.mean([c["test"][index] for c in cells if c["corruption_rate"] == 0.2])
             for label, index in at.items()
         }
+    )
+
+
+def test_losses_are_drawn_beside_each_other():
+    least, crossed = (
+        made("fig1", [fig1_cell(rate, late=late, loss=loss) for rate in (0.2, 0.8)], train_size=100, batch_size=2)
+        for loss, late in (("least_squares", 0.5), ("cross_entropy", 0.4))
+    )
+    late, early = fig1.draw_losses({"least_squares": least, "cross_entropy": crossed}).axes
+    for ax, ends in ((late, (0.5, 0.4)), (early, (0.9, 0.9))):
+        for loss, end in zip(("least squares", "cross-entropy"), ends):
+            assert drawn(ax)[0][f"true labels, {loss}"].tolist() == [[20, end], [80, end]]
+
+
+def test_runs_of_a_page_are_read_as_stored_ones_are():
+    config = fig1.Figure1.at("quick", corruption_rates=(0.2, 0.8), seeds=2)
+    cells = [fig1_cell(rate, seed=seed) for rate in (0.2, 0.8) for seed in (0, 1)]
+    run = lambda cell: {key: value for key, value in cell.items() if key not in ("loss", "corruption_rate", "seed")}
+    live = fig1.gather(
+        config, {rate: [run(one) for one in cells if one["corruption_rate"] == rate] for rate in (0.2, 0.8)}
+    )
+    assert live["cells"] == cells
+    assert fig1.average(live, "test", "validation", 0.5, 0.9) == pytest.approx(
+        np.mean([c["test"][1] for c in cells[2:]])
+    )
+    losses = T([[0.1, 0.2, 0.9, 0.8], [0.2, 0.9, 0.1, 0.8]])
+    curves = {"epoch": [0, 1], "noisy": [0.1, 0.9], "validation": [0.5, 0.2]}
+    history = fig4ab.LossHistory(losses, T([False, False, True, True]), curves)
+    found = fig4ab.gather(fig4ab.Figure4ab.at("quick"), {0.3: [history]})
+    assert (
+        fig4ab.at_stop(found, "auroc", 0.3, "best").tolist() == [1]
+        and fig4ab.average(found, "auroc", 0.3, "last") == 0.25
     )
 
 
@@ -279,16 +281,22 @@ def test_figure_3_draws_both_readings_of_the_distance():
 
 def test_figures_4a_and_4b_tell_clean_from_flipped_at_the_best_epoch():
     cells = [fig4ab_cell(rate, 0.2, seed=seed) for rate in (0.3, 0.5) for seed in (0, 7)]
-    axes = np.array(fig4ab.draw(made("fig4ab", cells)).axes[:4]).reshape(2, 2)
-    for (top, bottom), rate in zip(axes.T, (0.3, 0.5)):
+    result = made("fig4ab", cells)
+    for top, bottom, rate in zip(fig4ab.draw(result).axes, fig4ab.draw_along(result).axes, (0.3, 0.5)):
         here = [cell for cell in cells if cell["corruption_rate"] == rate]
         _, bars = drawn(top)
-        for label, key in (("label is true", "clean_best"), ("label is flipped", "flipped_best")):
+        for label, key in (("given label is right", "clean_best"), ("given label is wrong", "flipped_best")):
             assert np.allclose(bars[label], np.mean([cell[key] for cell in here], axis=0))
         assert [line.get_xdata()[0] for line in top.lines] == pytest.approx([0.45 * rate**2, 1 - rate + 0.45 * rate**2])
         curves, _ = drawn(bottom)
-        for key, label in (("auroc", "AUROC"), ("overlap", "overlap"), *CURVES):
+        for key, label in (("auroc", "AUROC of the loss"), *CURVES):
             assert np.allclose(curves[label].T, [[0, 1, 2, 4], np.mean([cell[key] for cell in here], axis=0)])
+
+
+def test_a_rule_without_clean_labels_costs_test_accuracy():
+    cells = [fig4ab_cell(0.3, 0.2, seed=seed) for seed in (0, 7)]
+    lost = np.mean([cell["test"][1] - cell["test"][2] for cell in cells])
+    assert fig4ab.cost(made("fig4ab", cells), 0.3) == pytest.approx(lost)
 
 
 def test_figure_4c_tells_before_from_after():
@@ -355,14 +363,7 @@ def test_histograms_of_losses_tell_clean_from_flipped():
     assert colors == [to_rgba(color) for color in (plots.CLEAN_COLOR, plots.FLIPPED_COLOR)]
 
 
-def test_pictures_of_chapters_4_to_6_show_what_they_name():
-    split = load_split("digits", 30, 0, 0.9)
-    _, axes = plt.subplots(2, 4)
-    pictures.labelled(axes, split, "0123456789", "{} ({})")
-    given, true = split.noisy.tolist(), split.train.labels.tolist()
-    assert [ax.get_title("center") for ax in axes.flat] == [
-        f"{a}" if a == b else f"{a} ({b})" for a, b in zip(given, true)
-    ][:8]
+def test_pictures_of_chapter_6_show_what_they_name():
     radii = (0.1, 0.2)
     pictures.two_spaces(radii, spectra := np.array(numbers(2, 20, seed=0)), [1, 2], [3, 4], [5, 6])
     (first, _), (second, _) = map(drawn, plt.gcf().axes)

@@ -189,7 +189,7 @@ def draw_images(seen: Seen) -> Figure:
 
 def _tile(ax: Axes, seen: Seen, index: int, x: float, y: float) -> None:
     """One image and the words below it: orange is its true label, blue a wrong given one, anything else gray."""
-    ax.imshow(seen.pixels[index].permute(1, 2, 0).squeeze(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88))
+    ax.imshow(seen.pixels[index].permute(1, 2, 0).squeeze().numpy(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88))
     true, given = seen.run["truth"][index], seen.run["given"][index]
     for line, (key, words) in enumerate(LINES.items()):
         label, look = seen.run[key][index], {"fontsize": 9, "va": "center", "weight": "bold"}
