@@ -24,7 +24,6 @@ from earlystop.figures.splits import (
     fit,
     load_split,
     number,
-    rates,
     run_curves,
     tiny_cells,
     training_work,
@@ -56,7 +55,7 @@ class Examples(Sized):
     widths: tuple = always((16, 32, 64), "widths of the network for gray images", ours=True, least=1, length=3)
     depth: int = sizes(8, 20, 20, "depth of the ResNet for photographs", ours=True, least=8)
     width: int = number(8, 8, 8, "width of its first stage", ours=True)
-    corruption_rates: tuple = rates((0.5,), (0.5,), (0.5,))
+    corruption_rates: tuple = always((0.5,), "shares of labels drawn again, ρ′", ours=True, most=1, once=True)
     epochs: int = sizes(40, 30, 40, "epochs", ours=True)
     batch_size: int = number(64, 64, 64, "batch size", ours=True)
     seeds: int = number(1, 1, 1, "seeds", ours=True)
@@ -189,7 +188,9 @@ def draw_images(seen: Seen) -> Figure:
 
 def _tile(ax: Axes, seen: Seen, index: int, x: float, y: float) -> None:
     """One image and the words below it: orange is its true label, blue a wrong given one, anything else gray."""
-    ax.imshow(seen.pixels[index].permute(1, 2, 0).squeeze().numpy(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88))
+    ax.imshow(
+        seen.pixels[index].permute(1, 2, 0).squeeze().numpy(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88)
+    )
     true, given = seen.run["truth"][index], seen.run["given"][index]
     for line, (key, words) in enumerate(LINES.items()):
         label, look = seen.run[key][index], {"fontsize": 9, "va": "center", "weight": "bold"}
