@@ -68,7 +68,7 @@ experiments: with-book ## run the paper's figures at its scale with tiny sizes, 
 	  "fig4ab $(TINY) --set corruption_rates=0.3,0.5 --set width=4" "fig4c --set samples=96 --set epochs=2 --set width=4" "fig5 --set iterations=100"; do \
 	  TQDM_DISABLE=1 $(BIN)/python -m earlystop run $$run --scale paper --seeds 1 --out _build/experiments || exit 1; \
 	done
-	TQDM_DISABLE=1 $(BIN)/python -m earlystop run clocks diffuseness proved recipes ridge transient --seeds 1 --out _build/experiments
+	TQDM_DISABLE=1 $(BIN)/python -m earlystop run clocks diffuseness examples proved recipes ridge transient --seeds 1 --out _build/experiments
 
 clean: ## remove everything that was built, keep the environment
 	rm -rf _build

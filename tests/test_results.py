@@ -40,6 +40,7 @@ def test_every_result_is_shown_somewhere():
 NUMBERS = {
     "clocks-paper.json.gz": "cce5acddade1",
     "diffuseness-colab-samples_2000.json": "d1163325762c",
+    "examples-paper.json": "1cccdc5f7a33",
     "fig1-paper-070493d1e503.json": "ef12f6de876d",
     "fig1-paper-losses_least_squares-seeds_3.json": "b488dac63d80",
     "fig3-paper.json": "91a407d98a2e",

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -31,18 +33,19 @@ from earlystop.figures.splits import (
     tiny_cells,
     training_work,
 )  # fmt: skip
-from earlystop.runs.experiment import Cell, Experiment, register
+from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, sizes
+from earlystop.runs.store import plain
 from earlystop.training import LOSSES, ImageStack, Stack, evaluate_stack
 
 __all__ = ["Figure1", "load_split", "run"]
 
 STOPS = {
     "validation": "clean validation labels",
-    "noisy_validation": "corrupted validation labels",
+    "noisy_validation": "validation labels drawn again, too",
     "fixed": "always the same epoch",
 }
 SHARED = (
@@ -112,6 +115,15 @@ def run(config: Figure1, corruption_rate: float, seed: int = 0, loss: str = "lea
     return EXPERIMENT.run(config, loss=loss, corruption_rate=corruption_rate, seed=seed)
 
 
+def gather(config: Figure1, sweep: dict[float, list[Run]], loss: str = "least_squares") -> Result:
+    """Runs of every rate and seed, trained on a page, as a result: so they are read and drawn as stored ones are."""
+    cells = [
+        {"loss": loss, "corruption_rate": rate, "seed": seed, **run}
+        for rate, runs in sweep.items() for seed, run in enumerate(runs)
+    ]  # fmt: skip
+    return Result(Path("live"), {"experiment": "fig1", "config": plain(vars(config)), "cells": cells})
+
+
 def stop_at(cell: dict[str, Any], rule: str, config: dict[str, Any]) -> int:
     """Index of the measurement at which a rule of `STOPS` stops a run of Figure 1."""
     epochs = cell["epoch"]
@@ -137,40 +149,72 @@ def at_stop(
     return torch.tensor(values, dtype=torch.float64)
 
 
+def average(result: Result, key: str, rule: str | None, low: float = 0.1, high: float = 0.6) -> float:
+    """The mean of an accuracy where a rule stops, over the seeds and over the rates between two, both included."""
+    levels = [rate for rate in result.levels("corruption_rate") if low <= rate <= high]
+    return torch.stack([at_stop(result, key, rate, rule).mean() for rate in levels]).mean().item()
+
+
 def shared_streams(result: Result) -> bool:
     """Whether the random numbers of a result's seeds depend on each other, as `SHARED` says."""
     return result["config"].get("streams", "shared") == "shared"
 
 
+def band(ax: Axes, result: Result, key: str, rule: str | None, loss: str, label: str, **style: Any) -> None:
+    """An accuracy over the share of labels drawn again, where a rule stops the runs."""
+    levels = sorted(result.levels("corruption_rate"))
+    values = torch.stack([at_stop(result, key, rate, rule, loss) for rate in levels], dim=1)
+    plots.band(ax, [100 * rate for rate in levels], values, label, **{"markersize": 5} | style)
+
+
+def with_line(ax: Axes, title: str = "") -> None:
+    """The predicted line 1 − 0.9ρ′ and the axes of a panel of Figure 1."""
+    ax.plot([0, 100], [1, 0.1], label="1 − 0.9ρ′", **plots.REFERENCE)
+    ax.set(title=title, xlabel="labels drawn again, ρ′ (%)", ylim=(0, 1.05))
+
+
 def draw(result: Result) -> Figure:
-    """Accuracy against corruption after the last epoch and stopped early; a row for each loss."""
-    losses, levels = result.levels("loss"), sorted(result.levels("corruption_rate"))
-    fig, axes = plt.subplots(len(losses), 3, figsize=(9, 3.4 * len(losses)), squeeze=False, sharey=True)
-    percent = [100 * rate for rate in levels]
-    rules = (*stop_rules(result["cells"][0], result["config"]).items(), (None, "last epoch"))
-    panels = ((f"a: after epoch {result['config']['epochs']}", None),
-              ("b: stopped early by\nclean validation labels", "validation"))  # fmt: skip
+    """Accuracy over the share of labels drawn again, after the last epoch and stopped early; a row for each loss."""
+    losses = result.levels("loss")
+    fig, axes = plt.subplots(len(losses), 2, figsize=(7, 3.5 * len(losses)), squeeze=False, sharey=True)
+    titles = ((f"a: trained to the end, epoch {result['config']['epochs']}", None), ("b: stopped early", "validation"))
     for row, loss in zip(axes, losses):
         name = f"\n{loss.replace('_', ' ')}" if len(losses) > 1 else ""
-
-        def band(ax, key: str, rule: str | None, label: str, style: dict, loss=loss) -> None:
-            values = torch.stack([at_stop(result, key, rate, rule, loss) for rate in levels], dim=1)
-            plots.band(ax, percent, values, label, **style)
-
-        for ax, (title, rule) in zip(row, panels):
+        for ax, (title, rule) in zip(row, titles):
             for key, label, style in plots.CURVES:
                 hollow = {"markerfacecolor": "none"} if key == "test" else {}  # it may hide another
-                band(ax, key, rule, label, {"markersize": 5} | style | hollow)
-            ax.plot(percent, [1 - 0.9 * r for r in levels], label="1 − 0.9ρ", **plots.REFERENCE)
-            ax.set(title=title + name)
-        for (rule, label), style in zip(rules, plots.KINDS):
-            band(row[2], "test", rule, label, {"markersize": 4} | style)
-        row[2].set(title=f"c: test accuracy, stopped by{name}")
-        row[2].legend(fontsize=9, loc="lower left")
+                band(ax, result, key, rule, loss, label, **style | hollow)
+            with_line(ax, title + name)
         row[0].set(ylabel="accuracy")
-    for ax in axes.flat:
-        ax.set(xlabel="labels corrupted, ρ (%)", ylim=(0, 1.05))
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def draw_rules(result: Result) -> Figure:
+    """Test accuracy over the share of labels drawn again, at the epochs that several rules choose."""
+    fig, ax = plt.subplots(figsize=(6, 3.4))
+    rules = (*stop_rules(result["cells"][0], result["config"]).items(), (None, "last epoch"))
+    for (rule, label), style in zip(rules, plots.KINDS):
+        band(ax, result, "test", rule, result.levels("loss")[0], label, **style)
+    ax.set(xlabel="labels drawn again, ρ′ (%)", ylabel="test accuracy", ylim=(0, 1.05))
+    ax.legend(loc="lower left", title="stopped by", alignment="left")
+    return fig
+
+
+def draw_losses(runs: dict[str, Result]) -> Figure:
+    """Accuracy on the training images after the last epoch and stopped early, with each of two losses."""
+    fig, axes = plt.subplots(1, 2, sharey=True)
+    epochs = next(iter(runs.values()))["cells"][0]["epoch"][-1]
+    titles = ((f"trained to the end, epoch {epochs}", None), ("stopped early", "validation"))
+    fills = ({"linestyle": "-"}, {"linestyle": "--", "markerfacecolor": "none", "markersize": 8})
+    for ax, (title, rule) in zip(axes, titles):
+        for (loss, result), fill in zip(runs.items(), fills):
+            for key, label, style in plots.CURVES[:2]:
+                words = f"{label.removeprefix('training, ')}, {loss.replace('_', '-')}"
+                band(ax, result, key, rule, loss, words.replace("least-", "least "), **style | fill)
+        with_line(ax, title)
+    axes[0].set(ylabel="accuracy, training images")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -193,7 +237,7 @@ EXPERIMENT = register(Experiment(
     work=training_work,
     trials=({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     data=data_hashes,
-    draw={"": draw},
+    draw={"": draw, "-rules": draw_rules},
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3, "least_squares")),
         "separate streams": ("float32", STACKED, partial(tiny, 3, "least_squares", streams="separate")),

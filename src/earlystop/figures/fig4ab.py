@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -37,6 +38,7 @@ from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
+from earlystop.runs.store import plain
 from earlystop.training import LOSSES, OPTIMIZERS, accuracy, evaluate_stack
 
 __all__ = ["Figure4ab", "load_split", "run"]
@@ -157,6 +159,15 @@ def summary(run: Run, cell: Cell) -> dict[str, Any]:
     return found
 
 
+def gather(config: Figure4ab, runs: dict[float, list[LossHistory]]) -> Result:
+    """Runs of every rate and seed, trained on a page, as a result: so they are read and drawn as stored ones are."""
+    cells = [
+        {"corruption_rate": rate, "seed": seed, **plain(summary(vars(one), {"corruption_rate": rate}))}
+        for rate, histories in runs.items() for seed, one in enumerate(histories)
+    ]  # fmt: skip
+    return Result(Path("live"), {"experiment": "fig4ab", "config": plain(vars(config)), "cells": cells})
+
+
 def agreement(noisy: Sequence[float], corruption_rate: float) -> int:
     """The first measurement at which 1 - 0.9ρ of the given labels are reproduced; the last if there is none.
 
@@ -188,26 +199,34 @@ def recipe(result: Result) -> str:
 
 
 def draw(result: Result) -> Figure:
-    """Losses of true and flipped labels, stopped early, and how well they part along training."""
-    levels = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
-    fig, axes = plt.subplots(2, len(levels), figsize=(7, 5.6), squeeze=False, sharey="row", sharex="row")
-    extra = (("auroc", "AUROC", plots.KINDS[0]), ("overlap", "overlap", plots.KINDS[1]))
-    for (top, bottom), rate in zip(axes.T, levels):
+    """Losses of samples whose given label is right and wrong, stopped early, and the two expected losses."""
+    levels = noisy(result)
+    fig, axes = plt.subplots(1, len(levels), figsize=(7, 3.4), squeeze=False, sharey=True, sharex=True)
+    for ax, rate in zip(axes.flat, levels):
         clean, flipped = (result.numbers(f"{one}_best", corruption_rate=rate).mean(0) for one in ("clean", "flipped"))
-        plots.share_bars(top, clean, flipped, TOP_LOSS[loss_of(result)])
+        plots.share_bars(ax, clean, flipped, TOP_LOSS[loss_of(result)])
         for predicted in expected(loss_of(result), rate):
-            top.axvline(predicted, **plots.REFERENCE)
-        top.lines[-1].set_label("expected")
-        top.set(title=f"{rate:.0%} corrupted, stopped early", xlabel="loss of a sample")
-        epochs = result.numbers("epoch", corruption_rate=rate)[0]
-        for key, label, style in (*extra, *plots.CURVES):
-            values = result.numbers(key, corruption_rate=rate)
-            plots.band(bottom, epochs, values, label, **plots.line(style))
-        bottom.set(xlabel="epoch", ylim=(0, 1.03))
+            ax.axvline(predicted, **plots.REFERENCE)
+        ax.lines[-1].set_label("expected")
+        ax.set(title=f"{rate:.0%} drawn again", xlabel="loss of an image")
     axes[0, 0].set(ylabel="share of its group")
-    axes[1, 0].set(ylabel="share, or AUROC")
-    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
-    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def draw_along(result: Result) -> Figure:
+    """Accuracies along the training, and how well the losses part."""
+    levels = noisy(result)
+    fig, axes = plt.subplots(1, len(levels), figsize=(7, 3.9), squeeze=False, sharey=True)
+    for ax, rate in zip(axes.flat, levels):
+        epochs = result.numbers("epoch", corruption_rate=rate)[0]
+        for key, label, style in (("auroc", "AUROC of the loss", plots.KINDS[0]), *plots.CURVES):
+            values = result.numbers(key, corruption_rate=rate)
+            plots.band(ax, epochs, values, label, **{"markersize": 4, "markevery": 4} | style)
+        ax.axhline(1 - 0.9 * rate, label="1 − 0.9ρ′", **plots.REFERENCE)
+        ax.set(title=f"{rate:.0%} drawn again", xlabel="epoch", ylim=(0, 1.03))
+    axes[0, 0].set(ylabel="accuracy, or AUROC")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
 
@@ -218,10 +237,24 @@ def at_stop(result: Result, key: str, rate: float, stop: str) -> Float[Tensor, "
     return torch.tensor(values, dtype=torch.float64)
 
 
+def average(result: Result, key: str, rate: float, stop: str = "best") -> float:
+    """The mean of the numbers `key` over the seeds."""
+    return at_stop(result, key, rate, stop).mean().item()
+
+
+def cost(result: Result, rate: float) -> float:
+    """Test accuracy that the rule `agreement`, which needs no clean label, costs against clean validation labels."""
+    return average(result, "test", rate) - average(result, "test", rate, "agreement")
+
+
+def noisy(result: Result) -> list[float]:
+    """The corruption rates of a result, without 0."""
+    return sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
+
+
 def rates_of(result: Result) -> tuple[float, float]:
     """The lowest and the highest corruption rate of a result, none left out but 0."""
-    rates = sorted(rate for rate in result.levels("corruption_rate") if rate > 0)
-    return rates[0], rates[-1]
+    return noisy(result)[0], noisy(result)[-1]
 
 
 def overlap_low(result: Result) -> Float[Tensor, " seeds"]:
@@ -289,7 +322,7 @@ EXPERIMENT = register(Experiment(
     work=training_work,
     trials=({**SMALL, "epochs": 1}, {**SMALL, "epochs": 3}),
     data=data_hashes,
-    draw={"": draw},
+    draw={"": draw, "-along": draw_along},
     paths={
         "stacked": ("float32", STACKED, partial(tiny, 3, 8, True)),
         "separate streams": ("float32", STACKED, partial(tiny, 3, 8, True, streams="separate")),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +13,6 @@ from torch import Tensor
 from earlystop import plots
 from earlystop.data import Dataset, clusterable_dataset
 from earlystop.descent import gradient_descent, largest_stable_step
-from earlystop.figures.splits import Split
 from earlystop.network import initial_weights
 from earlystop.runs.results import Result
 
@@ -42,17 +40,6 @@ def growth(series: list[dict]) -> None:
 
 
 # Chapters 4 to 6
-
-
-def labelled(axes: np.ndarray, split: Split, names: Sequence[str], both: str, **look) -> None:
-    """The first training images with the names of their given labels; where one is wrong, of `both`."""
-    labels = split.noisy.tolist(), split.train.labels.tolist()
-    for ax, pixels, *pair in zip(axes.flat, split.train.pixels, *labels):
-        given, true = (names[label] for label in pair)
-        ax.imshow(pixels.permute(1, 2, 0).squeeze().cpu(), cmap="gray")
-        title, weight = (given, "normal") if given == true else (both.format(given, true), "bold")
-        ax.set_title(title, loc="center", weight=weight, **look)
-        ax.axis("off")
 
 
 def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], alphas, noises, bounds) -> None:

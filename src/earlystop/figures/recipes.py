@@ -112,19 +112,22 @@ gained_by_sgd = partial(gained, recipe="sgd")
 
 def draw(result: Result) -> Figure:
     """Accuracy by the given and the true labels, and dead units, along the training by each recipe."""
-    fig, axes = plt.subplots(1, 3, figsize=(9, 3.5))
+    fig, axes = plt.subplots(2, 2, figsize=(7, 5.4), sharex=True)
+    panels = (("noisy", "accuracy, given labels"), ("true", "accuracy, true labels"), ("dead", "share of dead units"))
     levels = sorted(result.levels("corruption_rate"))
-    for recipe, style in zip(result.levels("recipe"), plots.KINDS):
-        for rate in levels:
-            look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
-            label = NAMES[recipe] if rate == levels[-1] else ""
-            for ax, key in zip(axes, ("noisy", "true", "dead")):
-                values = result.numbers(key, recipe=recipe, corruption_rate=rate)
+    for ax, (key, title) in zip(axes.flat, panels):
+        for recipe, style in zip(result.levels("recipe"), plots.KINDS):
+            for rate in levels:
+                look = style | ({"linestyle": "-", "markersize": 4} if rate else {"linestyle": ":", "marker": ""})
+                label = f"{NAMES[recipe]}{'' if rate else ', control'}"
                 epochs = result.select(recipe=recipe, corruption_rate=rate)[0]["epoch"]
-                plots.band(ax, epochs, values, label, **look)
-    for ax, words in zip(axes, ("accuracy, given labels", "accuracy, true labels", "share of dead hidden units")):
-        ax.set(xlabel="epoch", ylabel=words, ylim=(0, 1.03))
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+                plots.band(ax, epochs, result.numbers(key, recipe=recipe, corruption_rate=rate), label, **look)
+        ax.set(title=title, ylim=(0, 1.03))
+    for ax in (axes[0, 1], axes[1, 0]):
+        ax.set(xlabel="epoch")
+        ax.tick_params(labelbottom=True)
+    axes[1, 1].remove()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="center", bbox_to_anchor=(0.77, 0.24))
     return fig
 
 

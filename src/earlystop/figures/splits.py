@@ -47,7 +47,7 @@ def number(quick: int, colab: int, paper: int, doc: str, **more: Any) -> Any:
 
 def rates(quick: tuple, colab: tuple, paper: tuple) -> Any:
     """The size that lists corruption rates."""
-    return sizes(quick, colab, paper, "corruption rates, ρ", most=1, once=True)
+    return sizes(quick, colab, paper, "shares of labels drawn again, ρ′", most=1, once=True)
 
 
 def streams() -> Any:
