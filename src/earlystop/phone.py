@@ -18,12 +18,13 @@ MARK = "<!-- for a phone: {} -->"  # behind a figure: the same one for a phone, 
 LEAST = 11  # pixels of letters as shown
 COLUMN, PHONE = 672, 358  # pixels of a figure on a laptop, beside the menu, and on a phone
 WIDTH, INSIDE = 4.2, 3.4  # inches of a figure for a phone, and about how many its axes have of them
+MARGINS = 0.25  # inches that Jupyter may leave around
 SIDES = ("left", "center", "right")  # where a title can stand
 
 
 def twice(figure: Figure) -> str | None:
     """The figure as SVG, and behind it the one for a phone, which takes its axes."""
-    enlarge(figure, figure.get_figwidth() / COLUMN)
+    enlarge(figure, max(1 / 96, figure.get_figwidth() / COLUMN))  # a small one is not enlarged
     figure.draw_without_rendering()
     thin_out(figure)
     wide = printed(figure)
@@ -57,7 +58,7 @@ def stack(figure: Figure) -> None:
         name_again(ax, every)
     for ax in [ax for ax in figure.axes if ax.get_subplotspec() and ax not in every]:
         ax.remove()
-    enlarge(figure, 1.02 * WIDTH / PHONE)
+    enlarge(figure, (WIDTH + MARGINS) / PHONE)
     figure.draw_without_rendering()
     lines = list(rows(every))
     heights = [max(_height(ax, shapes[ax], places) for ax in line) for places, line in lines]
