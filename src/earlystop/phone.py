@@ -3,6 +3,7 @@
 import base64
 import re
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import ceil
@@ -30,8 +31,10 @@ def twice(figure: Figure) -> str | None:
     wide = printed(figure)
     if not wide or figure.subfigs or not panels(figure):
         return wide or None
-    stack(figure)
-    return wide + MARK.format(base64.b64encode(printed(figure).encode()).decode())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what an author cannot mend
+        stack(figure)
+        return wide + MARK.format(base64.b64encode(printed(figure).encode()).decode())
 
 
 def printed(figure: Figure) -> str:
