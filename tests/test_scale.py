@@ -219,15 +219,33 @@ def shown(monkeypatch):
     return texts
 
 
-def test_a_table_is_markdown_with_short_numbers(shown):
-    page.table(["a", "b"], [[0.123456, 50_000], [(0.25, 3), True], ["text", 1e-9]])
+def test_a_table_is_markdown_with_short_numbers_at_the_right(shown):
+    page.table(["a", "b", "c"], [[0.123456, 50_000, "≤ 3"], [(0.25, 3), True, "**−1**"], ["text", 1e-9, "∞"]])
     assert shown[0].splitlines() == [
-        "| a | b |",
-        "| --- | --- |",
-        "| 0.123 | 50,000 |",
-        "| 0.25, 3 | True |",
-        "| text | 1e-09 |",
+        "| a | b | c |",
+        "| --- | --- | ---: |",
+        "| 0.123 | 50,000 | ≤ 3 |",
+        "| 0.25, 3 | True | **−1** |",
+        "| text | 1e-09 | ∞ |",
     ]
+
+
+def test_the_caption_of_a_table_stands_before_it(shown):
+    page.table(["a"], [[1]], "How many.")
+    assert shown[0].splitlines() == ["Table: How many.", "", "| a |", "| ---: |", "| 1 |"]
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_every_column_of_a_table_has_a_name(shown, name):
+    with pytest.raises(ValueError, match="every column of a table needs a name, but they are"):
+        page.table(["a", name], [[1, 2]])
+    assert not shown
+
+
+def test_a_row_has_as_many_cells_as_there_are_columns(shown):
+    with pytest.raises(ValueError, match="a row of 1 cells, where the header has 2"):
+        page.table(["a", "b"], [[1, 2], [3]])
+    assert not shown
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -12,7 +12,7 @@ from earlystop.runs.store import SCHEMA, write_json
 def shown(monkeypatch):
     """The rows of tables, and the sentences, that are shown."""
     found = []
-    monkeypatch.setattr(status, "table", lambda header, rows: found.extend(rows))
+    monkeypatch.setattr(status, "table", lambda header, rows, caption: found.extend(rows))
     monkeypatch.setattr(status, "say", found.append)
     return found
 
@@ -32,7 +32,7 @@ def test_a_file_is_listed_with_its_sizes(shown, monkeypatch):
     first, second = shown
     assert first == ["Figure 3", "paper", "the paper's", whole.devices, 3, whole["finished"][:10],
                      f"{whole.minutes:,.1f}", "no"]  # fmt: skip
-    assert second == [*first[:2], "**not the paper's**, train size 7 instead of 3000", *first[3:]]
+    assert second == [*first[:2], "not the paper's", *first[3:]]
 
 
 def test_seeds_that_share_random_numbers_are_told(shown, monkeypatch):

@@ -19,6 +19,7 @@ import nbformat
 from course import CourseError, overview, read_course
 from docutils import nodes
 from docutils.statemachine import StringList
+from figures import without_phone
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
 from kernels import how_many, own_settings, run_notebook
@@ -269,7 +270,7 @@ def write_download(app, pagename: str) -> None:
     notebook = nbformat.read(pair_of(app, pagename), as_version=4)
     cells = code_cells(notebook)[1:]  # the first one installs
     for count, (cell, done) in enumerate(zip(cells, executed(app, pagename)), start=1):
-        cell.outputs, cell.execution_count = done.outputs, count
+        cell.outputs, cell.execution_count = [without_phone(output) for output in done.outputs], count
     target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)

@@ -111,7 +111,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "
 
 def _like_number(text: str) -> bool:
     """Whether a cell begins as a number does, and so stands at the right."""
-    return bool(re.match(r"[≤≥<>]?[-−+±]?[\d.∞–]", text.strip("*")))
+    return bool(re.match(r"[≤≥<>]? ?[-−+±]?[\d.∞–]", text.strip("*")))
 
 
 def show_sizes(config: type[Sized]) -> None:

@@ -7,9 +7,12 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from earlystop import phone
 from earlystop.metrics import loss_shares
+from earlystop.runs.progress import nobody_watches
 
 # One colour, marker and dash a meaning, the same in every chapter: blue, orange and green speak of nothing else.
 NOISY = {"color": "#0072B2", "linestyle": "-", "marker": "o"}  # against the given labels
@@ -34,11 +37,15 @@ LEVEL_MAP = plt.get_cmap("viridis")
 
 
 def use_style() -> None:
-    """Draw everything in the book's style, as vector graphics."""
+    """Draw everything in the book's style, as vector graphics; where a book is built, for phones, too."""
+    from IPython.core.getipython import get_ipython
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     plt.style.use(Path(__file__).with_name("book.mplstyle"))
     set_matplotlib_formats("svg")
+    if nobody_watches() and (shell := get_ipython()):
+        formatters = shell.display_formatter.formatters  # pyright: ignore
+        formatters["image/svg+xml"].for_type(Figure, phone.twice)
 
 
 def line(style: dict) -> dict:
@@ -47,8 +54,8 @@ def line(style: dict) -> dict:
 
 
 def level_color(index: int, count: int) -> tuple:
-    """Colour of the `index`-th of `count` ordered levels, dark to bright."""
-    return LEVEL_MAP(0.72 * index / max(1, count - 1))
+    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest has contrast 3 to white."""
+    return LEVEL_MAP(0.6 * index / max(1, count - 1))
 
 
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:

@@ -1,5 +1,6 @@
 """What the book's page of results says: the largest runs, what depends on chance, the costs."""
 
+from earlystop import plots
 from earlystop.figures import fig1, pictures
 from earlystop.ledger import read_claims
 from earlystop.page import say, table
@@ -21,10 +22,14 @@ def results() -> None:
         losses = " and ".join(loss.replace("_", " ") for loss in result["config"].get("losses", ()))
         rows.append([
             result["title"].split(":")[0] + (f", {losses}" if losses else ""), result["scale"].split()[0],
-            result.sizes, result.devices, len({cell["seed"] for cell in result["cells"]}), result["finished"][:10],
-            f"{result.minutes:,.1f}", ", ".join(result.stale) or "no",
+            result.sizes.partition(":")[0], result.devices, len({cell["seed"] for cell in result["cells"]}),
+            result["finished"][:10], f"{result.minutes:,.1f}", ", ".join(result.stale) or "no",
         ])  # fmt: skip
-    table(["result", "scale", "sizes", "computed on", "seeds", "when", "minutes", "stale"], rows)
+    table(
+        ["result", "scale", "sizes", "computed on", "seeds", "when", "minutes", "stale"],
+        rows,
+        "The result files behind the claims of this book. Where sizes are not the paper's, their picture says how.",
+    )
     if any(one["experiment"] == "fig1" and fig1.shared_streams(one) for one in found):
         say(fig1.SHARED.format("these runs of Figure 1"))
 
@@ -46,6 +51,7 @@ def steadiness() -> None:
 
 def growth() -> None:
     """Draw how the cost grows."""
+    plots.use_style()
     pictures.growth(read_json(folder() / "growth.json")["series"])
 
 

@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from earlystop import plots
@@ -20,17 +21,17 @@ from earlystop.runs.results import Result
 def growth(series: list[dict]) -> None:
     """Seconds against size on logarithmic axes, a panel for each kind of work that was measured."""
     rows = max(1, (len(series) + 1) // 2)
-    _, axes = plt.subplots(rows, 2, figsize=(7, 2.7 * rows), squeeze=False)
+    _, axes = plt.subplots(rows, 2, figsize=(7, 2.9 * rows), squeeze=False)
     for ax, one in zip(axes.flat, series):
         x, median = ([point[key] for point in one["points"]] for key in ("x", "median"))
         for point in one["points"]:
             ax.plot([point["x"]] * len(point["seconds"]), point["seconds"], ".", color="0.6", ms=5)
-        ax.plot(x, median, **plots.NOISY)
+        ax.plot(x, median, color="black", marker="o")
         title = f"{one['title']}:\npower {one['exponent']:.2f}"
         ax.set(xscale="log", yscale="log", xlabel=f"{one['x']}\n({one['fixed']})", ylabel="seconds", title=title)
-        ax.title.set_fontsize(9)
         ax.set_xticks(x, labels=[f"{value:,}" if value < 10_000 else f"{value / 1e3:,.0f}k" for value in x])
-        ax.set_yticks(median, labels=[f"{value:.2g}" for value in median])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
     for ax in axes.flat[len(series) :]:
         ax.axis("off")
