@@ -57,7 +57,6 @@ def configure(app, config) -> None:
     app.earlystop_cache = Cache(build / ".jupyter_cache", root)
     myst_nb_cache.get_cache = lambda path: app.earlystop_cache  # myst-nb has no setting for it
     config.mathjax_path = "mathjax/tex-chtml.js"
-    config.ogp_site_url = config.html_baseurl
     choose_buttons(root, config.html_theme_options)
     for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
         listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
