@@ -248,6 +248,20 @@ class Table(SphinxDirective):
         return place.children
 
 
+class RunTable(SphinxDirective):
+    """``{run-table}``: how long each page took to execute, and where."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table; the page is read again in every build, as pages are executed without being changed."""
+        self.env.note_reread()
+        place, runs = nodes.container(), sorted(self.env.earlystop_runs.items())
+        lines = ["| page | seconds | executed on |", "|---|---:|---|"]
+        lines += [f"| {{doc}}`/{name}` | {run['execution_seconds']:.0f} | {run['machine']} |" for name, run in runs]
+        table = [":::{table} Seconds that each page took to execute, where it was executed last.", *lines, ":::"]
+        self.state.nested_parse(StringList(table, source="runs"), self.content_offset, place)
+        return place.children
+
+
 # ------------------------------------------------------------------------ pages
 
 
@@ -344,6 +358,7 @@ def setup(app) -> dict:
     app.add_directive("in-the-paper", InThePaper)
     app.add_directive("course-table", Table)
     app.add_directive("chapter-table", Table)
+    app.add_directive("run-table", RunTable)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
     app.connect("env-get-outdated", outdated)
