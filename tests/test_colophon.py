@@ -30,8 +30,8 @@ def test_a_file_is_listed_with_its_sizes(shown, monkeypatch):
     monkeypatch.setattr(colophon, "stored", lambda: [whole, part])
     colophon.results()
     first, second, smaller, stale = shown
-    assert first == ["Figure 3", "the paper's", whole.devices.split(",")[0], 3, whole["finished"][:10],
-                     f"{whole.minutes:,.1f}"]  # fmt: skip
+    assert first == ["Figure 3", "the paper's", whole["runs"][0]["device"], 3,
+                     whole["finished"][:10].replace("-", "‑"), f"{whole.minutes:,.1f}"]  # fmt: skip
     assert second == [first[0], "smaller", *first[2:]]
     assert smaller == "- *Figure 3* is not the paper's: train size 7 instead of 3000." and stale.startswith("None")
 

@@ -252,8 +252,8 @@ def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
         assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
         assert entry.get("why", entry.get("fixed")) in text
     assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))
-    assert text.count('class="mark') == 2 * len(content["claims"]) + sum(map(bool, content["counts"].values()))
-    assert set(content["counts"]) <= set(scorecard.MARKS) == set(scorecard.MEANINGS)
+    assert text.count('class="sign') == 2 * len(content["claims"]) + sum(map(bool, content["counts"].values()))
+    assert set(content["counts"]) <= set(scorecard.SIGNS) == set(scorecard.MEANINGS)
 
 
 def test_the_page_begins_with_what_does_not_hold(content):

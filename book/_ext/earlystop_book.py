@@ -24,7 +24,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from kernels import how_many, own_settings, run_notebook
 from meaning import key
 from myst_nb.core.execute import cache as myst_nb_cache
-from pairs import PairError, chapter_table, read, repository, without_marks
+from pairs import PairError, chapter_table, contents, read, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -249,16 +249,21 @@ class Table(SphinxDirective):
 
 
 class RunTable(SphinxDirective):
-    """``{run-table}``: how long each page took to execute, and where."""
+    """``{run-table}``: how long each page took to execute."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table; the page is read again in every build, as pages are executed without being changed."""
         self.env.note_reread()
-        place, runs = nodes.container(), sorted(self.env.earlystop_runs.items())
-        lines = ["| page | seconds | executed on |", "|---|---:|---|"]
-        lines += [f"| {{doc}}`/{name}` | {run['execution_seconds']:.0f} | {run['machine']} |" for name, run in runs]
-        table = [":::{table} Seconds that each page took to execute, where it was executed last.", *lines, ":::"]
-        self.state.nested_parse(StringList(table, source="runs"), self.content_offset, place)
+        place, runs = nodes.container(), self.env.earlystop_runs
+        names = [f"book/{name}" for name in contents(Path(self.env.srcdir))]
+        lines = [
+            "Table: Seconds that each page took when it was executed last.",
+            "",
+            "| page | seconds |",
+            "|---|---:|",
+        ]
+        lines += [f"| {{doc}}`/{name}` | {runs[name]['execution_seconds']:.0f} |" for name in names if name in runs]
+        self.state.nested_parse(StringList(lines, source="runs"), self.content_offset, place)
         return place.children
 
 

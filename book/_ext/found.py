@@ -109,7 +109,7 @@ def citation(title: str, known: dict, address: str, landing: bool) -> list[str]:
     tags += [] if landing else [tag("citation_inbook_title", known["title"])]
     tags += [tag("citation_author", name) for name in known["authors"]]
     tags += [tag("citation_publication_date", str(known["date-released"]).replace("-", "/"))]
-    tags += [tag("citation_language", "en")]
+    tags += [tag("citation_language", "en"), *([tag("citation_doi", known["doi"])] if "doi" in known else [])]
     return tags + ([tag("citation_public_url", address)] if address else [])
 
 

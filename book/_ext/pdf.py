@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LEFT_OUT = """.headerlink, script, .discuss, details.above-input, details.credit > :not(summary),
 .claim details > :not(summary), .onlyprint, .d-print-none"""
-    ".headerlink, script, .discuss, details.above-input, details.credit > :not(summary), .onlyprint, .d-print-none"
-)
 BOXES = "figure, img, pre, table, div.cell_input, .proof, .admonition, .claim"
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-align: center">

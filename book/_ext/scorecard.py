@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxRole
 
 SCHEMA = "claims.schema.json"
 COUNTS, CLAIMS = "% how many claims have which verdict", "% the claims, each with its verdict"  # places on the page
-MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "outside this book": "–", "not testable": "?"}
+SIGNS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "outside this book": "–", "not testable": "?"}
 MEANINGS = {
     "reproduced": "we found what the paper says",
     "in part": "on average, in one run, or at a smaller size",
@@ -44,9 +44,9 @@ def badge(verdict: str) -> str:
     return f'<span class="verdict {slug(verdict)}">{html.escape(verdict)}</span>'
 
 
-def mark(verdict: str) -> str:
+def sign(verdict: str) -> str:
     """One sign for a verdict, whose words stand nearby."""
-    return f'<span class="mark {slug(verdict)}" title="{html.escape(verdict)}">{MARKS[verdict]}</span>'
+    return f'<span class="sign {slug(verdict)}" title="{html.escape(verdict)}">{SIGNS[verdict]}</span>'
 
 
 def plain(text: str) -> str:
@@ -93,11 +93,11 @@ def evidence(entry: dict, address: str) -> list[str]:
 
 
 def block(entry: dict, address: str) -> list[str]:
-    """One claim as MyST: its mark and words, its verdict, where it is examined, and its evidence in a fold."""
+    """One claim as MyST: its sign and words, its verdict, where it is examined, and its evidence in a fold."""
     links = [f"{{ref}}`chapter-{entry['chapter']}`"] * bool(entry["chapter"])
     links += [f"{{numref}}`{entry['figure']}`"] * bool(entry["figure"])
     lines = [f"(claim-{entry['id']})=", f":::{{container}} claim {slug(entry['verdict'])}"]
-    lines += [f"{mark(entry['verdict'])} {entry['statement']}", ""]
+    lines += [f"{sign(entry['verdict'])} {entry['statement']}", ""]
     lines += [" · ".join([badge(entry["verdict"]), *links, f"`{entry['id']}`"]), ""]
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
@@ -108,21 +108,21 @@ def block(entry: dict, address: str) -> list[str]:
 
 def counts(content: dict) -> list[str]:
     """How many claims have which verdict, and what that means; a list."""
-    rows = [(verdict, content["counts"].get(verdict, 0)) for verdict in MARKS]
-    lines = [f"- {mark(verdict)} **{count}** {badge(verdict)} {MEANINGS[verdict]}" for verdict, count in rows if count]
+    rows = [(verdict, content["counts"].get(verdict, 0)) for verdict in SIGNS]
+    lines = [f"- {sign(verdict)} **{count}** {badge(verdict)}: {MEANINGS[verdict]}" for verdict, count in rows if count]
     return [":::{container} counts", *lines, ":::", ""]
 
 
 def page(content: dict, address: str) -> list[str]:
-    """The claims as MyST: what does not hold, every place of the paper with its marks, and the claims."""
+    """The claims as MyST: what does not hold, every place of the paper with its signs, and the claims."""
     groups = [(name, list(claims)) for name, claims in groupby(content["claims"], key=lambda one: one["place"])]
     failed = [one for one in content["claims"] if one["verdict"] == "not reproduced"]
     lines = [f"- [{one['place']}](#claim-{one['id']}): {one['statement']}" for one in failed]
     lines = ["## What we could not reproduce", "", *(lines or ["Nothing."]), "", "## The paper, place by place", ""]
     lines += [":::{container} places"]
     for name, claims in groups:
-        marks = " ".join(mark(claim["verdict"]) for claim in claims)
-        lines.append(f"- [{name}](#place-{slug(name)}) {marks}")
+        signs = " ".join(sign(claim["verdict"]) for claim in claims)
+        lines.append(f"- [{name}](#place-{slug(name)}) {signs}")
     lines += [":::", ""]
     for name, claims in groups:
         lines += [f"(place-{slug(name)})=", f"### {name}", ""]

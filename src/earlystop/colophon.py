@@ -25,8 +25,9 @@ def results() -> None:
     found = stored()
     rows = [
         [
-            titled(one), "smaller" if one.unlike_paper() else one.sizes, one.devices.partition(", ")[0],
-            len({cell["seed"] for cell in one["cells"]}), one["finished"][:10], f"{one.minutes:,.1f}",
+            titled(one), "smaller" if one.unlike_paper() else "our own" if one.experiment.own else "the paper's",
+            " and ".join(sorted({run["device"] for run in one["runs"]})), len({cell["seed"] for cell in one["cells"]}),
+            one["finished"][:10].replace("-", "\N{NON-BREAKING HYPHEN}"), f"{one.minutes:,.1f}",
         ]
         for one in found
     ]  # fmt: skip
