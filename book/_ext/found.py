@@ -175,7 +175,7 @@ def card(out: Path, pagename: str, title: str, text: str, address: str, known: d
     place = f"_images/cards/{Path(pagename).name}.png"
     figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=BLUE)
     motif(figure.add_axes((0.7, 0.32, 0.28, 0.28 * 12 / 6.3)))
-    words = textwrap.fill(title.partition(": ")[0] if title == known["title"] else title, 24)
+    words = textwrap.fill(known["subtitle"] if title == known["title"] else title, 24)
     figure.text(0.06, 0.9, known["short"], color=YELLOW, size=22, va="top")
     figure.text(0.06, 0.8, words, color="white", size=42, weight="bold", va="top", linespacing=1.15)
     figure.text(0.06, 0.16, textwrap.fill(text, 62), color="white", size=20, va="bottom", linespacing=1.3)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LEFT_OUT = """.headerlink, script, .discuss, details.above-input, details.credit > :not(summary),
 .claim details > :not(summary), .onlyprint, .d-print-none"""
-BOXES = "figure, img, pre, table, div.cell_input, .proof, .admonition, .claim"
+BOXES = "figure, img, pre, div.cell_input, .proof, .admonition:not(.solution), .claim"
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-align: center">
 <span class="pageNumber"></span></div>"""
@@ -77,6 +77,8 @@ def article(site: Path, name: str, names: set[str], base: str):
         tag["href"] = moved(tag["href"], name, names, site, base)
         if not tag["href"]:
             tag.unwrap()
+    for tag in found.select(".mathjax_ignore"):  # MathJax's settings are in another script
+        del tag["class"]
     for tag in found.select("[src]"):
         tag["src"] = urljoin((site / "book" / f"{name}.html").resolve().as_uri(), tag["src"])
         tag.attrs.pop("loading", None)
