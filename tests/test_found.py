@@ -136,6 +136,16 @@ def test_without_an_address_nothing_names_one(book):
         assert not {"og:url", "og:image", "twitter:card", "citation_public_url"} & set(metas(one))
 
 
+@pytest.mark.parametrize("state", ["with", "without"])
+def test_the_address_of_the_site_leads_to_the_first_page_and_says_the_same(book, state):
+    door, landing = BeautifulSoup(book[state]["index.html"].decode(), "html.parser"), soup(book[state], "index")
+    assert door.select_one('meta[http-equiv="Refresh"]')["content"] == "0; url=book/index.html"
+    assert door.title.text == landing.title.text and door.select_one("a")["href"] == "book/index.html"
+    shared = {name: said for name, said in metas(landing).items() if name.startswith(("og:", "twitter:"))}
+    assert shared and shared.items() <= metas(door).items()
+    assert [str(one) for one in door.select("link")] == [str(one) for one in landing.select('link[rel="canonical"]')]
+
+
 def test_no_empty_index_is_built_or_linked(book):
     for files in book.values():
         assert not {"genindex.html", "prf-prf.html"} & set(files)

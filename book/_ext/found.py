@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import numpy as np
 import yaml
+from bs4 import BeautifulSoup
 from docutils import nodes
 from matplotlib.figure import Figure
 from pairs import contents, read, repository
@@ -39,6 +40,13 @@ MISSING = """<!DOCTYPE html>
 {links}
 </ul></main></body></html>
 """  # noqa: E501
+DOOR = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Refresh" content="0; url={to}">
+{said}
+</head><body><p><a href="{to}">{title}</a></p></body></html>
+"""
+SAID = 'title, meta[property], meta[name="description"], meta[name^="twitter"], link[rel="canonical"]'
 
 
 # ---------------------------------------------------------------- what is known
@@ -234,6 +242,14 @@ def publish(app) -> None:
     (out / "404.html").write_text(missing, "utf8")
 
 
+def open_door(app) -> None:
+    """Let the address of the site itself lead to the first page, and say the same of it where it is shared."""
+    out, to = Path(app.outdir), f"{app.config.root_doc}.html"
+    page = BeautifulSoup((out / to).read_text("utf8"), "html.parser")
+    said = "\n".join(map(str, page.head.select(SAID)))
+    (out / "index.html").write_text(DOOR.format(to=to, said=said, title=html.escape(app.config.project)), "utf8")
+
+
 def finish(app, exception) -> None:
     """Draw the icons, leave one viewport a page, and publish what an address allows; nothing old stays."""
     if exception or app.builder.name != "html":
@@ -246,6 +262,7 @@ def finish(app, exception) -> None:
         first = VIEWPORT.search(text)
         if first and len(VIEWPORT.findall(text)) > 1:
             path.write_text(text[: first.end()] + VIEWPORT.sub("", text[first.end() :]), "utf8")
+    open_door(app)
     if app.config.html_baseurl:
         publish(app)
     else:
