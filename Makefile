@@ -11,7 +11,7 @@ COURSE ?=
 BIN := .venv/bin
 PARTS := book course slides tests lint
 
-.PHONY: help book claims test lint serve notebooks check-site colab-check real-data course slides experiments lock clean $(PARTS:%=with-%)
+.PHONY: help book claims test lint serve notebooks check-site colab-check real-data course slides pdf experiments lock clean $(PARTS:%=with-%)
 # What a shell sets for another Python is not this one's: packages, warnings that end a program, scripts.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONSTARTUP PYTHONINSPECT
 export TORCH_INDEX UV
@@ -62,6 +62,10 @@ course: with-course ## write assignments for students and nbgrader into _build/c
 slides: with-slides ## write slides from the executed chapters into _build/slides
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
 	$(BIN)/python book/_ext/slides.py
+
+pdf: with-tests ## print the whole built book into _build/pdf (needs Chromium)
+	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
+	$(BIN)/python book/_ext/pdf.py
 
 experiments: with-book ## run the paper's figures at its scale with tiny sizes, and our own quickly, into _build/experiments
 	for run in "fig1 $(TINY) --set widths=4,8,16 --set losses=least_squares,cross_entropy" "fig3 $(TINY) --set widths=4,8,16" \

@@ -45,7 +45,7 @@ def copy_of_the_book(tmp_path):
     """The book's own configuration and package, with empty pages."""
     shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
-    for name in ("_config.yml", "requirements.txt", "book/references.bib"):
+    for name in ("_config.yml", "CITATION.cff", "requirements.txt", "book/references.bib"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(
         ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__")
@@ -190,6 +190,9 @@ INDEX = """# Guide
 ```{chapter-table} chapter, a question
 ```
 
+```{run-table}
+```
+
 ```{math}
 :label: eq-index
 
@@ -275,6 +278,12 @@ def test_a_table_of_chapters_says_what_their_front_matter_does(whole):
     rows = BeautifulSoup(html_of(whole[0], "index"), "html.parser").select("table")[1].select("tbody tr")
     assert [[cell.text for cell in row.select("td")] for row in rows] == [["1. One", "Why, oh why?"], ["2. Two", ""]]
     assert rows[0].select_one("a")["href"] == "01_one.html" and rows[0].select_one("em").text == "oh why"
+
+
+def test_a_table_of_runs_has_the_pages_that_were_executed(whole):
+    rows = BeautifulSoup(html_of(whole[0], "index"), "html.parser").select("table")[2].select("tbody tr")
+    cells = [[cell.text for cell in row.select("td")] for row in rows]
+    assert [name for name, _ in cells] == ["One", "Two"] and all(seconds.isdigit() for _, seconds in cells)
 
 
 def numbers_on_pages(site):

@@ -225,7 +225,7 @@ def test_claims_that_pages_name_exist_and_notebooks_say_so_in_words():
     for page in (ROOT / "book").glob("[0-9]*.md"):
         notebook = (ROOT / "notebooks" / f"{page.stem}.ipynb").read_text("utf8")
         for name in re.findall(r"{claim}`(.+?)`", page.read_text("utf8")):
-            assert name in CLAIMS and f"judged on the Scorecard as {name}" in notebook
+            assert name in CLAIMS and f"judged on the page What holds as {name}" in notebook
             named += 1
     assert named
 
@@ -247,8 +247,25 @@ def test_code_and_tests_are_links_where_the_repository_has_an_address():
 
 
 def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
-    text = "\n".join(scorecard.page(content, ""))
+    text = "\n".join(scorecard.counts(content) + scorecard.page(content, ""))
     for entry in content["claims"]:
         assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
         assert entry.get("why", entry.get("fixed")) in text
     assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))
+    assert text.count('class="sign') == 2 * len(content["claims"]) + sum(map(bool, content["counts"].values()))
+    assert set(content["counts"]) <= set(scorecard.SIGNS) == set(scorecard.MEANINGS)
+
+
+def test_the_page_begins_with_what_does_not_hold(content):
+    lines = scorecard.page(content, "")
+    listed = lines[2 : lines.index("## The paper, place by place") - 1]
+    failed = [one["id"] for one in content["claims"] if one["verdict"] == "not reproduced"]
+    assert failed and [re.search(r"#claim-([\w-]+)", line)[1] for line in listed] == failed
+
+
+def test_evidence_is_told_without_computer_notation(content):
+    told = [line for entry in content["claims"] if "why" not in entry for line in scorecard.evidence(entry, "")[:2]]
+    assert not [line for line in told if re.search(r"\de[-+]?\d", line)]
+    assert scorecard.plain("at most 1e-09") == "at most 10⁻⁹" and scorecard.number(-2.5e-7) == "−2.5 × 10⁻⁷"
+    entry = next(one for one in content["claims"] if one["verdict"] == "not reproduced")
+    assert "short." in scorecard.evidence(entry, "")[1]

@@ -388,3 +388,16 @@ def test_windows_lines_make_no_other_version(package):
 def test_the_citation_has_the_numbers_of_the_version():
     cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.M)[1]
     assert pairs.read_version().partition("+")[0] == cited
+
+
+def test_the_verdicts_are_second_in_the_menu_the_colophon_last_and_chapters_count_from_one():
+    numbers = pairs.contents(ROOT)
+    names = list(numbers)
+    assert names[:2] == ["index", "scorecard"] and names[-1] == "colophon"
+    assert [numbers[name] for name in names if name[:1].isdigit()] == [1, 2, 3, 4, 5, 6]
+    assert not any(number for name, number in numbers.items() if not name[:1].isdigit())
+
+
+def test_a_heading_may_have_two_labels():
+    labels = pairs.Book(ROOT).labels
+    assert labels["page-status"] == labels["page-colophon"] == "Colophon"

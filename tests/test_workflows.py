@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -178,3 +179,65 @@ def test_the_script_in_colabs_image_names_what_breaks(tmp_path, broken, changed)
     assert done.stdout.count("passed") == 3 - len(broken)
     assert ("FAILED two.ipynb" in done.stdout and "cell 3: oh" in done.stdout) == bool(broken)
     assert ("torch or numpy was changed" in done.stdout) == bool(changed)
+
+
+# ------------------------------------------------------------------------ releases
+
+
+def test_a_release_waits_for_the_tests_and_attaches_everything():
+    flow = WORKFLOWS["release.yml"]
+    (files,) = (job for job in flow["jobs"].values() if "steps" in job)
+    assert flow["jobs"][files["needs"]]["uses"] == "./.github/workflows/test.yml"
+    commands = runs(files)
+    places = [next(n for n, one in enumerate(commands) if part in one)
+              for part in ("make book", "make course", "make pdf", ".ci/release", "gh release create")]  # fmt: skip
+    assert places == sorted(places) and "_build/release/*" in commands[-1]
+    assert files["permissions"] == {"contents": "write"} and flow["permissions"] == {"contents": "read"}
+
+
+def test_only_a_tag_without_a_hash_is_a_release():
+    (pattern,) = WORKFLOWS["release.yml"][True]["push"]["tags"]
+    matches = re.compile(pattern.replace(".", r"\.")).fullmatch  # in GitHub's patterns a + repeats, too
+    assert matches("v0.3.0") and matches("v10.2.13")
+    assert not matches("v0.3.0+h1234abcd") and not matches("v0.3") and not matches("version")
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A copy of what is packed, and a function that packs it for a tag."""
+    for name, text in {"src/earlystop/__init__.py": '__version__ = "1.2.3+h0"\n', "CITATION.cff": "version: 1.2.3\n",
+                       "_build/html/index.html": "site", "_build/pdf/stopping-early.pdf": "pdf",
+                       "_build/course/a.ipynb": "kit", "book/results/a.json": "{}",
+                       "book/results/parts/half": "no"}.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/release", tmp_path / ".ci")
+    return tmp_path, lambda tag: subprocess.run([".ci/release", tag], cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_a_release_is_packed_with_checksums_and_the_same_each_time(packed):
+    root, pack = packed
+    done = pack("v1.2.3")
+    assert done.returncode == 0, done.stderr
+    out = root / "_build/release"
+    names = {f"stopping-early-1.2.3{end}" for end in ("-site.tar.gz", "-course.tar.gz", "-results.tar.gz", ".pdf")}
+    assert {path.name for path in out.iterdir()} == {*names, "SHA256SUMS"}
+    first = (out / "SHA256SUMS").read_text()
+    assert first.count("\n") == 4 and subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=out).returncode == 0
+    with tarfile.open(out / "stopping-early-1.2.3-results.tar.gz") as archive:
+        assert archive.getnames() == ["results", "results/a.json"]
+    assert pack("v1.2.3").returncode == 0 and (out / "SHA256SUMS").read_text() == first
+
+
+def test_a_tag_that_is_not_the_version_and_a_missing_file_stop_a_release(packed):
+    root, pack = packed
+    done = pack("v1.2.4")
+    assert done.returncode == 1 and "The tag is v1.2.4, but the package has version 1.2.3" in done.stderr
+    (root / "CITATION.cff").write_text("version: 1.2.2\n")
+    assert "CITATION.cff 1.2.2: raise both" in pack("v1.2.3").stderr
+    (root / "CITATION.cff").write_text("version: 1.2.3\n")
+    (root / "_build/pdf/stopping-early.pdf").unlink()
+    done = pack("v1.2.3")
+    assert done.returncode == 1 and "There is no _build/pdf/stopping-early.pdf" in done.stderr
+    assert not (root / "_build/release").exists()

@@ -25,7 +25,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from kernels import how_many, own_settings, run_notebook
 from meaning import key
 from myst_nb.core.execute import cache as myst_nb_cache
-from pairs import PairError, chapter_table, read, repository, without_marks
+from pairs import PairError, chapter_table, contents, read, repository, without_marks
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -58,7 +58,6 @@ def configure(app, config) -> None:
     app.earlystop_cache = Cache(build / ".jupyter_cache", root)
     myst_nb_cache.get_cache = lambda path: app.earlystop_cache  # myst-nb has no setting for it
     config.mathjax_path = "mathjax/tex-chtml.js"
-    config.ogp_site_url = config.html_baseurl
     choose_buttons(root, config.html_theme_options)
     for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
         listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
@@ -250,6 +249,25 @@ class Table(SphinxDirective):
         return place.children
 
 
+class RunTable(SphinxDirective):
+    """``{run-table}``: how long each page took to execute."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table; the page is read again in every build, as pages are executed without being changed."""
+        self.env.note_reread()
+        place, runs = nodes.container(), self.env.earlystop_runs
+        names = [f"book/{name}" for name in contents(Path(self.env.srcdir))]
+        lines = [
+            "Table: Seconds that each page took when it was executed last.",
+            "",
+            "| page | seconds |",
+            "|---|---:|",
+        ]
+        lines += [f"| {{doc}}`/{name}` | {runs[name]['execution_seconds']:.0f} |" for name in names if name in runs]
+        self.state.nested_parse(StringList(lines, source="runs"), self.content_offset, place)
+        return place.children
+
+
 # ------------------------------------------------------------------------ pages
 
 
@@ -348,6 +366,7 @@ def setup(app) -> dict:
     app.add_directive("in-the-paper", InThePaper)
     app.add_directive("course-table", Table)
     app.add_directive("chapter-table", Table)
+    app.add_directive("run-table", RunTable)
     app.connect("config-inited", configure)
     app.connect("source-read", remove_marks)
     app.connect("env-get-outdated", outdated)

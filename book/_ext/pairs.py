@@ -33,7 +33,7 @@ TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 LABEL = re.compile(r"^\(([\w:.-]+)\)=\s*$")
 EQUATION = re.compile(r"\s*\$\$\s*\(([\w:.-]+)\)\s*$", re.M)
 BOXES = "note tip warning important hint caution attention seealso admonition dropdown margin".split()  # noqa: SIM905
-DROPPED = {"in-the-paper", "bibliography", "nb-exec-table", "tableofcontents", "exercise-end", "solution-end"}
+DROPPED = {"in-the-paper", "bibliography", "run-table", "tableofcontents", "exercise-end", "solution-end"}
 LITERAL = {"code-block", "code", "raw", "parsed-literal"}  # what is in them is shown as it is
 MARKS = re.compile(
     r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n", re.M
@@ -181,15 +181,14 @@ class Book:
 
     def collect_plain(self, page: str, chapter: int, lines: list[str]) -> None:
         """Record the labels of headings and of equations between dollars."""
-        label = None
+        labels = []  # a heading may have two
         for line in lines:
             if match := LABEL.match(line):
-                label = match[1]
+                labels.append(match[1])
             elif match := re.match(r"^#+\s+(.*)$", line):
                 self.pages.setdefault(page, match[1])
-                if label:
-                    self.labels[label] = match[1]
-                label = None
+                self.labels |= dict.fromkeys(labels, match[1])
+                labels = []
             elif match := EQUATION.search(line):
                 self.number("equation", chapter, match[1], "({1})")
 
@@ -221,7 +220,7 @@ class Book:
         if role.startswith("cite"):
             return self.cite(text, role.partition(":")[2] or "p", where)
         if role == "claim":
-            return f"judged on the Scorecard as {text}"
+            return f"judged on the page What holds as {text}"
         if role not in ("prf:ref", "ref", "numref", "eq"):
             raise PairError(f"{where}: no plain text for the role {match[0]}")
         named = TARGET.match(text)

@@ -1,4 +1,4 @@
-"""The Scorecard: a page of every claim's verdict, from ``claims.json``; and its publication beside the pages."""
+"""What holds: a page of every claim's verdict, from ``claims.json``; and its publication beside the pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxRole
 
 SCHEMA = "claims.schema.json"
-MARK = "% the claims, each with its verdict"  # where they stand on the page
+COUNTS, CLAIMS = "% how many claims have which verdict", "% the claims, each with its verdict"  # places on the page
+SIGNS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "outside this book": "–", "not testable": "?"}
+MEANINGS = {
+    "reproduced": "we found what the paper says",
+    "in part": "on average, in one run, or at a smaller size",
+    "not reproduced": "we found something else",
+    "outside this book": "left to others, for the reason that is given",
+    "not testable": "it rests on text that is not available",
+}
 
 
 def judged(app) -> tuple[Path, dict]:
@@ -32,13 +40,28 @@ def slug(text: str) -> str:
 
 
 def badge(verdict: str) -> str:
-    """The words of a verdict, with a class for their colour."""
+    """The words of a verdict, with a class for their look."""
     return f'<span class="verdict {slug(verdict)}">{html.escape(verdict)}</span>'
+
+
+def sign(verdict: str) -> str:
+    """One sign for a verdict, whose words stand nearby."""
+    return f'<span class="sign {slug(verdict)}" title="{html.escape(verdict)}">{SIGNS[verdict]}</span>'
+
+
+def plain(text: str) -> str:
+    """Numbers as people write them: 1 × 10⁻⁹, and no 1e-09."""
+
+    def power(match: re.Match) -> str:
+        digits = str(int(match[2])).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"10{digits}" if match[1] == "1" else f"{match[1]} × 10{digits}"
+
+    return re.sub(r"\b(\d(?:\.\d+)?)e([-+]?\d+)", power, text)
 
 
 def number(value: float) -> str:
     """A number as a reader wants it: three digits, and a plain 0."""
-    return f"{value:.3g}"
+    return plain(f"{value:.3g}").replace("-", "−")
 
 
 def place(text: str, address: str) -> str:
@@ -52,12 +75,13 @@ def place(text: str, address: str) -> str:
 def evidence(entry: dict, address: str) -> list[str]:
     """What a verdict rests on, in lines of HTML."""
     ends, seeds = entry["interval"], entry["seeds"]
-    spread = f" [{number(ends[0])}, {number(ends[1])}]" if ends and ends[0] != ends[1] else ""
-    after = ", after the run" * entry["chosen_after_run"]
+    spread = f" (95% interval {number(ends[0])} to {number(ends[1])})" if ends and ends[0] != ends[1] else ""
     runs = "one run" if seeds == 1 else f"{seeds} seeds"
+    after = ", after the run" * entry["chosen_after_run"]
+    room = f"{number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
     lines = [
-        f"{html.escape(entry['quantity'])}: <b>{number(entry['value'])}{spread}</b>, {runs}; "
-        f"asked for: {entry['range']} (chosen on {entry['fixed']}{after}), margin {number(entry['margin'])}."
+        f"{html.escape(plain(entry['quantity']))}: <b>{number(entry['value'])}</b>{spread}, {runs}.",
+        f"Asked for: {plain(entry['range'])}; {room}. The range was chosen on {entry['fixed']}{after}.",
     ]
     if entry["verdict"] == "in part":
         lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
@@ -69,24 +93,37 @@ def evidence(entry: dict, address: str) -> list[str]:
 
 
 def block(entry: dict, address: str) -> list[str]:
-    """One claim as MyST: its verdict and words, where it is examined, and its evidence in a fold."""
+    """One claim as MyST: its sign and words, its verdict, where it is examined, and its evidence in a fold."""
     links = [f"{{ref}}`chapter-{entry['chapter']}`"] * bool(entry["chapter"])
     links += [f"{{numref}}`{entry['figure']}`"] * bool(entry["figure"])
     lines = [f"(claim-{entry['id']})=", f":::{{container}} claim {slug(entry['verdict'])}"]
-    lines += [f"{badge(entry['verdict'])} {entry['statement']}", ""]
-    lines += [f"{'; '.join(links)} `{entry['id']}`" if links else f"`{entry['id']}`", ""]
+    lines += [f"{sign(entry['verdict'])} {entry['statement']}", ""]
+    lines += [" · ".join([badge(entry["verdict"]), *links, f"`{entry['id']}`"]), ""]
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
     folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
-    return [*lines, f"<details><summary>{number(entry['value'])} · evidence</summary>{folded}</details>", ":::", ""]
+    short = f"Evidence: {number(entry['value'])}, asked for: {plain(entry['range'])}"
+    return [*lines, f"<details><summary>{short}</summary>{folded}</details>", ":::", ""]
+
+
+def counts(content: dict) -> list[str]:
+    """How many claims have which verdict, and what that means; a list."""
+    rows = [(verdict, content["counts"].get(verdict, 0)) for verdict in SIGNS]
+    lines = [f"- {sign(verdict)} **{count}** {badge(verdict)}: {MEANINGS[verdict]}" for verdict, count in rows if count]
+    return [":::{container} counts", *lines, ":::", ""]
 
 
 def page(content: dict, address: str) -> list[str]:
-    """The whole Scorecard as MyST: counts, every place of the paper with a link, and the claims."""
-    counts = [f"{badge(verdict)} {count}" for verdict, count in content["counts"].items() if count]
+    """The claims as MyST: what does not hold, every place of the paper with its signs, and the claims."""
     groups = [(name, list(claims)) for name, claims in groupby(content["claims"], key=lambda one: one["place"])]
-    links = " · ".join(f"[{name}](#place-{slug(name)})" for name, _ in groups)
-    lines = [":::{container} counts", " ".join(counts), ":::", "", ":::{container} places", links, ":::", ""]
+    failed = [one for one in content["claims"] if one["verdict"] == "not reproduced"]
+    lines = [f"- [{one['place']}](#claim-{one['id']}): {one['statement']}" for one in failed]
+    lines = ["## What we could not reproduce", "", *(lines or ["Nothing."]), "", "## The paper, place by place", ""]
+    lines += [":::{container} places"]
+    for name, claims in groups:
+        signs = " ".join(sign(claim["verdict"]) for claim in claims)
+        lines.append(f"- [{name}](#place-{slug(name)}) {signs}")
+    lines += [":::", ""]
     for name, claims in groups:
         lines += [f"(place-{slug(name)})=", f"### {name}", ""]
         lines += [line for claim in claims for line in block(claim, address)]
@@ -94,11 +131,12 @@ def page(content: dict, address: str) -> list[str]:
 
 
 def expand(app, docname: str, source: list[str]) -> None:
-    """Replace the mark on the page by the claims, as if they were written there: they bring headings."""
-    if MARK in source[0]:
+    """Replace the places on the page by counts and claims, as if they were written there: these bring headings."""
+    if CLAIMS in source[0]:
         path, content = judged(app)
         app.env.note_dependency(str(path))
-        source[0] = source[0].replace(MARK, "\n".join(page(content, repository(Path(app.srcdir)))))
+        claims = page(content, repository(Path(app.srcdir)))
+        source[0] = source[0].replace(COUNTS, "\n".join(counts(content))).replace(CLAIMS, "\n".join(claims))
 
 
 class VerdictRole(SphinxRole):
