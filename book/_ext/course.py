@@ -336,7 +336,10 @@ def totals(course: list[Chapter]) -> list[int]:
 
 def overview(course: list[Chapter]) -> list[str]:
     """A MyST table of all exercises with their points, and the sums."""
-    lines = ["| exercise | | asks to | minutes | points by checks | points for words |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| exercise | title | asks to | minutes | points by checks | points for words |",
+        "|---|---|---|---|---|---|",
+    ]
     for one in [one for chapter in course for one in chapter.exercises]:
         points = " | ".join(map(str, one.points))
         lines.append(f"| {{ref}}`{one.label}` | {one.title} | {one.kind} | {one.minutes} | {points} |")

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup, SoupStrainer
 
 MOST = 5000  # characters of a section that are searched
 # Not searched: code and its outputs' names, formulas that stand alone, what folds repeat, numbers of sections' links.
-SILENT = "pre, .cell_input, div.math, a.headerlink, script, style, img, .sd-hidden, summary"
+SILENT = "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit"
 OBJECTS = {
     "theorem": ".proof.theorem, .proof.lemma, .proof.proposition, .proof.corollary",
     "definition": ".proof.definition",
@@ -21,6 +21,8 @@ OBJECTS = {
     "figure": "figure[id]",
 }
 TITLES = ".admonition-title, figcaption"
+FIRST = re.compile(r"(?:(?:Fig\. [\d.]+ )?.{0,150}?(?:[.:?](?= )|$))?")  # the first sentence of a title
+ACCENTS = str.maketrans("¯˜ˆ", "\u0304\u0303\u0302")
 SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"), str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -30,13 +32,19 @@ def plain(tag) -> str:
 
 
 def readable(soup) -> None:
-    """Remove what is not for reading, and write digits of indices as such."""
+    """Remove what is not for reading, and write formulas in one line."""
     for tag in soup.select(SILENT):
         tag.decompose()
-    for names, small in (("msub", SMALL[0]), ("msup", SMALL[1])):
+    for names, small, mark in (("msub", SMALL[0], ""), ("msup", SMALL[1], "^")):
         for tag in soup.select(f"{names} > :last-child"):
-            if tag.get_text().isdigit():
-                tag.string = tag.get_text().translate(small)
+            text = tag.get_text()
+            tag.string = text.translate(small) if text.isdigit() else mark * text.isalnum() + text
+    for tag in soup.select("mfrac > :first-child"):
+        tag.append("/")
+    for tag in soup.select("msqrt"):
+        tag.insert(0, "√")
+    for tag in soup.select("mover > mo"):
+        tag.string = tag.get_text().translate(ACCENTS)
     for tag in soup.select("td, th, li, p, dd, dt"):
         tag.append(" ")
 
@@ -57,12 +65,15 @@ def entries(text: str, name: str) -> list[list[str]]:
         for tag in soup.select(selector):
             heading = tag.select_one(TITLES)
             title = plain(heading.extract()) if heading else ""
-            short = re.match(r".{0,90}?(?:[.:?](?= )|$)", title)
-            add(kind, short[0] if short else title[:90], tag.get("id", ""), f"{title} {plain(tag)}")
+            short = FIRST.match(title)[0] or title[:150]
+            add(kind, short, tag.get("id", ""), f"{title[len(short) :]} {plain(tag)}".strip())
+            tag.extract()
     for tag in soup.select("table:has(caption)"):
         caption = plain(tag.caption)
         place = tag.find_parent(["section", "div"], id=True)
         add("table", caption[:90], tag.get("id") or (place["id"] if place else ""), plain(tag))
+    for table in soup.find_all("table"):
+        table.decompose()
     for section in reversed(soup.select("section:has(> h1, > h2, > h3, > h4)")):
         heading = section.find(re.compile("h[1-4]")).extract()
         section.extract()

@@ -18,8 +18,11 @@ from bs4 import BeautifulSoup
 UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
 )
+THEIRS = re.compile(r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput")
 OURS = ("early.js", "site.js", "find.js")  # the first one before a page is shown
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
+)
 ACTIONS = {"window.print()": "print", "toggleFullScreen()": "fullscreen"}
 REPEATED = ("proof-content", "exercise-content", "solution-content", "definition-content")
 SWITCH = """<button type="button" class="btn btn-sm pst-navbar-icon code-switch pst-js-only" aria-pressed="false"
@@ -35,7 +38,9 @@ def scripts(soup, page) -> None:
     for tag in soup.find_all(["script", "link"]):
         address = tag.get("src") or (tag.get("href") if "stylesheet" in tag.get("rel", []) else "") or ""
         inline = tag.name == "script" and not address and tag.get("type") in (None, "text/javascript")
-        theirs = inline and re.search(r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput", tag.text)
+        theirs = inline and re.search(
+            r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput", tag.text
+        )
         if theirs or UNUSED.search(address):
             tag.decompose()
     if not soup.select_one("[class*='sd-']"):

@@ -6,8 +6,8 @@
     kappa: "κ", lambda: "λ", mu: "μ", pi: "π", rho: "ρ", sigma: "σ", tau: "τ", phi: "ϕ", "φ": "ϕ" };
   const names = new RegExp(`\\b(${Object.keys(letters).slice(0, -1).join("|")})\\b|φ`, "g");
   const simple = (text) => text.toLowerCase().normalize("NFKC").replaceAll("’", "'").replace(/[‐‑–]/g, "-")
-    .replace(names, (name) => letters[name]);
-  const kinds = { symbol: 9, theorem: 8, definition: 8, section: 6, page: 7, exercise: 5, figure: 4, table: 3 };
+    .replace(/\bfig\. /g, "figure ").replace(names, (name) => letters[name]);
+  const kinds = { symbol: 9, theorem: 8, definition: 8, section: 6, page: -30, figure: -20, table: -20, exercise: -250 };
 
   let loading;
   const load = () => loading ||= new Promise((done) => {
@@ -27,16 +27,14 @@
     const at = starts(text, word);
     return at >= 0 && !/^[\p{L}\d]|^\.\d/u.test(text.slice(at + word.length));
   };
-  const score = (entry, query, words) => {
-    if (!words.every((word) => starts(entry.name, word) >= 0 || starts(entry.words, word) >= 0)) return 0;
-    const bare = entry.name.replace(/^[\d.]+ /, "");
-    let points = kinds[entry.kind];
-    if (entry.name === query || bare === query) points += 1000;
-    if (whole(entry.name, query) && (entry.name.startsWith(query) || bare.startsWith(query))) points += 400;
-    if (whole(entry.name, query)) points += 200;
-    if (words.every((word) => starts(entry.name, word) >= 0)) points += 100;
-    points += 40 * whole(entry.words, query) + 4 * Math.min(5, entry.words.split(query).length - 1);
-    return points;
+  const score = (entry, query, words, every) => {
+    const there = (word) => starts(entry.name, word) >= 0 || starts(entry.words, word) >= 0;
+    if (every ? !words.every(there) : !words.some(there)) return 0;
+    const bare = entry.name.replace(/^[\d.]+ /, ""), label = bare.match(/^[a-z]+ [\d.]*\d\b/)?.[0];
+    const title = [entry.name, bare, label].includes(query) ? 1000 : whole(entry.name, query)
+      ? (bare.startsWith(query) ? 400 : 200) : words.every((word) => starts(entry.name, word) >= 0) ? 100 : 0;
+    const often = 40 * whole(entry.words, query) + 4 * Math.min(5, entry.words.split(query).length - 1);
+    return 300 + kinds[entry.kind] + (title || often);
   };
 
   const excerpt = (entry, words) => {
@@ -61,7 +59,9 @@
 
   const find = async (text, most) => {
     const query = simple(text).trim().replace(/\s+/g, " "), words = query.split(" ").filter(Boolean);
-    const found = (await load()).map((entry) => [score(entry, query, words), entry]).filter(([points]) => points);
+    const entries = await load();
+    const rank = (every) => entries.map((entry) => [score(entry, query, words, every), entry]).filter(([points]) => points);
+    const all = rank(true), found = all.length ? all : rank(false);
     return [words, found.sort((a, b) => b[0] - a[0]).slice(0, most).map(([, entry]) => entry)];
   };
   const fill = async (input, place, most) => {
@@ -71,7 +71,7 @@
     const list = document.createElement("ol");
     list.append(...(found || []).map((entry) => item(entry, words)));
     const none = found && !found.length;
-    place.replaceChildren(none ? `Nothing in this book has all of: ${words.join(", ")}.` : list);
+    place.replaceChildren(none ? `Nothing in this book has ${words.join(" or ")}.` : list);
   };
   const connect = (input, place, most) => {
     input.addEventListener("focus", load);
