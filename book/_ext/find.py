@@ -35,6 +35,8 @@ def readable(soup) -> None:
     """Remove what is not for reading, and write formulas in one line."""
     for tag in soup.select(SILENT):
         tag.decompose()
+    for tag in soup.select("mover > mo"):
+        tag.string = tag.get_text().translate(ACCENTS)
     for names, small, mark in (("msub", SMALL[0], ""), ("msup", SMALL[1], "^")):
         for tag in soup.select(f"{names} > :last-child"):
             text = tag.get_text()
@@ -43,8 +45,6 @@ def readable(soup) -> None:
         tag.append("/")
     for tag in soup.select("msqrt"):
         tag.insert(0, "√")
-    for tag in soup.select("mover > mo"):
-        tag.string = tag.get_text().translate(ACCENTS)
     for tag in soup.select("td, th, li, p, dd, dt"):
         tag.append(" ")
 

@@ -25,6 +25,7 @@ ITALIC = [0x210E, *range(0x1D434, 0x1D468), *range(0x1D6A4, 0x1D6A6), *range(0x1
 # A big delimiter with an index would shrink: something else beside it keeps its size.
 INDEXED = re.compile(r"(<m(?:sub|sup|subsup)>)(<mo [^>]*minsize[^>]*>[^<]*</mo>)")
 PRIMES = {0x2032, 0x2033, 0x2034}
+WIDE = 50  # characters of TeX
 FENCES = "√()[]{}|‖⟨⟩⌈⌉⌊⌋"
 CONVERTER = LatexToMathML(fancy_error=False)
 
@@ -49,8 +50,9 @@ def translated(node) -> str:
 
 
 def inline(translator, node) -> None:
-    """Write a formula of a sentence."""
-    translator.body.append(f'<span class="math notranslate nohighlight">{translated(node)}</span>')
+    """Write a formula of a sentence; a long one may be wider than a phone."""
+    wide = " wide" * (len(node.astext()) > WIDE)
+    translator.body.append(f'<span class="math notranslate nohighlight{wide}">{translated(node)}</span>')
     raise nodes.SkipNode
 
 

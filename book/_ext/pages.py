@@ -24,7 +24,6 @@ POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
 )
 ACTIONS = {"window.print()": "print", "toggleFullScreen()": "fullscreen"}
-REPEATED = ("proof-content", "exercise-content", "solution-content", "definition-content")
 SWITCH = """<button type="button" class="btn btn-sm pst-navbar-icon code-switch pst-js-only" aria-pressed="false"
  aria-label="Hide all code" title="Hide all code"><i class="fas fa-code"></i></button>"""
 
@@ -103,8 +102,11 @@ def folds(soup, page) -> None:
 
 def roles(soup, page) -> None:
     """Names and roles that say what is there, ids that are there once."""
-    for tag in soup.select(", ".join(f"#{name}" for name in REPEATED)):
-        del tag["id"]
+    seen = set()
+    for tag in soup.select("[id]"):
+        if tag["id"] in seen:
+            del tag["id"]
+        seen.add(tag.get("id"))
     for tag in soup.select(".citation-list, .citation-list [role], .citation-list[role]"):
         tag.attrs.pop("role", None)
     for tag in soup.select(".search-button-field[aria-label]"):

@@ -41,7 +41,8 @@
     const at = words.map((word) => starts(entry.words, word)).filter((one) => one >= 0);
     const from = Math.max(0, Math.min(...at, entry.text.length) - 50);
     const start = from && at.length ? entry.text.indexOf(" ", from) + 1 : 0;
-    return (start ? "… " : "") + entry.text.slice(start, start + 160) + (start + 160 < entry.text.length ? " …" : "");
+    const text = entry.text.slice(start, start + 160), cut = start + 160 < entry.text.length;
+    return (start ? "… " : "") + (cut ? `${text.slice(0, text.lastIndexOf(" "))} …` : text);
   };
   const item = (entry, words) => {
     const link = Object.assign(document.createElement("a"), { href: base + entry.address });
