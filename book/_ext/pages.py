@@ -19,6 +19,7 @@ UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
 )
 THEIRS = re.compile(r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput")
+STATIC = Path(__file__).resolve().parents[1] / "_static"
 OURS = ("early.js", "site.js", "find.js")  # the first one before a page is shown
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
@@ -152,7 +153,7 @@ class Page:
     def __init__(self, app, name: str):
         self.name = name
         self.pictures = {dest: Path(app.srcdir, source) for source, dest in app.builder.images.items()}
-        self.versions = {name: digest(Path(app.srcdir) / "book" / "_static" / name) for name in OURS}
+        self.versions = {name: digest(STATIC / name) for name in OURS}
 
 
 def digest(path: Path) -> str:
@@ -194,7 +195,11 @@ def tidy(app, exception) -> None:
 
 
 def setup(app) -> dict:
-    """Connect everything to Sphinx."""
+    """Connect everything to Sphinx; all pages are written again after a change of what makes them."""
+    makers = [STATIC / name for name in OURS] + [
+        Path(__file__).with_name(f"{name}.py") for name in ("formulas", "pages")
+    ]
+    app.add_config_value("pages_made_by", " ".join(map(digest, makers)), "html")
     app.connect("builder-inited", finish_pages)
     app.connect("build-finished", tidy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
