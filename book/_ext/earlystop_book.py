@@ -1,7 +1,7 @@
 """The book's own Sphinx extension.
 
-It executes stale chapters side by side into a cache that knows the code they use, serves MathJax from the site
-itself, points the launch buttons at ``notebooks/``, and checks the result of every build.
+It executes stale chapters side by side into a cache that knows the code they use, points the launch buttons at
+``notebooks/``, and checks the result of every build.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import html
 import os
 import shutil
-from importlib.util import find_spec
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,7 +35,6 @@ logger = logging.getLogger(__name__)
 CACHED = 60  # runs that are kept: of all chapters, with several versions of the code
 EXECUTION_TAGS = ("raises-exception", "skip-execution")  # tags that change an execution
 PAPER = "https://arxiv.org/abs/1903.11680"
-MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 BUTTONS = ("github", "gitlab", "bitbucket")  # the hosts whose addresses the theme can make
 
 
@@ -57,7 +55,6 @@ def configure(app, config) -> None:
     os.environ["EARLYSTOP_SCALE"] = os.environ.get("EARLYSTOP_SCALE", "").strip() or "quick"
     app.earlystop_cache = Cache(build / ".jupyter_cache", root)
     myst_nb_cache.get_cache = lambda path: app.earlystop_cache  # myst-nb has no setting for it
-    config.mathjax_path = "mathjax/tex-chtml.js"
     choose_buttons(root, config.html_theme_options)
     for listeners in app.events.listeners.values():  # live code: unused, and it names other hosts
         listeners[:] = [one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")]
@@ -308,14 +305,6 @@ def finish_page(app, pagename, templatename, context, doctree) -> None:
         write_download(app, pagename)
 
 
-def copy_mathjax(folder: Path) -> None:
-    """Copy the part of MathJax that the pages load."""
-    package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
-    for name in MATHJAX:
-        shutil.copytree(package / name, folder / "mathjax" / name, dirs_exist_ok=True)
-    shutil.copy(package / "tex-chtml.js", folder / "mathjax")
-
-
 # ------------------------------------------------------------ the finished book
 
 
@@ -348,7 +337,6 @@ def finish_build(app, exception) -> None:
     """Check the built book, then say what ran and where to read it."""
     if exception or app.builder.name != "html":
         return
-    copy_mathjax(Path(app.outdir) / "_static")
     problems = [text for name in sorted(app.env.all_docs) for text in figure_problems(app, name)]
     if problems:
         stop("The book is not complete:\n  " + "\n  ".join(problems))

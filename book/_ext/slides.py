@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
-from earlystop_book import copy_mathjax
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES = 14  # of text and code before a section is continued on another slide
+MATHJAX = ["output/chtml/fonts/woff-v2", "input/tex/extensions"]
 FOLDED = {"remove-input", "hide-input"}
 
 
@@ -73,6 +73,14 @@ def copy_reveal(out: Path) -> None:
     shutil.copytree(reveal / "theme" / "fonts", out / "theme" / "fonts", dirs_exist_ok=True)
     for name in ("reveal.js", "reveal.css", "theme/white.css"):  # other themes load fonts from elsewhere
         shutil.copy(reveal / name, out / name)
+
+
+def copy_mathjax(folder: Path) -> None:
+    """Copy the part of MathJax that the slides load."""
+    package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    for name in MATHJAX:
+        shutil.copytree(package / name, folder / "mathjax" / name, dirs_exist_ok=True)
+    shutil.copy(package / "tex-chtml.js", folder / "mathjax")
 
 
 def exporter() -> SlidesExporter:

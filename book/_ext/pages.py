@@ -1,0 +1,205 @@
+"""The finishing of every page: only scripts that it needs, a policy that enforces this, and what eyes and ears miss.
+
+Sphinx and its theme write a page; the functions of `STEPS` then change it, each in one respect.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote
+
+import imagesize
+from bs4 import BeautifulSoup
+
+UNUSED = re.compile(
+    r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
+)
+THEIRS = re.compile(r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput")
+STATIC = Path(__file__).resolve().parents[1] / "_static"
+OURS = ("early.js", "site.js", "find.js")  # the first one before a page is shown
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
+)
+ACTIONS = {"window.print()": "print", "toggleFullScreen()": "fullscreen"}
+SWITCH = """<button type="button" class="btn btn-sm pst-navbar-icon code-switch pst-js-only" aria-pressed="false"
+ aria-label="Hide all code" title="Hide all code"><i class="fas fa-code"></i></button>"""
+
+RESULTS = """<h1>Search</h1><form class="find-form" role="search"><label>Search this book
+ <input type="search" name="q" autocomplete="off" spellcheck="false"></label></form>
+<div class="find-results" aria-live="polite"><noscript>This search needs JavaScript.</noscript></div>"""
+
+
+def scripts(soup, page) -> None:
+    """Load what is used, from files: no script in the page itself."""
+    for tag in soup.find_all(["script", "link"]):
+        address = tag.get("src") or (tag.get("href") if "stylesheet" in tag.get("rel", []) else "") or ""
+        inline = tag.name == "script" and not address and tag.get("type") in (None, "text/javascript")
+        theirs = inline and re.search(
+            r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput", tag.text
+        )
+        if theirs or UNUSED.search(address):
+            tag.decompose()
+    if not soup.select_one("[class*='sd-']"):
+        for tag in soup.select("link[href*='sphinx-design']"):
+            tag.decompose()
+    root = soup.html.get("data-content_root", "./")
+    for name in OURS:
+        tag = soup.new_tag("script", src=f"{root}_static/{name}?v={page.versions[name]}")
+        if name != OURS[0]:
+            tag["defer"] = ""
+        soup.head.append(tag)
+    for tag in soup.select("[onclick]"):
+        tag["data-do"] = ACTIONS[tag.attrs.pop("onclick")]
+
+
+def policy(soup, page) -> None:
+    """Let a page load from its own site alone, and run no script but files and those it had when it was built."""
+    texts = [tag.string or "" for tag in soup.find_all("script", src=False) if not tag.get("type")]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    content = " ".join([POLICY, *(f"'sha256-{one}'" for one in hashes)])
+    soup.head.insert(1, soup.new_tag("meta", attrs={"http-equiv": "Content-Security-Policy", "content": content}))
+    for again in soup.select('meta[name="viewport"]')[1:]:
+        again.decompose()
+
+
+def size(path: Path | None) -> tuple[int, int]:
+    """Width and height of a picture in pixels, (-1, -1) where they are not known."""
+    if path is None or not path.exists():
+        return -1, -1
+    if path.suffix == ".svg":
+        head = path.read_text(encoding="utf8")[:2000]
+        found = [re.search(rf'<svg[^>]*\s{name}="([\d.]+)(pt|px)?"', head) for name in ("width", "height")]
+        return tuple(round(float(one[1]) * (4 / 3 if one[2] == "pt" else 1)) if one else -1 for one in found)
+    return imagesize.get(path)
+
+
+def images(soup, page) -> None:
+    """Keep room for pictures, and load those below the first one when they are near."""
+    for number, image in enumerate(soup.select("article img")):
+        width, height = size(page.pictures.get(unquote(image.get("src", "").rpartition("/")[2])))
+        if width > 0 < height:
+            image["width"], image["height"] = width, height
+        if number:
+            image["loading"] = "lazy"
+
+
+def folds(soup, page) -> None:
+    """Boxes that open are details of HTML: on a click anywhere on their bar, and without a script."""
+    for box in soup.select("div.admonition.dropdown, div.solution.dropdown"):
+        title = box.find("p", class_="admonition-title") or box.find("p")
+        for link in title.find_all("a"):
+            link.unwrap()
+        title.name, fold = "summary", soup.new_tag("details")
+        fold.extend([title.extract(), *list(box.contents)])
+        box.append(fold)
+        box["class"] = [name for name in box["class"] if name != "dropdown"]
+    for summary in soup.select("summary[aria-label]"):
+        del summary["aria-label"]
+
+
+def roles(soup, page) -> None:
+    """Names and roles that say what is there, ids that are there once."""
+    seen = set()
+    for tag in soup.select("[id]"):
+        if tag["id"] in seen:
+            del tag["id"]
+        seen.add(tag.get("id"))
+    for tag in soup.select(".citation-list, .citation-list [role], .citation-list[role]"):
+        tag.attrs.pop("role", None)
+    for tag in soup.select(".search-button-field[aria-label]"):
+        del tag["aria-label"]
+    for tag in soup.select(".sidebar-primary-items__start > .sidebar-primary-item:first-child"):
+        tag["role"], tag["aria-label"] = "region", "Title"
+    for tag in soup.select("i[class*='fa-'], span[class*='fa-']"):
+        tag["aria-hidden"] = "true"
+    for tag in soup.select("#ethical-ad-placement"):
+        tag.decompose()
+    for row, tag in enumerate(soup.select("article tbody tr")):
+        if page.name == "book/notation" and not tag.get("id"):
+            tag["id"] = f"symbol-{row + 1}"
+
+
+def code_switch(soup, page) -> None:
+    """A switch that hides all code, on pages that have some."""
+    bar = soup.select_one(".article-header-buttons")
+    if bar and soup.select_one("div.cell_input"):
+        bar.insert(0, BeautifulSoup(SWITCH, "html.parser"))
+
+
+def tips(soup, page) -> None:
+    """References show their entry in a tooltip of ours, for the keyboard too."""
+    for link in soup.select("article a.reference[href*='references.html#'][title]"):
+        link["data-tip"] = link.attrs.pop("title")
+
+
+def search_page(soup, page) -> None:
+    """The page of results is filled by the search of our own."""
+    if page.name == "search":
+        place = soup.select_one(".bd-search-container")
+        place.clear()
+        place.append(BeautifulSoup(RESULTS, "html.parser"))
+
+
+STEPS = (scripts, images, folds, roles, code_switch, tips, search_page, policy)
+
+
+class Page:
+    """What the steps know of a page beside its HTML."""
+
+    def __init__(self, app, name: str):
+        self.name = name
+        self.pictures = {dest: Path(app.srcdir, source) for source, dest in app.builder.images.items()}
+        self.versions = {name: digest(STATIC / name) for name in OURS}
+
+
+def digest(path: Path) -> str:
+    """A short hash of a file, for its address: a browser's old copy is not used for a new one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+
+
+def finished(app, text: str, name: str) -> str:
+    """A page as it is published."""
+    soup, page = BeautifulSoup(text, "html.parser"), Page(app, name)
+    for step in STEPS:
+        step(soup, page)
+    return str(soup)
+
+
+def finish_pages(app) -> None:
+    """Let every page that the builder renders pass through `finished`."""
+    if app.builder.name != "html":
+        return
+    app.builder.search, app.config.html_additional_pages = False, {"search": "search.html"}  # no index of Sphinx's own
+    render = app.builder.templates.render
+
+    def both(template: str, context: dict) -> str:
+        text = render(template, context)
+        return finished(app, text, context.get("pagename", "")) if "</html>" in text else text
+
+    app.builder.templates.render = both
+
+
+def tidy(app, exception) -> None:
+    """Leave no file of the theme that no page loads."""
+    if exception is None and app.builder.name == "html":
+        static = Path(app.outdir) / "_static"
+        for path in [static / "vendor", static / "locales", *static.rglob("*")]:
+            if path.is_dir() and path.name in ("vendor", "locales"):
+                shutil.rmtree(path)
+            elif path.is_file() and (UNUSED.search(path.name) or path.suffix in (".map", ".txt")):
+                path.unlink()
+
+
+def setup(app) -> dict:
+    """Connect everything to Sphinx; all pages are written again after a change of what makes them."""
+    makers = [STATIC / name for name in OURS] + [
+        Path(__file__).with_name(f"{name}.py") for name in ("formulas", "pages")
+    ]
+    app.add_config_value("pages_made_by", " ".join(map(digest, makers)), "html")
+    app.connect("builder-inited", finish_pages)
+    app.connect("build-finished", tidy)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,8 @@
+// Before a page is shown: what its reader chose, so that nothing changes afterwards.
+(() => {
+  const data = document.documentElement.dataset;
+  const chosen = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  data.mode = chosen("mode") || "auto";
+  data.theme = chosen("theme") || "auto";
+  data.code = chosen("code") || "shown";
+})();
