@@ -121,7 +121,7 @@ def overview(result: Result) -> list[list]:
         of = partial(measured, result, network=name, corruption_rate=rate)
         gamma, *shares = (of(f"{key}_early", classes(name)) for key in ("gamma", "truth", "noise"))
         shares.append(of("constant"))
-        rows.append([name, classes(name), in_words(gamma, ".0f"), in_words(bound, ".2f"),
+        rows.append([name, classes(name), in_words(gamma, ".0f"), in_words(bound, ".1f"),
                      *(in_words(share, ".0%") for share in shares)])  # fmt: skip
     return rows
 

@@ -66,7 +66,7 @@ def two_spaces_two_clocks() -> None:
     start = initial_weights(1000, 20, paired=True, dtype=torch.float64)
     squares, directions = (part.flip(-1) for part in torch.linalg.eigh(gram(start, clean.inputs)))
     along = (directions.T @ corrupt_clusters(clean, 0.2).labels)[:, None]  # the residual at the start, but for its sign
-    times = torch.logspace(0, 5, 200)
+    times, kept = torch.logspace(0, 5, 200), []
     left_over = along * (1 - squares[:, None] / squares[0]) ** times
     _, (left, right) = plt.subplots(1, 2)
     for rows, name, look in ((slice(4), "information", INFORMATION), (slice(4, 12), "nuisance", NUISANCE)):
@@ -75,10 +75,12 @@ def two_spaces_two_clocks() -> None:
         rows = slice(rows.start, None) if rows.start else rows
         share = left_over[rows].norm(dim=0) / along[rows].norm()
         right.plot(times, share, label=name, **plots.line(look))
-    left.set(title="two spaces", yscale="log", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2))
-    right.axvspan(*(3 / squares[:5] * squares[0])[[3, 4]] * torch.tensor([1, 1 / 30]), color="0.9")
-    right.set(title="two clocks", xscale="log", xlabel="iteration", ylabel="share that is not yet learned")
-    right.annotate("stop here", (0.5, 0.5))
+        kept.append(share)
+    between = times[(kept[0] < 0.02) & (kept[1] > 0.95)]
+    right.axvspan(between[0], between[-1], color="0.9")
+    right.text((between[0] * between[-1]).sqrt(), 0.5, "stop\nhere", ha="center")
+    left.set(title="two spaces", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2), ylim=(0, None))
+    right.set(title="two clocks", xscale="log", xlabel="iteration", ylabel="share not yet learned")
     left.legend()
 
 
@@ -117,6 +119,7 @@ def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, togethe
         ax.set(yscale="log", xlabel="iteration")
         ax.set_xscale("symlog", linthresh=1)
         ax.set_xticks([0, 1, 10, 100, 1000], labels=["0", "1", "10", "100", "1,000"])
+        ax.set_xlim(0, times[-1])
 
 
 def worst_places(rhos: Sequence[float], one: Tensor, all_alike: Tensor, clusters: int) -> None:

@@ -79,10 +79,10 @@ def draw(result: Result) -> Figure:
     fig, (left, right) = plt.subplots(1, 2, gridspec_kw={"width_ratios": (2, 3)})
     shown = {"input_noise": 0.03, "seed": 0, "width": result.levels("width")[-1]}
     (cell,) = result.select(**shown)
-    left.plot(cell["proved_error"], label="proved", **plots.line(plots.NOISY))
-    left.plot(cell["error"], label="measured", **plots.line(plots.TRUE))
+    left.plot(cell["proved_error"], label="proved", color=plots.level_color(1, 2))
+    left.plot(cell["error"], label="measured", color="0.6", linestyle="--")
     left.axhline(1, label="δ/2", **plots.REFERENCE)
-    left.set(ylim=(0, 2), xlabel="iteration", ylabel="largest |f − ỹ|")
+    left.set(ylim=(0, 2), title="one descent", xlabel="iteration", ylabel="largest |f − ỹ|")
     left.legend()
     draw_windows(right, result)
     fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
@@ -103,7 +103,7 @@ def draw_windows(ax: Axes, result: Result) -> None:
                     ax.plot(place, (first, last + 1), solid_capstyle="butt", **{"color": color} | look)
         ax.plot([], [], color=color, lw=4, label=f"proved, k = {width:,}")
     ax.plot([], [], label="measured", **looks["measured"])
-    ax.set(yscale="log", xlabel="radius of a cluster, ε₀", ylabel="iterations without an error")
+    ax.set(title="the window", yscale="log", xlabel="radius of a cluster, ε₀", ylabel="iterations without an error")
     ax.set_xticks(range(len(radii)), labels=radii)
 
 
