@@ -16,14 +16,14 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `training`: minibatch training of those networks, many at once.
 
 `figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
-once for claims of mathematics, and `ledger` judges all claims. `words` is what pages say of their own runs. `runs` is
+once for claims of mathematics, and `ledger` judges all claims. `runs` is
 the machinery: machines, sizes, files that survive, sweeps, results, fingerprints.
 `page`, `plots` and `start` are how the book speaks, draws and begins; `python -m earlystop` is the command line.
 """
 
 import os
 
-__version__ = "0.2.0+h50554c34"
+__version__ = "0.2.0+hd65e88ed"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.

@@ -52,3 +52,9 @@ def interval(values: Float[Tensor, " seeds"]) -> tuple[float, float]:
 
     half = float(t.ppf(0.975, len(values) - 1)) * values.std().item() / len(values) ** 0.5
     return values.mean().item() - half, values.mean().item() + half
+
+
+def in_words(values: Tensor, form: str) -> str:
+    """Least and greatest of some numbers as text, one number if they look alike."""
+    low, high = format(values.min().item(), form), format(values.max().item(), form)
+    return low if low == high else f"{low} to {high}"

@@ -14,6 +14,7 @@ from earlystop import spaces
 from earlystop.figures import pictures, stages
 from earlystop.figures.splits import WIDTHS, data_hashes, data_set, number, rates
 from earlystop.figures.stages import IMAGE_NETWORKS, TIMES
+from earlystop.metrics import in_words
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -111,6 +112,18 @@ def bounds(result: Result, rate: float) -> Float[Tensor, "networks seeds"]:
     """γρ of the top space of each network, stopped early."""
     rho = [measured(result, "rho", network=name, corruption_rate=rate) for name in result.levels("network")]
     return over_networks(result, "gamma_early", rate) * torch.stack(rho)
+
+
+def overview(result: Result) -> list[list]:
+    """Of each network stopped early, at the highest rate: r, γ, γρ, the shares of truth and noise, constant noise."""
+    rate, rows = max(result.levels("corruption_rate")), []
+    for name, bound in zip(result.levels("network"), bounds(result, rate)):
+        of = partial(measured, result, network=name, corruption_rate=rate)
+        gamma, *shares = (of(f"{key}_early", classes(name)) for key in ("gamma", "truth", "noise"))
+        shares.append(of("constant"))
+        rows.append([name, classes(name), in_words(gamma, ".0f"), in_words(bound, ".1f"),
+                     *(in_words(share, ".0%") for share in shares)])  # fmt: skip
+    return rows
 
 
 def condition(result: Result) -> Float[Tensor, " seeds"]:

@@ -18,6 +18,7 @@ from earlystop.data import redraw_labels
 from earlystop.figures.splits import ROUNDED, data_hashes, data_set, number
 from earlystop.images import load_images, sample_split
 from earlystop.jacobian import model_gram
+from earlystop.metrics import in_words
 from earlystop.runs.experiment import Cell, Experiment, Run, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine, here
@@ -29,6 +30,7 @@ HEADS = {  # outputs of the network, their target for label ±1, the number that
     "single": (1, lambda y: y[..., None], lambda out: out[0]),
     "difference": (2, lambda y: torch.stack([-y, y], dim=-1) / 2 + 0.5, lambda out: out[1] - out[0]),
 }
+KINDS = {"single": "a single output", "difference": "difference of two outputs"}  # in words
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,35 @@ def draw(result: Result) -> Figure:
                           linewidth=1.6, edgecolor=color, label=label)  # fmt: skip
                 right.plot(range(1, len(relative) + 1), relative, dash, color=color, label=label)
         frame(left, right)
-        kind = {"single": "a single output", "difference": "difference of two outputs"}[head]
-        left.set_title(kind)
-        right.set_ylim(1e-4, 1.3)
+        left.set_title(KINDS[head])
+        right.set(title="in order", ylim=(1e-4, 1.3))
     return fig
+
+
+def draw_alignment(result: Result) -> Figure:
+    """Share of true labels and of noise in the first directions, for the first output, before and after training."""
+    head = result.levels("head")[0]
+    fig, axes = plt.subplots(1, 2, sharey=True)
+    for ax, time in zip(axes, ("before", "after")):
+        for key, name, look in (("labels", "true labels", plots.line(plots.TRUE)),
+                                ("flips", "noise", {"color": plots.WRONG_COLOR})):  # fmt: skip
+            shares = result.numbers(f"{key}_within_{time}", head=head)
+            plots.band(ax, range(1, shares.shape[1] + 1), shares, name, **look)
+        ax.axhline(result.numbers("flipped", head=head)[0], label="share of wrong labels", **plots.REFERENCE)
+        ax.set(xscale="log", title=f"{time} training", xlabel="number of directions")
+    axes[0].set(ylabel="share inside their span")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return fig
+
+
+def first_directions(result: Result, rank: int) -> list[list]:
+    """Output, time, and the shares of true labels and noise in the first directions, least to greatest of the seeds."""
+    rows = []
+    for head in result.levels("head"):
+        for time in ("before", "after"):
+            shares = [result.numbers(f"{key}_within_{time}", head=head)[:, rank - 1] for key in ("labels", "flips")]
+            rows.append([KINDS[head], time, *(in_words(share, ".0%") for share in shares)])
+    return rows
 
 
 def frame(left: Axes, right: Axes) -> None:

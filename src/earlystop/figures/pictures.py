@@ -12,8 +12,9 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.data import Dataset, clusterable_dataset
+from earlystop.data import Dataset, clusterable_dataset, corrupt_clusters
 from earlystop.descent import gradient_descent, largest_stable_step
+from earlystop.jacobian import gram
 from earlystop.network import initial_weights
 from earlystop.runs.results import Result
 
@@ -43,37 +44,86 @@ def growth(series: list[dict]) -> None:
 # Chapters 4 to 6
 
 
-def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], alphas, noises, bounds) -> None:
-    """The first singular values for clusters of growing radius; how strongly the Jacobian acts on either space."""
+# of what a Jacobian tells apart: they have no order, and no colour of a label
+INFORMATION, NUISANCE = plots.KINDS[0], plots.KINDS[2]
+
+
+def two_spaces_two_clocks() -> None:
+    """The spectrum of a Jacobian on four clusters, and how the two parts of a residual shrink by it."""
+    clean = clusterable_dataset(
+        200, 4, 20, n_classes=2, labels=(0, 1), input_noise=0.2, noise="shell", dtype=torch.float64
+    )
+    start = initial_weights(1000, 20, paired=True, dtype=torch.float64)
+    squares, directions = (part.flip(-1) for part in torch.linalg.eigh(gram(start, clean.inputs)))
+    along = (directions.T @ corrupt_clusters(clean, 0.2).labels)[:, None]  # the residual at the start, but for its sign
+    times, kept = torch.logspace(0, 5, 200), []
+    left_over = along * (1 - squares[:, None] / squares[0]) ** times
     _, (left, right) = plt.subplots(1, 2)
+    for rows, name, look in ((slice(4), "information", INFORMATION), (slice(4, 12), "nuisance", NUISANCE)):
+        index = torch.arange(1, 13)[rows]
+        left.plot(index, squares[rows].sqrt(), label=name, markersize=5, **look | {"linestyle": ""})
+        rows = slice(rows.start, None) if rows.start else rows
+        share = left_over[rows].norm(dim=0) / along[rows].norm()
+        right.plot(times, share, label=name, **plots.line(look))
+        kept.append(share)
+    between = times[(kept[0] < 0.02) & (kept[1] > 0.95)]
+    right.axvspan(between[0], between[-1], color="0.9")
+    right.text((between[0] * between[-1]).sqrt(), 0.5, "stop\nhere", ha="center")
+    left.set(title="two spaces", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2), ylim=(0, None))
+    right.set(title="two clocks", xscale="log", xlabel="iteration", ylabel="share not yet learned")
+    left.legend()
+
+
+def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], least, most, bounds) -> None:
+    """The first singular values for clusters of growing radius; how strongly the Jacobian acts on either space."""
+    _, (left, right) = plt.subplots(1, 2, sharey=True)
     for i, (radius, values, marker) in enumerate(zip(radii, spectra, "osD^v")):
         left.plot(range(1, 13), values[:12], marker=marker, markersize=4, linewidth=1,
                   color=plots.level_color(i, len(radii)), label=f"ε₀ = {radius}")  # fmt: skip
-    left.set(yscale="log", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2), ylim=(0.03, 60))
+    left.set(title="spectra", yscale="log", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2))
+    left.set_ylim(0.03, 60)
     left.legend(fontsize=9, loc="upper right", ncol=2)
-    right.plot(radii, bounds, label="bound on S₋", **plots.REFERENCE)
-    right.plot(radii, alphas, label="smallest on S₊, α", **plots.TRUE)
-    right.plot(radii, noises, label="largest on S₋, ε", **plots.NOISY)
-    right.set(xscale="log", yscale="log", xlabel="radius of a cluster, ε₀", ylim=(0.03, 60))
+    right.plot(radii, least, label="information, least", **INFORMATION)
+    right.plot(radii, most, label="nuisance, largest", **NUISANCE)
+    right.plot(radii, bounds, label="bound on the nuisance", **plots.REFERENCE)
+    right.set(title="the two spaces", xscale="log", xlabel="radius of a cluster, ε₀")
     right.set_xticks(radii, labels=radii)
     right.minorticks_off()
-    right.legend()
+    right.legend(fontsize=9)
 
 
 def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, together) -> None:
     """Parts of the residual along descent, and as predicted; the pulls of its clean and corrupted part, and of both."""
-    x = [time + 1 for time in times]
     _, (left, right) = plt.subplots(1, 2)
-    for style, name, part, line in zip((plots.TRUE, plots.NOISY), ("information", "nuisance"), parts, predicted):
-        left.plot(x, part, label=f"{name} space", markevery=3, **style)
-        left.plot(x, line, **plots.REFERENCE)
-    left.set(xscale="log", yscale="log", xlabel="iteration + 1", ylabel="norm of the residual in")
+    for style, name, part, line in zip((INFORMATION, NUISANCE), ("information", "nuisance"), parts, predicted):
+        left.plot(times, part, label=f"{name} space", markevery=3, **style)
+        left.plot(times, line, **plots.REFERENCE)
+    left.set(title="residual", ylabel="norm")
     left.legend(loc="center right")
-    right.plot(x, clean, label="clean residual", markevery=3, **plots.TRUE)
-    right.plot(x, corrupted, label="label corruption", markevery=3, **plots.NOISY)
-    right.plot(x, together, "-.", color="black", label="their sum")
-    right.set(xscale="log", yscale="log", xlabel="iteration + 1", ylabel="norm of the gradient from")
+    right.plot(times, clean, label="clean residual", markevery=3, **plots.KINDS[1])
+    right.plot(times, corrupted, label="label corruption", color=plots.WRONG_COLOR)
+    right.plot(times, together, label="their sum", **plots.line(plots.KINDS[3]))
+    right.set(title="pull on the weights", ylabel="norm of the gradient")
     right.legend()
+    for ax in (left, right):
+        ax.set(yscale="log", xlabel="iteration")
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xticks([0, 1, 10, 100, 1000], labels=["0", "1", "10", "100", "1,000"])
+        ax.set_xlim(0, times[-1])
+
+
+def worst_places(rhos: Sequence[float], one: Tensor, all_alike: Tensor, clusters: int) -> None:
+    """The largest error by share of wrong labels, for noise in one cluster and in all, with the bounds γρ and ρ."""
+    _, ax = plt.subplots(figsize=(6, 3.4))
+    plots.band(ax, rhos, one, "all in one cluster", **plots.KINDS[0])
+    plots.band(ax, rhos, all_alike, "spread over the clusters", **plots.KINDS[1])
+    for slope, name in ((clusters, "γρ"), (1, "ρ")):
+        ax.plot((0, 0.25), (0, 0.25 * slope), **plots.REFERENCE)
+        ax.annotate(name, (0.25, 0.25 * slope), xytext=(4, -4), textcoords="offset points")
+    ax.axhline(0.5, **plots.REFERENCE)
+    ax.annotate("δ/2", (0, 0.5), xytext=(0, 4), textcoords="offset points")
+    ax.set(xlabel="share of wrong labels, ρ", ylabel="largest |f − ỹ|")
+    ax.legend(loc="upper left")
 
 
 # The answer, on the landing page and in chapter 2
@@ -232,32 +282,32 @@ def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Ten
 
 
 def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
-    """Spectra, what lies in the top spaces and their γ, of each network, with the control that saw true labels."""
+    """What lies in the top spaces and their γ, of each network, with the control that saw true labels."""
     names, rate = result.levels("network"), max(result.levels("corruption_rate"))
-    fig, axes = plt.subplots(3, len(names), figsize=(3 * len(names), 8.4), squeeze=False, sharey="row")
-    for (top, middle, bottom), name in zip(axes.T, names):
+    noise = {"color": plots.WRONG_COLOR}
+    fig, axes = plt.subplots(2, len(names), figsize=(3 * len(names), 6), squeeze=False, sharey="row", sharex=True)
+    for (top, bottom), name in zip(axes.T, names):
         noisy, control = ({"network": name, "corruption_rate": one} for one in (rate, 0.0))
-        rho = result.numbers("rho", **noisy).mean().item()
-        stages_of = [(time, noisy, plots.level_color(i, 3), "-") for i, time in enumerate(("start", "early", "end"))]
-        for time, where, color, dash in (*stages_of, ("end", control, plots.CONTROL["color"], "--")):
-            label, look = f"{time}{', control' * (where is control)}", {"color": color, "linestyle": dash}
-            values = result.numbers(f"values_{time}", **where)
-            plots.band(top, range(1, values.shape[1] + 1), values, label, **look)
-            plots.band(bottom, ranks, result.numbers(f"gamma_{time}", **where), label, **look)
-        for key, label, where, style in (("truth_early", "true labels, early", noisy, plots.TRUE),
-                                         ("clean_early", "clean residual, early", noisy, plots.TEST),
-                                         ("noise_early", "noise, early", noisy, plots.NOISY),
-                                         ("noise_end", "noise, end", noisy, plots.NOISY | {"linestyle": ":"}),
-                                         ("noise_end", "noise, end, control", control, plots.CONTROL)):  # fmt: skip
-            plots.band(middle, ranks, result.numbers(key, **where), label, markersize=4, **style)
-        middle.axhline(result.numbers("constant", **noisy).mean(), label="noise, the picture", **plots.REFERENCE)
+        for key, label, where, style in (("truth_early", "true labels, stopped early", noisy, plots.TRUE),
+                                         ("noise_early", "noise, stopped early", noisy, noise),
+                                         ("noise_end", "noise, to the end", noisy, noise | {"linestyle": "--"}),
+                                         ("noise_end", "noise, control", control, plots.CONTROL)):  # fmt: skip
+            plots.band(top, ranks, result.numbers(key, **where), label, **style)
+        top.axhline(result.numbers("constant", **noisy).mean(), label="noise, in theory", **plots.REFERENCE)
+        stages = [(time, noisy, plots.level_color(i, 3)) for i, time in enumerate(("start", "early", "end"))]
+        words = {"start": "γ, before training", "early": "γ, stopped early", "end": "γ, to the end"}
+        for time, where, color in stages:
+            plots.band(bottom, ranks, result.numbers(f"gamma_{time}", **where), words[time], color=color)
+        gamma = result.numbers("gamma_end", **control)
+        plots.band(bottom, ranks, gamma, "γ, control", **plots.CONTROL)
         bottom.plot(ranks, ranks, label="least possible", **plots.REFERENCE)
-        bottom.axhline(1 / (2 * rho), color="gray", label="δ/(2ρ)")
-        top.set(title=name, xscale="log", yscale="log", xlabel="index")
-        middle.set(xscale="log", xlabel="dimensions, r", ylim=(0, 1.03))
-        bottom.set(xscale="log", yscale="log", xlabel="dimensions, r")
-    for ax, words in zip(axes[:, 0], ("singular value / largest", "share in the top r", "γ of the top r")):
-        ax.set(ylabel=words)
-    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[1:, 0]))
-    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=4)
+        bottom.axhline(1 / (2 * result.numbers("rho", **noisy).mean().item()), color="gray", label="δ/(2ρ)")
+        top.set(title=name, xscale="log", ylim=(0, 1.03))
+        bottom.set(yscale="log", xlabel="dimensions, r")
+        bottom.set_xticks(ranks[::2], labels=ranks[::2])
+        bottom.minorticks_off()
+    for ax, label in zip(axes[:, 0], ("share in the first r", "γ of the first r")):
+        ax.set(ylabel=label)
+    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
+    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
     return fig
