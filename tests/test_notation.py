@@ -14,10 +14,10 @@ CLASSES = {"Activation": network.Activation, "Trajectory": descent.Trajectory}
 
 
 def known():
-    """Names of arguments and of fields of what these modules define."""
+    """Names of arguments and of fields in these modules."""
     for module in (data, descent, jacobian, network, theory):
         for value in vars(module).values():
-            if callable(value) and getattr(value, "__module__", None) == module.__name__:
+            if inspect.isfunction(value) or (inspect.isclass(value) and hasattr(value, "__dataclass_fields__")):
                 yield from inspect.signature(value).parameters
 
 
