@@ -71,6 +71,7 @@ def two_spaces_two_clocks() -> None:
     right.text((between[0] * between[-1]).sqrt(), 0.5, "stop\nhere", ha="center")
     left.set(title="two spaces", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2), ylim=(0, None))
     right.set(title="two clocks", xscale="log", xlabel="iteration", ylabel="share not yet learned")
+    right.set_xticks([1, 100, 10_000], labels=["1", "100", "10,000"])
     left.legend()
 
 
