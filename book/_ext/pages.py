@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import imagesize
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
 
 UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
@@ -136,6 +136,16 @@ def tips(soup, page) -> None:
         link["data-tip"] = link.attrs.pop("title")
 
 
+def joined(soup, page) -> None:
+    """Keep a formula and the sign that follows it on one line, where a browser would part them."""
+    for formula in soup.select("article span.math:not(.wide)"):
+        after = formula.next_sibling
+        signs = re.match(r"[,.;:!?)’”]+", after) if isinstance(after, NavigableString) else None
+        if signs:
+            after.replace_with(after[signs.end() :])
+            formula.wrap(soup.new_tag("span", attrs={"class": "joined"})).append(signs[0])
+
+
 def search_page(soup, page) -> None:
     """The page of results is filled by the search of our own."""
     if page.name == "search":
@@ -144,7 +154,7 @@ def search_page(soup, page) -> None:
         place.append(BeautifulSoup(RESULTS, "html.parser"))
 
 
-STEPS = (scripts, images, folds, roles, code_switch, tips, search_page, policy)
+STEPS = (scripts, images, folds, roles, code_switch, tips, joined, search_page, policy)
 
 
 class Page:
