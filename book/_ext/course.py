@@ -338,7 +338,7 @@ def overview(course: list[Chapter]) -> list[str]:
     """A MyST table of all exercises with their points, and the sums."""
     lines = [
         "| exercise | its name | asks to | minutes | points by checks | points for words |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|--:|--:|--:|",
     ]
     for one in [one for chapter in course for one in chapter.exercises]:
         points = " | ".join(map(str, one.points))
