@@ -167,9 +167,8 @@ def test_another_number_makes_a_result_stale_and_is_named(result):
     fingerprint["numbers"]["side by side"]["test loss"][0] *= 2
     (told,) = changed(result, fingerprint=fingerprint).stale
     assert told.startswith("fig1, side by side: test loss ")
-    assert f"<b>Its code gives other numbers now</b> ({told})" in results.credit(
-        changed(result, fingerprint=fingerprint)
-    )
+    text = results.credit(changed(result, fingerprint=fingerprint))
+    assert f"<b>Its code gives other numbers now</b> ({told})" in text
     assert "no fingerprint" in changed(result, fingerprint={}).stale[0]
 
 
