@@ -268,7 +268,10 @@ def test_histograms_of_losses_tell_clean_from_flipped():
     _, ax = plt.subplots()
     plots.loss_histogram(ax, T([0.1, 0.1, 0.9]), T([0.9, 0.9, 0.9]), top=1)
     _, bars = drawn(ax)
-    assert bars["given label is right"].max() == pytest.approx(2 / 3) and bars["given label is wrong"].argmax() > len(bars) > 1
+    assert (
+        bars["given label is right"].max() == pytest.approx(2 / 3)
+        and bars["given label is wrong"].argmax() > len(bars) > 1
+    )
     colors = [bar.get_edgecolor() for bar in ax.patches]
     assert colors == [to_rgba(color) for color in (plots.CLEAN_COLOR, plots.FLIPPED_COLOR)]
 

@@ -292,9 +292,7 @@ def write_download(app, pagename: str) -> None:
 
 
 def finish_page(app, pagename, templatename, context, doctree) -> None:
-    """Point launch buttons at ``notebooks/`` and write the download; the first page does not say its name twice."""
-    if pagename == app.config.root_doc:
-        context["title"] = "An executable book on learning from wrong labels"
+    """Point launch buttons at ``notebooks/`` and write the download."""
     paired, name = pair_of(app, pagename), Path(pagename).name
     for group in [b for b in context.get("header_buttons", []) if b.get("label") == "launch-buttons"]:
         for button in group["buttons"]:

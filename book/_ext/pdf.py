@@ -77,8 +77,6 @@ def article(site: Path, name: str, names: set[str], base: str):
         tag["href"] = moved(tag["href"], name, names, site, base)
         if not tag["href"]:
             tag.unwrap()
-    for tag in found.select(".mathjax_ignore"):  # MathJax's settings are in another script
-        del tag["class"]
     for tag in found.select("[src]"):
         tag["src"] = urljoin((site / "book" / f"{name}.html").resolve().as_uri(), tag["src"])
         tag.attrs.pop("loading", None)
@@ -101,10 +99,7 @@ def joined(site: Path, root: Path = ROOT) -> str:
     styles = {urljoin(folder, tag["href"]): tag for soup, _ in parts for tag in soup.select("link[rel=stylesheet]")}
     for address, tag in styles.items():
         tag["href"] = address
-    scripts = {
-        tag["src"]: urljoin(folder, tag["src"]) for soup, _ in parts for tag in soup.select("script[src*=mathjax]")
-    }
-    heads = [*map(str, styles.values()), *(f'<script defer src="{one}"></script>' for one in scripts.values())]
+    heads = list(map(str, styles.values()))
     titles = [found.select_one("h1").get_text(strip=True, separator=" ") for _, found in parts]
     short, _, subtitle = known["title"].partition(": ")
     paper = known["references"][0]
@@ -132,7 +127,7 @@ def write(site: Path, target: Path, root: Path = ROOT) -> list[str]:
         browser = session.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 658, "height": 960})
         page.goto(source.resolve().as_uri(), wait_until="load", timeout=300_000)
-        page.evaluate("async () => { await document.fonts.ready; await window.MathJax?.startup?.promise; }")
+        page.evaluate("async () => { await document.fonts.ready; }")
         page.emulate_media(media="print", color_scheme="light")
         tall = page.evaluate(TALL, [BOXES, MOST])
         page.pdf(path=str(target), format="A4", margin=MARGIN, outline=True, tagged=True, print_background=True,
