@@ -31,7 +31,7 @@ class Stored:
 
     def __init__(self, values, smaller=()):
         self.values, self.smaller = torch.tensor(values), dict.fromkeys(smaller, (1, 2))
-        self.devices, self.path, self.command, self.sizes = "a machine", Path("made-up.json"), "make it", "**some**"
+        self.devices, self.path, self.command, self.sizes = "a machine", Path("made-up.json"), "make it", "some"
 
     def __getitem__(self, key):
         return {"finished": "2026-11-28 12:00", "runs": [{"versions": {"torch": "2"}}]}[key]

@@ -273,7 +273,7 @@ def test_histograms_of_losses_tell_clean_from_flipped():
         and bars["given label is wrong"].argmax() > len(bars) > 1
     )
     colors = [bar.get_edgecolor() for bar in ax.patches]
-    assert colors == [to_rgba(color) for color in (plots.CLEAN_COLOR, plots.FLIPPED_COLOR)]
+    assert colors == [to_rgba(color) for color in (plots.RIGHT_COLOR, plots.WRONG_COLOR)]
 
 
 def test_pictures_of_chapter_6_show_what_they_name():
