@@ -21,7 +21,7 @@ def smallest(image):
 
 @pytest.fixture(params=[390, 1280])
 def window(request, browser):  # noqa: F811
-    page = browser.new_page(viewport={"width": request.param, "height": 844})
+    page = browser.new_page(viewport={"width": request.param, "height": 844}, bypass_csp=True)  # it waits by a string
     yield page
     page.close()
 

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup, SoupStrainer
 
 MOST = 5000  # characters of a section that are searched
 # Not searched: code and its outputs' names, formulas that stand alone, what folds repeat, numbers of sections' links.
-SILENT = "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit"
+SILENT = "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit, .places, .sign, .claim code"
 OBJECTS = {
     "theorem": ".proof.theorem, .proof.lemma, .proof.proposition, .proof.corollary",
     "definition": ".proof.definition",
@@ -23,7 +23,8 @@ OBJECTS = {
 TITLES = ".admonition-title, figcaption"
 FIRST = re.compile(r"(?:(?:Fig\. [\d.]+ )?.{0,150}?(?:[.:?](?= )|$))?")  # the first sentence of a title
 ACCENTS = str.maketrans("¯˜ˆ", "\u0304\u0303\u0302")
-SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"), str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+LOW = str.maketrans("0123456789+-−aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
+HIGH = str.maketrans("0123456789+-−nT⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿᵀᵀ")
 
 
 def plain(tag) -> str:
@@ -37,14 +38,19 @@ def readable(soup) -> None:
         tag.decompose()
     for tag in soup.select("mover > mo"):
         tag.string = tag.get_text().translate(ACCENTS)
-    for names, small, mark in (("msub", SMALL[0], ""), ("msup", SMALL[1], "^")):
-        for tag in soup.select(f"{names} > :last-child"):
-            text = tag.get_text()
-            tag.string = text.translate(small) if text.isdigit() else mark * text.isalnum() + text
+    for names, small, mark in (
+        ("msub > :last-child, msubsup > :nth-child(2)", LOW, "_"),
+        ("msup > :last-child, msubsup > :last-child", HIGH, "^"),
+    ):
+        for tag in soup.select(names):
+            text = "".join(tag.get_text().split())
+            tag.string = text.translate(small) if {*map(ord, text)} <= small.keys() else mark * text.isalnum() + text
     for tag in soup.select("mfrac > :first-child"):
         tag.append("/")
     for tag in soup.select("msqrt"):
-        tag.insert(0, "√")
+        long = len(plain(tag)) > 1
+        tag.insert(0, "√(" if long else "√")
+        tag.append(")" * long)
     for tag in soup.select("td, th, li, p, dd, dt"):
         tag.append(" ")
 
@@ -68,6 +74,10 @@ def entries(text: str, name: str) -> list[list[str]]:
             short = FIRST.match(title)[0] or title[:150]
             add(kind, short, tag.get("id", ""), f"{title[len(short) :]} {plain(tag)}".strip())
             tag.extract()
+    for tag in soup.select(".claim"):
+        words = plain(tag.p.extract()) if tag.p else ""
+        add("claim", words[:150], tag.get("id", ""), f"{words[150:]} {plain(tag)}".strip())
+        tag.extract()
     for tag in soup.select("table:has(caption)"):
         caption = plain(tag.caption)
         place = tag.find_parent(["section", "div"], id=True)

@@ -2,12 +2,14 @@
 (() => {
   const base = document.documentElement.dataset.content_root || "./";
   const self = document.currentScript.src;
-  const letters = { alpha: "α", beta: "β", gamma: "γ", delta: "δ", epsilon: "ε", varepsilon: "ε", eta: "η", theta: "θ",
+  const letters = { eps: "ε", alpha: "α", beta: "β", gamma: "γ", delta: "δ", epsilon: "ε", varepsilon: "ε", eta: "η", theta: "θ",
     kappa: "κ", lambda: "λ", mu: "μ", pi: "π", rho: "ρ", sigma: "σ", tau: "τ", phi: "ϕ", "φ": "ϕ" };
-  const names = new RegExp(`\\b(${Object.keys(letters).slice(0, -1).join("|")})\\b|φ`, "g");
+  const names = new RegExp(`\\b(${Object.keys(letters).slice(0, -1).join("|")})(?!\\p{L})|φ`, "gu");
   const simple = (text) => text.toLowerCase().normalize("NFKC").replaceAll("’", "'").replace(/[‐‑–]/g, "-")
-    .replace(/\bfig\. /g, "figure ").replace(names, (name) => letters[name]);
-  const kinds = { symbol: 9, theorem: 8, definition: 8, section: 6, page: -30, figure: -20, table: -20, exercise: -250 };
+    .replace(/\bfig\. /g, "figure ").replace(names, (name) => letters[name]).replaceAll("⊤", "t")
+    .replace(/(?<![\p{L}\d])(\p{L})[_^]\{?([\p{L}\d]+)\}?/gu, "$1$2"); // W_0 is W₀
+  const kinds = { symbol: 9, theorem: 8, definition: 8, section: 6, page: -30, figure: -20, table: -20, claim: -60, exercise: -250 };
+  const aside = /^(?:[\d.]+ )?(?:exercises|what to try|summary)$/; // sections that say again what stands elsewhere
 
   let loading;
   const load = () => loading ||= new Promise((done) => {
@@ -31,10 +33,10 @@
     const there = (word) => starts(entry.name, word) >= 0 || starts(entry.words, word) >= 0;
     if (every ? !words.every(there) : !words.some(there)) return 0;
     const bare = entry.name.replace(/^[\d.]+ /, ""), label = bare.match(/^[a-z]+ [\d.]*\d\b/)?.[0];
-    const title = [entry.name, bare, label].includes(query) ? 1000 : whole(entry.name, query)
+    const title = entry.name.includes(`the paper's ${query}`) ? 1100 : [entry.name, bare, label].includes(query) ? 1000 : whole(entry.name, query)
       ? (bare.startsWith(query) ? 400 : 200) : words.every((word) => starts(entry.name, word) >= 0) ? 100 : 0;
     const often = 40 * whole(entry.words, query) + 4 * Math.min(5, entry.words.split(query).length - 1);
-    return 300 + kinds[entry.kind] + (title || often);
+    return 300 + kinds[entry.kind] - 200 * aside.test(entry.name) + (title || often);
   };
 
   const excerpt = (entry, words) => {

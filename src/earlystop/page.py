@@ -83,7 +83,7 @@ def _spread(record: dict[str, Any], outcome: bool, form: str) -> str:
     same = [one["held"] if outcome else one["runs"] - one["held"] for one in (seeds, rounding)]
     count = f"over {seeds['runs']} seeds"
     if seeds["range"]:
-        low, high = (format(end, form) for end in seeds["range"])
+        low, high = (format(end, form).replace("-", "−") for end in seeds["range"])
         count += f": {low} to {high}" if low != high else f": {low} in each"
     held = "" if same[0] == seeds["runs"] else f", the same in {same[0] or 'none'} of them"
     if not seeds["range"] and not held:

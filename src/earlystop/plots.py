@@ -54,8 +54,8 @@ def line(style: dict) -> dict:
 
 
 def level_color(index: int, count: int) -> tuple:
-    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest has contrast 3 to white."""
-    return LEVEL_MAP(0.6 * index / max(1, count - 1))
+    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is no green of unseen inputs."""
+    return LEVEL_MAP(0.5 * index / max(1, count - 1))
 
 
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:
