@@ -23,6 +23,7 @@ from earlystop.runs.sizes import Sized, always, sizes
 
 RANKS = (1, 2, 4, 10, 20, 50, 100)  # dimensions of the top spaces
 VALUES = 60  # singular values that are kept, relative to the largest
+NAMES = {"cnn": "convolutional network", "clusters": "four clusters", "resnet": "ResNet"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def overview(result: Result) -> list[list]:
         of = partial(measured, result, network=name, corruption_rate=rate)
         gamma, *shares = (of(f"{key}_early", classes(name)) for key in ("gamma", "truth", "noise"))
         shares.append(of("constant"))
-        rows.append([name, classes(name), in_words(gamma, ".0f"), in_words(bound, ".1f"),
+        rows.append([NAMES[name], classes(name), in_words(gamma, ".0f"), in_words(bound, ".1f"),
                      *(in_words(share, ".0%") for share in shares)])  # fmt: skip
     return rows
 
@@ -174,6 +175,8 @@ def tiny(name: str, machine: Machine) -> Numbers:
     return numbers | {key: listed(found[key]) for key in ("rho", "constant")}
 
 
+draw_shares = partial(pictures.shares_inside, ranks=RANKS, names=NAMES)
+draw_gamma = partial(pictures.gamma_of_spaces, ranks=RANKS, names=NAMES)
 EXPERIMENT = register(Experiment(
     name="diffuseness",
     title="Theorem 4.1 on networks trained on noisy labels",
@@ -187,7 +190,7 @@ EXPERIMENT = register(Experiment(
     words="trained in {}, Jacobian in float32",
     memory=12.0,
     float64=True,
-    draw={"": partial(pictures.top_spaces, ranks=RANKS)},
+    draw={"": draw_shares, "-gamma": draw_gamma},
     paths={name: ("float32", machine, partial(tiny, name))
            for name, machine in (("clusters", STACKED), ("cnn", STACKED), ("resnet", SIDE_BY_SIDE))},
 ))  # fmt: skip

@@ -103,7 +103,7 @@ def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, togethe
     left.legend(loc="center right")
     right.plot(times, clean, label="clean residual", markevery=3, **plots.KINDS[1])
     right.plot(times, corrupted, label="label corruption", color=plots.WRONG_COLOR)
-    right.plot(times, together, label="their sum", **plots.line(plots.KINDS[3]))
+    right.plot(times, together, label="their sum", **plots.line(plots.KINDS[0]))
     right.set(title="pull on the weights", ylabel="norm of the gradient")
     right.legend()
     for ax in (left, right):
@@ -282,33 +282,55 @@ def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Ten
     plt.show()
 
 
-def top_spaces(result: Result, ranks: Sequence[int]) -> Figure:
-    """What lies in the top spaces and their γ, of each network, with the control that saw true labels."""
-    names, rate = result.levels("network"), max(result.levels("corruption_rate"))
-    noise = {"color": plots.WRONG_COLOR}
-    fig, axes = plt.subplots(2, len(names), figsize=(3 * len(names), 6), squeeze=False, sharey="row", sharex=True)
-    for (top, bottom), name in zip(axes.T, names):
+def shares_inside(result: Result, ranks: Sequence[int], names: dict[str, str]) -> Figure:
+    """Shares of truth and noise in the top spaces of each network, with the control that saw true labels."""
+    rate, noise = max(result.levels("corruption_rate")), {"color": plots.WRONG_COLOR}
+    fig, axes = over_dimensions(result, ranks, names)
+    for ax, name in zip(axes, result.levels("network")):
         noisy, control = ({"network": name, "corruption_rate": one} for one in (rate, 0.0))
         for key, label, where, style in (("truth_early", "true labels, stopped early", noisy, plots.TRUE),
                                          ("noise_early", "noise, stopped early", noisy, noise),
                                          ("noise_end", "noise, to the end", noisy, noise | {"linestyle": "--"}),
                                          ("noise_end", "noise, control", control, plots.CONTROL)):  # fmt: skip
-            plots.band(top, ranks, result.numbers(key, **where), label, **style)
-        top.axhline(result.numbers("constant", **noisy).mean(), label="noise, in theory", **plots.REFERENCE)
-        stages = [(time, noisy, plots.level_color(i, 3)) for i, time in enumerate(("start", "early", "end"))]
-        words = {"start": "γ, before training", "early": "γ, stopped early", "end": "γ, to the end"}
-        for time, where, color in stages:
-            plots.band(bottom, ranks, result.numbers(f"gamma_{time}", **where), words[time], color=color)
-        gamma = result.numbers("gamma_end", **control)
-        plots.band(bottom, ranks, gamma, "γ, control", **plots.CONTROL)
-        bottom.plot(ranks, ranks, label="least possible", **plots.REFERENCE)
-        bottom.axhline(1 / (2 * result.numbers("rho", **noisy).mean().item()), color="gray", label="δ/(2ρ)")
-        top.set(title=name, xscale="log", ylim=(0, 1.03))
-        bottom.set(yscale="log", xlabel="dimensions, r")
-        bottom.set_xticks(ranks[::2], labels=ranks[::2])
-        bottom.minorticks_off()
-    for ax, label in zip(axes[:, 0], ("share in the first r", "γ of the first r")):
-        ax.set(ylabel=label)
-    legends = zip(*(ax.get_legend_handles_labels() for ax in axes[:, 0]))
-    fig.legend(*map(sum, legends, ([], [])), loc="outside lower center", ncols=3)
+            plots.band(ax, ranks, result.numbers(key, **where), label, **style)
+        constant = result.numbers("constant", **noisy).mean().item()
+        ax.axhline(constant, label="constant noise", **plots.REFERENCE)
+        ax.set_ylim(0, 1.03)
+    axes[0].set_ylabel("share in the first r")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
+
+
+def gamma_of_spaces(result: Result, ranks: Sequence[int], names: dict[str, str]) -> Figure:
+    """γ of the same spaces, between the least that is possible and the largest that the theorem has a use for."""
+    rate = max(result.levels("corruption_rate"))
+    fig, axes = over_dimensions(result, ranks, names)
+    for ax, name in zip(axes, result.levels("network")):
+        noisy, control = ({"network": name, "corruption_rate": one} for one in (rate, 0.0))
+        words = {"start": "before training", "early": "stopped early", "end": "to the end"}
+        for i, (time, label) in enumerate(words.items()):
+            found = result.numbers(f"gamma_{time}", **noisy)
+            plots.band(ax, ranks, found, label, color=plots.level_color(i, len(words)))
+        plots.band(ax, ranks, result.numbers("gamma_end", **control), "control, to the end", **plots.CONTROL)
+        most = 1 / (2 * result.numbers("rho", **noisy).mean().item())
+        ax.plot(ranks, ranks, **plots.REFERENCE)
+        ax.axhline(most, **plots.REFERENCE)
+        ax.annotate("δ/(2ρ)", (ranks[-1], most), xytext=(0, 3), textcoords="offset points", ha="right")
+        ax.annotate("r", (ranks[-2], ranks[-2]), xytext=(4, -10), textcoords="offset points")
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+    axes[0].set_ylabel("γ of the first r")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def over_dimensions(result: Result, ranks: Sequence[int], names: dict[str, str]) -> tuple[Figure, Sequence[Axes]]:
+    """A panel for each network, over the dimension of its top space."""
+    shown = result.levels("network")
+    fig, grid = plt.subplots(1, len(shown), figsize=(7, 3.6), squeeze=False, sharey=True)
+    for ax, name in zip(grid[0], shown):
+        ax.set(title=names[name], xscale="log", xlabel="dimensions, r")
+        ax.set_xticks([1, 10, 100], labels=["1", "10", "100"])
+        ax.set_xlim(ranks[0], ranks[-1])
+        ax.minorticks_off()
+    return fig, grid[0]

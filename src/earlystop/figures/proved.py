@@ -23,6 +23,7 @@ from earlystop.window import first_stretch, proved_path
 
 SHOWN = 60  # iterations whose errors are kept
 NEVER = -1  # an iteration that there is not
+MEASURED = plots.line(plots.KINDS[2]) | {"linestyle": "-"}  # wide and light, under what is proved
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def draw(result: Result) -> Figure:
     fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.8), gridspec_kw={"width_ratios": (2, 3)})
     shown = {"input_noise": 0.03, "seed": 0, "width": result.levels("width")[-1]}
     (cell,) = result.select(**shown)
-    left.plot(cell["proved_error"], label="proved", color=plots.level_color(1, 2))
-    left.plot(cell["error"], label="measured", color="0.6")
+    left.plot(cell["proved_error"], label="proved", color=plots.level_color(2, 3))
+    left.plot(cell["error"], label="measured", **MEASURED)
     left.axhline(1, label="δ/2", **plots.REFERENCE)
     left.set(title="one network", ylim=(0, 2), xlabel="iteration", ylabel="largest |f − ỹ|")
     left.legend()
@@ -92,7 +93,7 @@ def draw(result: Result) -> Figure:
 def draw_windows(ax: Axes, result: Result) -> None:
     """For each radius and width a bar from the first to the last correct iteration, proved upon measured."""
     radii, widths = result.levels("input_noise"), result.levels("width")
-    looks = {"measured": {"color": "0.8", "lw": 9}, "proved": {"lw": 4}}
+    looks = {"measured": MEASURED | {"lw": 9}, "proved": {"lw": 4}}
     for i, width in enumerate(widths):
         color = plots.level_color(i, len(widths))
         for j, radius in enumerate(radii):
