@@ -72,16 +72,35 @@ def place(text: str, address: str) -> str:
     return f'<a href="{html.escape(to)}">{words}</a>' if address else words
 
 
+def asked(entry: dict) -> str:
+    """The range of a claim in words."""
+    low, _, high = entry["range"].partition(" to ")
+    return f"exactly {plain(low)}" if low == high else plain(entry["range"])
+
+
+def measured(entry: dict) -> str:
+    """The mean with its interval; of two seeds, too few for one, both values."""
+    value, ends, seeds = entry["value"], entry["interval"], entry["seeds"]
+    if seeds == 2:
+        both = sorted((entry["worst"], 2 * value - entry["worst"]))
+        return " and ".join(f"<b>{number(one)}</b>" for one in both) + ", two seeds"
+    spread = f" (95% interval {number(ends[0])} to {number(ends[1])})" if ends and ends[0] != ends[1] else ""
+    return f"<b>{number(value)}</b>{spread}, {'one run' if seeds == 1 else f'{seeds} seeds'}"
+
+
+def room(entry: dict) -> str:
+    """How far inside the range that is; nothing where it says nothing: of two seeds, and of a range of one number."""
+    if entry["seeds"] == 2 or asked(entry).startswith("exactly"):
+        return ""
+    return f"; {number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
+
+
 def evidence(entry: dict, address: str) -> list[str]:
     """What a verdict rests on, in lines of HTML."""
-    ends, seeds = entry["interval"], entry["seeds"]
-    spread = f" (95% interval {number(ends[0])} to {number(ends[1])})" if ends and ends[0] != ends[1] else ""
-    runs = "one run" if seeds == 1 else f"{seeds} seeds"
     after = ", after the run" * entry["chosen_after_run"]
-    room = f"{number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
     lines = [
-        f"{html.escape(plain(entry['quantity']))}: <b>{number(entry['value'])}</b>{spread}, {runs}.",
-        f"Asked for: {plain(entry['range'])}; {room}. The range was chosen on {entry['fixed']}{after}.",
+        f"{html.escape(plain(entry['quantity']))}: {measured(entry)}.",
+        f"Asked for: {asked(entry)}{room(entry)}. The range was chosen on {entry['fixed']}{after}.",
     ]
     if entry["verdict"] == "in part":
         lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
@@ -102,7 +121,7 @@ def block(entry: dict, address: str) -> list[str]:
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
     folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
-    short = f"Evidence: {number(entry['value'])}, asked for: {plain(entry['range'])}"
+    short = f"Evidence: {number(entry['value'])}, asked for: {asked(entry)}"
     return [*lines, f"<details><summary>{short}</summary>{folded}</details>", ":::", ""]
 
 
