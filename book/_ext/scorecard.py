@@ -78,14 +78,19 @@ def asked(entry: dict) -> str:
     return f"exactly {plain(low)}" if low == high else plain(entry["range"])
 
 
+def found(entry: dict) -> str:
+    """The mean over seeds; of two, too few for its interval, both values."""
+    value, worst = entry["value"], entry["worst"]
+    both = sorted((worst, 2 * value - worst))
+    return " and ".join(map(number, both)) if entry["seeds"] == 2 else number(value)
+
+
 def measured(entry: dict) -> str:
-    """The mean with its interval; of two seeds, too few for one, both values."""
-    value, ends, seeds = entry["value"], entry["interval"], entry["seeds"]
-    if seeds == 2:
-        both = sorted((entry["worst"], 2 * value - entry["worst"]))
-        return " and ".join(f"<b>{number(one)}</b>" for one in both) + ", two seeds"
-    spread = f" (95% interval {number(ends[0])} to {number(ends[1])})" if ends and ends[0] != ends[1] else ""
-    return f"<b>{number(value)}</b>{spread}, {'one run' if seeds == 1 else f'{seeds} seeds'}"
+    """What was found, with the interval of a mean and the number of seeds."""
+    seeds = entry["seeds"]
+    low, high = map(number, entry["interval"] or (0, 0))
+    spread = f" (95% interval {low} to {high})" if low != high and seeds > 2 else ""
+    return f"<b>{found(entry)}</b>{spread}, {'one run' if seeds == 1 else f'{seeds} seeds'}"
 
 
 def room(entry: dict) -> str:
@@ -121,7 +126,7 @@ def block(entry: dict, address: str) -> list[str]:
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
     folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
-    short = f"Evidence: {number(entry['value'])}, asked for: {asked(entry)}"
+    short = f"Evidence: {found(entry)}, asked for: {asked(entry)}"
     return [*lines, f"<details><summary>{short}</summary>{folded}</details>", ":::", ""]
 
 
