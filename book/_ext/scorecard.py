@@ -81,7 +81,7 @@ def asked(entry: dict) -> str:
 def found(entry: dict) -> str:
     """The mean over seeds; of two, too few for its interval, both values."""
     value, worst = entry["value"], entry["worst"]
-    both = sorted((worst, 2 * value - worst))
+    both = sorted((worst, round(2 * value - worst, 12)))  # no 10⁻¹⁷ for a 0
     return " and ".join(map(number, both)) if entry["seeds"] == 2 else number(value)
 
 
@@ -94,8 +94,8 @@ def measured(entry: dict) -> str:
 
 
 def room(entry: dict) -> str:
-    """How far inside the range that is; nothing where it says nothing: of two seeds, and of a range of one number."""
-    if entry["seeds"] == 2 or asked(entry).startswith("exactly"):
+    """How far inside the range that is; nothing where it says nothing: of two seeds, and inside a single number."""
+    if entry["seeds"] == 2 or (asked(entry).startswith("exactly") and entry["margin"] >= 0):
         return ""
     return f"; {number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
 
