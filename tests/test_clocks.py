@@ -193,6 +193,8 @@ def test_moments_are_told_as_a_median_with_its_range():
     assert units.median(times) == "57 (20 to 1,200)"
     assert units.median(torch.cat([times, torch.tensor([math.inf])])) == "57 (20 to 1,200, in 3 of 4 runs)"
     assert units.median(times + math.inf) == "–"
+    assert units.median(torch.tensor([1.5, 1.5])) == "1.5"
+    assert units.median(torch.tensor([1.5, math.inf])) == "1.5 (in 1 of 2 runs)"
 
 
 def test_every_panel_has_its_three_moments(made):

@@ -33,7 +33,7 @@ def test_a_file_is_listed_with_its_sizes(shown, monkeypatch):
     assert first == ["Figure 3", "the paper's", whole["runs"][0]["device"], 3,
                      whole["finished"][:10].replace("-", "‑"), f"{whole.minutes:,.1f}"]  # fmt: skip
     assert second == [first[0], "smaller", *first[2:]]
-    assert smaller == "- *Figure 3* is not the paper's: train size 7 instead of 3000." and stale.startswith("None")
+    assert smaller == "- *Figure 3* is not the paper's: train size 7 instead of 3,000." and stale.startswith("None")
 
 
 def test_a_stale_result_is_named_with_what_moved(shown, monkeypatch):

@@ -269,3 +269,14 @@ def test_evidence_is_told_without_computer_notation(content):
     assert scorecard.plain("at most 1e-09") == "at most 10⁻⁹" and scorecard.number(-2.5e-7) == "−2.5 × 10⁻⁷"
     entry = next(one for one in content["claims"] if one["verdict"] == "not reproduced")
     assert "short." in scorecard.evidence(entry, "")[1]
+    assert not [line for line in told if re.search(r"\b(\S+) to \1[.);]?(\s|$)", line)]  # from a number to itself
+
+
+def test_two_seeds_are_told_by_both_values_and_a_single_number_is_asked_for_exactly(monkeypatch):
+    two = scorecard.evidence(judged(monkeypatch, [1.25, 0.25]), "")
+    assert two[0] == "a number: <b>0.25 and 1.25</b>, 2 seeds."
+    assert two[1].startswith("Asked for: at most 1. The range")
+    three = scorecard.evidence(judged(monkeypatch, [0.5, 0.6, 0.7]), "")
+    assert "95% interval" in three[0] and "to spare." in three[1]
+    exactly = judged(monkeypatch, [1.0, 1.0, 1.0], reproduced={"between": [1 - 1e-9, 1 + 1e-9]})
+    assert scorecard.evidence(exactly, "")[1].startswith("Asked for: exactly 1. The range")

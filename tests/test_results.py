@@ -109,7 +109,10 @@ def test_a_result_is_drawn_and_credited(name):
         plt.close(figure)
     text = results.credit(result)
     whole, own = not result.unlike_paper(), result.experiment.own
-    assert ("sizes the paper's; " in text, "sizes this book's own; " in text) == (whole and not own, whole and own)
+    line, fold = text.split("</summary>")
+    assert ("sizes the paper's; " in line, "sizes this book's own; " in line) == (whole and not own, whole and own)
+    assert ("smaller than" in line) == (" instead of " in fold) == (not whole) and "[" not in text
+    assert result.seeds in line and len(re.sub("<.*?>", "", line)) < 110
     assert own or not all(size.ours for size in result.experiment.config.fields().values())
     assert html.escape(result.command) in text and result["runs"][0]["device"] in text
 
@@ -117,9 +120,26 @@ def test_a_result_is_drawn_and_credited(name):
 def test_the_credit_names_sizes_that_are_not_the_papers():
     whole = results.load("fig3")
     text = results.credit(changed(whole, config=whole["config"] | {"train_size": 9}))
-    assert "sizes not the paper's: train size 9 instead of 3000; " in text and "\n" not in text
+    line, fold = text.split("</summary>")
+    assert "; smaller than the paper's; 3 seeds" in line and "\n" not in text
+    assert html.escape("not the paper's: train size 9 instead of 3,000.") in fold
     assert "--set streams=shared" in results.load("fig1").command
     assert "--set streams" not in results.load("fig3").command
+
+
+def test_only_what_is_less_in_every_size_is_called_smaller():
+    whole = results.load("fig1")
+    rates, size = (whole["config"][key] for key in ("corruption_rates", "train_size"))
+
+    def words(**changes):
+        one = changed(whole, config=whole["config"] | changes)
+        return one.extent, one.sizes
+
+    assert words() == ("sizes the paper's", "the paper's")
+    extent, sizes = words(corruption_rates=[0.0, 0.5], train_size=7)
+    assert extent == "smaller than the paper's" and "corruption rates 0, 0.5 instead of 0, 0.1, 0.2" in sizes
+    for more in ({"train_size": size + 1}, {"corruption_rates": [*rates, 2.0]}, {"corruption_rates": rates[::-1]}):
+        assert words(**more | {"epochs": 1})[0] == "sizes not the paper's"
 
 
 def test_the_credit_adds_up_what_several_runs_cost(result):
@@ -127,7 +147,7 @@ def test_the_credit_adds_up_what_several_runs_cost(result):
     runs = [one, one | {"seconds": 30.0, "peak memory in GB": 1.0, "precision": "bfloat16"}]
     several = changed(result, runs=runs)
     text = results.credit(several)
-    assert "D, bfloat16; D, float32." in text
+    assert "; 1 seed, D.</summary>" in text and "Computed on D, bfloat16; D, float32:" in text
     assert " 2.0 minutes of all processes added up, at most 2.5 GB" in text
     assert "--precision" not in text and "--precision float32" in results.credit(changed(result, runs=runs[:1]))
     assert "--precision" not in results.load("fig5").command  # it has no other one

@@ -72,16 +72,40 @@ def place(text: str, address: str) -> str:
     return f'<a href="{html.escape(to)}">{words}</a>' if address else words
 
 
+def asked(entry: dict) -> str:
+    """The range of a claim in words."""
+    low, _, high = entry["range"].partition(" to ")
+    return f"exactly {plain(low)}" if low == high else plain(entry["range"])
+
+
+def found(entry: dict) -> str:
+    """The mean over seeds; of two, too few for its interval, both values."""
+    value, worst = entry["value"], entry["worst"]
+    both = sorted((worst, round(2 * value - worst, 12)))  # no 10⁻¹⁷ for a 0
+    return " and ".join(map(number, both)) if entry["seeds"] == 2 else number(value)
+
+
+def measured(entry: dict) -> str:
+    """What was found, with the interval of a mean and the number of seeds."""
+    seeds = entry["seeds"]
+    low, high = map(number, entry["interval"] or (0, 0))
+    spread = f" (95% interval {low} to {high})" if low != high and seeds > 2 else ""
+    return f"<b>{found(entry)}</b>{spread}, {'one run' if seeds == 1 else f'{seeds} seeds'}"
+
+
+def room(entry: dict) -> str:
+    """How far inside the range that is; nothing where it says nothing: of two seeds, and inside a single number."""
+    if entry["seeds"] == 2 or (asked(entry).startswith("exactly") and entry["margin"] >= 0):
+        return ""
+    return f"; {number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
+
+
 def evidence(entry: dict, address: str) -> list[str]:
     """What a verdict rests on, in lines of HTML."""
-    ends, seeds = entry["interval"], entry["seeds"]
-    spread = f" (95% interval {number(ends[0])} to {number(ends[1])})" if ends and ends[0] != ends[1] else ""
-    runs = "one run" if seeds == 1 else f"{seeds} seeds"
     after = ", after the run" * entry["chosen_after_run"]
-    room = f"{number(abs(entry['margin']))} {'to spare' if entry['margin'] >= 0 else 'short'}"
     lines = [
-        f"{html.escape(plain(entry['quantity']))}: <b>{number(entry['value'])}</b>{spread}, {runs}.",
-        f"Asked for: {plain(entry['range'])}; {room}. The range was chosen on {entry['fixed']}{after}.",
+        f"{html.escape(plain(entry['quantity']))}: {measured(entry)}.",
+        f"Asked for: {asked(entry)}{room(entry)}. The range was chosen on {entry['fixed']}{after}.",
     ]
     if entry["verdict"] == "in part":
         lines += [f"No more than in part: {html.escape(why)}." for why in entry["because"]]
@@ -102,7 +126,7 @@ def block(entry: dict, address: str) -> list[str]:
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
     folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
-    short = f"Evidence: {number(entry['value'])}, asked for: {plain(entry['range'])}"
+    short = f"Evidence: {found(entry)}, asked for: {asked(entry)}"
     return [*lines, f"<details><summary>{short}</summary>{folded}</details>", ":::", ""]
 
 

@@ -86,9 +86,9 @@ def draw_distances(ax: Axes, result: Result) -> None:
     ax.set(xscale="log", yscale="log", xlim=(1.6, 40), xlabel="clusters, K", ylabel="‖W − W₀‖")
     ax.set(title="distance at the stop")
     ax.set_xticks(K, labels=[str(k) for k in CLUSTERS])
-    ax.set_yticks((2, 5, 10), labels=("2", "5", "10"))
+    ax.set_yticks((0.1, 0.2, 0.5, 1, 2, 5, 10), labels=("0.1", "0.2", "0.5", "1", "2", "5", "10"))
     ax.minorticks_off()
-    ax.legend(fontsize=9, loc="upper left")
+    ax.legend(fontsize=9, loc="lower right")
 
 
 def draw_rates(ax: Axes, result: Result) -> None:

@@ -28,8 +28,8 @@ def growth(series: list[dict]) -> None:
         for point in one["points"]:
             ax.plot([point["x"]] * len(point["seconds"]), point["seconds"], ".", color="0.6", ms=5)
         ax.plot(x, median, color="black", marker="o")
-        title = f"{one['title']}:\npower {one['exponent']:.2f}"
-        ax.set(xscale="log", yscale="log", xlabel=f"{one['x']}\n({one['fixed']})", ylabel="seconds", title=title)
+        ax.text(0.05, 0.93, f"power {one['exponent']:.2f}", va="top", transform=ax.transAxes)
+        ax.set(xscale="log", yscale="log", xlabel=f"{one['x']}\n({one['fixed']})", ylabel="seconds", title=one["title"])
         ax.set_xticks(x, labels=[f"{value:,}" if value < 10_000 else f"{value / 1e3:,.0f}k" for value in x])
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")

@@ -104,8 +104,8 @@ def median(times: Tensor) -> str:
     if not len(there):
         return "–"
     middle, low, high = (f"{float(f'{one:.2g}'):,g}" for one in (there.median(), there.min(), there.max()))
-    few = f", in {len(there)} of {len(times)} runs" * (len(there) < len(times))
-    return f"{middle} ({low} to {high}{few})"
+    more = [f"{low} to {high}"] * (low != high) + [f"in {len(there)} of {len(times)} runs"] * (len(there) < len(times))
+    return f"{middle} ({', '.join(more)})" if more else middle
 
 
 def spread_of_steps(result: Result, panel: tuple[str, str, str]) -> Tensor:

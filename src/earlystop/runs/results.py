@@ -4,6 +4,7 @@ import html
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,20 @@ def _kind(value: Any) -> type | None:
     if isinstance(value, list):
         return list if all(_kind(one) in (float, list) for one in value) else None
     return str if isinstance(value, str) else float if isinstance(value, (int, float)) else None
+
+
+def _told(size: Any) -> str:
+    """A size as a reader wants it: 50,000, and lists without brackets."""
+    if isinstance(size, (list, tuple)):
+        return ", ".join(map(_told, size))
+    return str(size).replace("_", " ") if isinstance(size, (str, bool)) or size is None else f"{size:,.10g}"
+
+
+def _less(now: Any, there: Any) -> bool:
+    """Whether a size is smaller than another one: a number, or a list that is shorter or of smaller numbers."""
+    if isinstance(now, list):
+        return len(now) < len(there) or (len(now) == len(there) and all(map(_less, now, there)))
+    return isinstance(now, (int, float)) and now < there
 
 
 @dataclass(frozen=True)
@@ -105,9 +120,21 @@ class Result:
     def sizes(self) -> str:
         """Whether its sizes are the paper's, in words."""
         changes = self.unlike_paper().items()
-        told = ", ".join(f"{key.replace('_', ' ')} {now} instead of {there}" for key, (now, there) in changes)
-        whole = "this book's own" if self.experiment.own else "the paper's"
-        return f"not {whole}: {told}" if told else whole
+        told = [f"{key.replace('_', ' ')} {_told(now)} instead of {_told(there)}" for key, (now, there) in changes]
+        return f"not {self.whole}: {'; '.join(told)}" if told else self.whole
+
+    @property
+    def whole(self) -> str:
+        """Whose sizes its scale `paper` has, in words."""
+        return "this book's own" if self.experiment.own else "the paper's"
+
+    @property
+    def extent(self) -> str:
+        """The same as `sizes`, without naming them."""
+        changes = self.unlike_paper().values()
+        if not changes:
+            return f"sizes {self.whole}"
+        return f"{'smaller than' if all(starmap(_less, changes)) else 'sizes not'} {self.whole}"
 
     @property
     def stale(self) -> list[str]:
@@ -193,10 +220,12 @@ def credit(result: Result) -> str:
     """One muted line on sizes, seeds and machine, which opens on cost, versions and command, as HTML for a page."""
     runs = result["runs"]
     memory, versions = max(run["peak memory in GB"] for run in runs), {run["versions"]["torch"] for run in runs}
+    machines = "; ".join(sorted({run["device"] for run in runs}))
     stale = f" <b>Its code gives other numbers now</b> ({'; '.join(result.stale)})." if result.stale else ""
     return (
-        f'<details class="credit"><summary>Computed beforehand; sizes {result.sizes}; {result.seeds}, {result.devices}.'
-        f"{stale}</summary><p>{counted(len(result['cells']), 'run')}, {result.minutes:,.1f} minutes of all processes "
+        f'<details class="credit"><summary>Computed beforehand; {result.extent}; {result.seeds}, {machines}.{stale}'
+        f"</summary><p>The sizes are {html.escape(result.sizes)}. Computed on {result.devices}: "
+        f"{counted(len(result['cells']), 'run')}, {result.minutes:,.1f} minutes of all processes "
         f"added up, at most {memory:.1f} GB, torch {', '.join(sorted(versions))}, finished {result['finished']}. "
         f"In a copy of the book:</p><pre>{html.escape(result.command)}</pre></details>"
     )
