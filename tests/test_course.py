@@ -110,12 +110,12 @@ WRONG = {
     "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
     "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
     "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + mu)", "return 1 / (eta * tau)"], {2, 3}),
-    "ex-mnist-other": (["return 1 - 0.9 * rho"], {2, 3}),
+    "ex-mnist-other": (["return 1 - 0.9 * rate"], {2, 3}),
     "ex-mnist-majority": (
-        ["return torch.tensor([1 - rho] + [rho / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"],
+        ["return torch.tensor([1 - rate] + [rate / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"],
         {1, 3, 4},
     ),
-    "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rho)"], {1, 3}),
+    "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rate)"], {1, 3}),
     "ex-mnist-count": (
         [
             "first, second, hidden = widths",
@@ -125,7 +125,7 @@ WRONG = {
         ],
         {3},
     ),
-    "ex-mnist-memorized": (["return 1 - rho * (1 - m), 1 - rho * m", "return 1 - (1 - given) / rho"], {1, 2, 3}),
+    "ex-mnist-memorized": (["return 1 - rate * (1 - m), 1 - rate * m", "return 1 - (1 - given) / rate"], {1, 2, 3}),
     "ex-cifar-gap": (["clean = 0.5 * p**2", "return clean, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
     "ex-cifar-threshold": (
         ["return (wrong > threshold).float().mean().item(), (clean > threshold).float().mean().item()"],

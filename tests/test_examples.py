@@ -69,10 +69,11 @@ def test_where_the_images_cannot_be_had_digits_stand_in_and_say_so(run, monkeypa
     monkeypatch.setattr(examples, "load_split", unreachable)
     monkeypatch.setattr(type(examples.EXPERIMENT), "run", lambda self, config, **cell: asked.append(cell) or short)
     asked, short = [], run | {"index": list(range(16))}
-    seen = examples.seen(load("examples"), "cifar10")
-    assert asked == [{"data": "digits", "corruption_rate": 0.5, "seed": 0}] and seen.pixels.shape == (16, 1, 8, 8)
+    first, seen = (examples.seen(load("examples"), data) for data in ("mnist", "cifar10"))
+    assert asked == [{"data": "digits", "corruption_rate": 0.5, "seed": seed} for seed in (0, 1)]
+    assert seen.pixels.shape == (16, 1, 8, 8) and not torch.equal(seen.pixels, first.pixels)
     assert seen.origin.startswith("**These are not the chapter's images.** CIFAR-10 was not to be had")
-    assert "scikit-learn's handwritten digits" in seen.origin
+    assert "shows others of scikit-learn's handwritten digits" in seen.origin and "others" not in first.origin
 
 
 def test_words_have_the_colour_of_the_label_that_they_agree_with():

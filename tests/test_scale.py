@@ -235,6 +235,13 @@ def test_the_caption_of_a_table_stands_before_it(shown):
     assert shown[0].splitlines() == ["Table: How many.", "", "| a |", "| ---: |", "| 1 |"]
 
 
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_an_empty_text_is_not_said(shown, text):
+    with pytest.raises(ValueError, match="there is nothing to say: the text is empty"):
+        page.say(text)
+    assert not shown
+
+
 @pytest.mark.parametrize("name", ["", " "])
 def test_every_column_of_a_table_has_a_name(shown, name):
     with pytest.raises(ValueError, match="every column of a table needs a name, but they are"):

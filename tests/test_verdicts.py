@@ -170,6 +170,13 @@ def test_runs_of_a_page_are_read_as_stored_ones_are():
         fig4ab.at_stop(found, "auroc", 0.3, "best").tolist() == [1]
         and fig4ab.average(found, "auroc", 0.3, "last") == 0.25
     )
+    assert fig4ab.mean_losses(found) == [["30%", "0.04", "0.74", "0.15", "0.85"]]
+
+
+def test_the_auroc_erodes_by_what_it_loses_from_its_best_where_that_is_least():
+    curves = {0.3: ([0.5, 0.9, 0.8], [0.5, 0.9, 0.6]), 0.5: ([0.4, 0.8, 0.75], [0.4, 0.8, 0.75])}
+    cells = [{"corruption_rate": rate, "auroc": one} for rate, runs in curves.items() for one in runs]
+    assert fig4ab.eroded(made("fig4ab", cells)) == pytest.approx(0.05)
 
 
 def test_figure_3_draws_both_readings_of_the_distance():

@@ -39,7 +39,9 @@ def load(name: str, **levels: Any) -> Result:
 
 
 def say(text: str) -> None:
-    """Show Markdown: a sentence whose numbers were computed."""
+    """Show Markdown: a sentence whose numbers were computed. Raises `ValueError` if it is empty."""
+    if not text.strip():
+        raise ValueError("there is nothing to say: the text is empty; call page.say only where there is one")
     from IPython.display import Markdown, display
 
     display(Markdown(text))

@@ -151,20 +151,23 @@ class Seen:
         if not self.instead:
             return f"Images of {self.title}; the predictions are those of a stored run, smaller than the paper's."
         return (
-            f"**These are not the chapter's images.** {self.instead} So this page shows {self.title}, and trained "
-            "a small network on them itself."
+            f"**These are not the chapter's images.** {self.instead} So this page shows "
+            f"{'others of ' * bool(self.run['seed'])}{self.title}, and trained a small network on them itself."
         )
 
 
 def seen(result: Result, data: str) -> Seen:
-    """The images of a stored run; where they cannot be had, digits, and what a small run here and now says of them."""
+    """The images of a stored run; where they cannot be had, digits, and what a small run here and now says of them.
+
+    Each data set has a seed of its own then, so that two pages do not show the same digits.
+    """
     try:
         return _seen(result.select(data=data)[0], SimpleNamespace(**result["config"], data=data))
     except DataError as error:
-        config = Examples.at("quick")
-        run = EXPERIMENT.run(config, data="digits", corruption_rate=0.5, seed=0)
+        config, seed = Examples.at("quick"), result.levels("data").index(data)
+        run = EXPERIMENT.run(config, data="digits", corruption_rate=0.5, seed=seed)
         instead = f"{str(error).partition(', ')[0]} was not to be had where it was built."
-        return replace(_seen(run | {"corruption_rate": 0.5, "seed": 0}, on(config, "digits")), instead=instead)
+        return replace(_seen(run | {"corruption_rate": 0.5, "seed": seed}, on(config, "digits")), instead=instead)
 
 
 def _seen(run: Run, sizes: SimpleNamespace) -> Seen:

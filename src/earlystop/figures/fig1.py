@@ -194,7 +194,8 @@ def draw_rules(result: Result) -> Figure:
     """Test accuracy over the share of labels drawn again, at the epochs that several rules choose."""
     fig, ax = plt.subplots(figsize=(6, 3.4))
     rules = (*stop_rules(result["cells"][0], result["config"]).items(), (None, "last epoch"))
-    for (rule, label), style in zip(rules, plots.KINDS):
+    solid = plots.KINDS[3] | {"linestyle": "-"}  # dotted it would look like a control
+    for (rule, label), style in zip(rules, (*plots.KINDS[:3], solid)):
         band(ax, result, "test", rule, result.levels("loss")[0], label, **style)
     ax.set(xlabel="labels drawn again, ρ′ (%)", ylabel="test accuracy", ylim=(0, 1.05))
     ax.legend(loc="lower left", title="stopped by", alignment="left")

@@ -242,6 +242,21 @@ def average(result: Result, key: str, rate: float, stop: str = "best") -> float:
     return at_stop(result, key, rate, stop).mean().item()
 
 
+def mean_losses(result: Result) -> list[list[str]]:
+    """A row for each rate: the mean losses of right and of wrong labels that are expected, and found stopped early."""
+    return [
+        [f"{rate:.0%}", *(f"{one:.2f}" for one in expected(loss_of(result), rate)),
+         *(f"{average(result, f'{kind}_loss', rate):.2f}" for kind in ("clean", "flipped"))]
+        for rate in noisy(result)
+    ]  # fmt: skip
+
+
+def eroded(result: Result) -> float:
+    """How much of its best AUROC, a mean over seeds, is gone in the end, at the rate where that is least."""
+    curves = [result.numbers("auroc", corruption_rate=rate).mean(dim=0) for rate in noisy(result)]
+    return min((curve.max() - curve[-1]).item() for curve in curves)
+
+
 def cost(result: Result, rate: float) -> float:
     """Test accuracy that the rule `agreement`, which needs no clean label, costs against clean validation labels."""
     return average(result, "test", rate) - average(result, "test", rate, "agreement")
