@@ -81,7 +81,7 @@ WRONG = {
         ["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"],
         {1, 2, 3, 4},
     ),
-    "ex-dataset-flips": (["return rho", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
+    "ex-dataset-flips": (["return rate", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
     "ex-dataset-room": (["return int(torch.pi / eps)"], {1, 3}),
     "ex-dataset-odd": (["return torch.cat([X, torch.ones(len(X), 1)], dim=1)"], {2, 3}),
     "ex-dataset-walk": (["return r"], {1, 2, 3}),
@@ -108,7 +108,7 @@ WRONG = {
     "ex-overfit-signed": (["return (abs(label_gap) - abs(start_gap)) / scale"], {2, 3, 4}),
     "ex-overfit-relu": (["return max(0.0, gap / eps - W0.norm().item())"], {1, 3}),
     "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
-    "ex-overfit-energy": (["return delta**2 * s"], {1, 2, 3}),
+    "ex-overfit-energy": (["return delta**2 * m"], {1, 2, 3}),
     "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + mu)", "return 1 / (eta * tau)"], {2, 3}),
     "ex-mnist-other": (["return 1 - 0.9 * rate"], {2, 3}),
     "ex-mnist-majority": (

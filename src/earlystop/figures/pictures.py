@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
@@ -194,6 +195,19 @@ def sphere_map(ax: Axes, dataset: Dataset) -> None:
     ax.set(xticklabels=[], yticklabels=[])
 
 
+def sphere_maps(datasets: dict[str, Dataset]) -> None:
+    """Four maps of the sphere under their titles, and which marker is which label."""
+    fig, axes = plt.subplots(2, 2, figsize=(7.2, 4.8), subplot_kw={"projection": "mollweide"})
+    for ax, (title, dataset) in zip(axes.flat, datasets.items()):
+        sphere_map(ax, dataset)
+        ax.set_title(title, loc="center")
+    labels = [f"{label:.2g}".replace("-", "−") for label in next(iter(datasets.values())).classes.tolist()]
+    look = {"color": plots.RIGHT_COLOR, "linestyle": ""}
+    handles = [Line2D([], [], marker=one, label=f"given label {label}", **look) for one, label in zip(MARKERS, labels)]
+    handles.append(Patch(color=plots.WRONG_COLOR, label="wrong label"))  # of any marker
+    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
 def dataset_model(dataset: Dataset) -> None:
     """The paper's Figure 2: inputs on the unit circle, the disc of each center, and the labels of three classes."""
     _, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.4), width_ratios=[3, 2])
@@ -240,9 +254,9 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     least = certified.min(dim=0).values
     ax.fill_between(radii, 0.5, least, color="#e4e4e4", lw=0)
     ax.text(radii[0] * 1.08, 0.62, "no weights here fit the labels −1 and 1", va="bottom")
-    plots.band(ax, radii, different, "labels −1 and 1: one of them is wrong", **plots.NOISY)
+    plots.band(ax, radii, different, "labels −1 and 1: one of them is wrong", **plots.KINDS[1])
     ax.plot(radii, least, label="certificate: at least so far", **plots.REFERENCE)
-    plots.band(ax, radii, alike, "labels 1 and 1: both are right", **plots.CONTROL | {"linestyle": "--"})
+    plots.band(ax, radii, alike, "labels 1 and 1: both are right", **plots.CONTROL)
     ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
     ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
     ax.minorticks_off()
@@ -260,7 +274,7 @@ def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
         plots.band(ax, counts, linear, "linearized network", **plots.KINDS[1])
         ax.plot(counts, expected, label="expected", **plots.REFERENCE)
         ax.axhline(without, label="no wrong label", **plots.CONTROL)
-        ax.set(xscale="log", yscale="log", xlabel="wrong labels in the cluster, s", title=f"clusters of {size} samples")
+        ax.set(xscale="log", yscale="log", xlabel="wrong labels in the cluster, m", title=f"clusters of {size} samples")
         ax.set_xticks(counts, labels=counts)
         ax.minorticks_off()
     plots.band(axes[0], next(iter(panels.values()))[0], walked, "gradient descent", **plots.KINDS[0])
@@ -272,8 +286,8 @@ def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
 def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Tensor) -> None:
     """How far the given labels are for networks of each width, how far stopping early goes, and all true labels."""
     _, ax = plt.subplots(figsize=(6, 3.4))
-    plots.band(ax, widths, far, "all given labels fitted", **plots.NOISY)
-    plots.band(ax, widths, near, "stopped early", **plots.TRUE)
+    plots.band(ax, widths, far, "all given labels fitted", **plots.KINDS[1])
+    plots.band(ax, widths, near, "stopped early", **plots.KINDS[0])
     plots.band(ax, widths, control, "no wrong label, all fitted", **plots.CONTROL)
     ax.set(xscale="log", yscale="log", xlabel="hidden units, k", ylabel="‖W − W₀‖, Frobenius", ylim=(0.7, 90))
     ax.set(xticks=widths, xticklabels=widths, yticks=(1, 3, 10, 30), yticklabels=(1, 3, 10, 30))
