@@ -13,7 +13,10 @@ from bs4 import BeautifulSoup, SoupStrainer
 
 MOST = 5000  # characters of a section that are searched
 # Not searched: code and its outputs' names, formulas that stand alone, what folds repeat, numbers of sections' links.
-SILENT = "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit, .places, .sign, .claim code"
+SILENT = (
+    "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit, "
+    ".places, .sign, .claim code"
+)
 OBJECTS = {
     "theorem": ".proof.theorem, .proof.lemma, .proof.proposition, .proof.corollary",
     "definition": ".proof.definition",

@@ -54,7 +54,7 @@ def line(style: dict) -> dict:
 
 
 def level_color(index: int, count: int) -> tuple:
-    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is no green of unseen inputs."""
+    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is not the green of tests."""
     return LEVEL_MAP(0.5 * index / max(1, count - 1))
 
 
