@@ -184,7 +184,9 @@ def _empty(ax: Axes) -> bool:
 
 def _picture(ax: Axes) -> bool:
     """Whether a panel is one image without axes."""
-    return len(ax.images) == 1 and not (ax.axison and any(map(Text.get_text, ax.get_xticklabels() + ax.get_yticklabels())))
+    return len(ax.images) == 1 and not (
+        ax.axison and any(map(Text.get_text, ax.get_xticklabels() + ax.get_yticklabels()))
+    )
 
 
 def _abreast(group: Sequence[Axes]) -> int:
