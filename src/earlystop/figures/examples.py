@@ -198,7 +198,7 @@ def _tile(ax: Axes, seen: Seen, index: int, x: float, y: float) -> None:
     for line, (key, words) in enumerate(LINES.items()):
         label, look = seen.run[key][index], {"fontsize": 9, "va": "center", "weight": "bold"}
         color = {given: plots.NOISY["color"], true: plots.TRUE["color"]}.get(label, GRAY)
-        ax.text(x + 0.5, y - 0.16 - 0.25 * line, seen.names[label], color=color, ha="center", **look)
+        ax.text(x + 0.5, y - 0.16 - 0.25 * line, str(seen.names[label]), color=color, ha="center", **look)
         if x == 0:
             ax.text(-0.05, y - 0.16 - 0.25 * line, words, color=GRAY, ha="right", **look)
 

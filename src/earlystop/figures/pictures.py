@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -202,8 +203,10 @@ def sphere_maps(datasets: dict[str, Dataset]) -> None:
         sphere_map(ax, dataset)
         ax.set_title(title, loc="center")
     labels = [f"{label:.2g}".replace("-", "−") for label in next(iter(datasets.values())).classes.tolist()]
-    look = {"color": plots.RIGHT_COLOR, "linestyle": ""}
-    handles = [Line2D([], [], marker=one, label=f"given label {label}", **look) for one, label in zip(MARKERS, labels)]
+    look: dict[str, Any] = {"color": plots.RIGHT_COLOR, "linestyle": ""}
+    handles: list[Any] = [
+        Line2D([], [], marker=one, label=f"given label {label}", **look) for one, label in zip(MARKERS, labels)
+    ]
     handles.append(Patch(color=plots.WRONG_COLOR, label="wrong label"))  # of any marker
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
 
