@@ -352,9 +352,8 @@ def run(name: str, way: str, cells: list[str], python: str) -> dict[str, Any]:
     return found
 
 
-def run_all(names: list[str], ways: list[str], python: str, jobs: int) -> dict[str, dict[str, dict]]:
-    """All pages in all ways: what was found, by page and way."""
-    cells = {name: code_cells(path) for name, path in pages().items() if name in names}
+def run_all(cells: dict[str, list[str]], ways: list[str], python: str, jobs: int) -> dict[str, dict[str, dict]]:
+    """All pages, by their code, in all ways: what was found, by page and way."""
     tasks = [(name, way) for name in cells if cells[name] for way in ways]
     with ThreadPoolExecutor(jobs) as pool:
         with_its_own = lambda way: python if way == "torch" else sys.executable
@@ -460,8 +459,8 @@ def findings_of(by_page: dict[str, dict[str, dict]]) -> dict[str, dict]:
     }
 
 
-def save(by_page: dict[str, dict[str, dict]], command: str) -> None:
-    """Write the record and the table; pages that were not run keep what stands there."""
+def save(by_page: dict[str, dict[str, dict]], cells: dict[str, list[str]], command: str) -> None:
+    """Write the record, with the code that ran, and the table; pages that were not run keep what stands there."""
     from earlystop.runs.provenance import source_hash
     from earlystop.runs.store import SCHEMA, digest, read_json, write_json
 
@@ -474,7 +473,7 @@ def save(by_page: dict[str, dict[str, dict]], command: str) -> None:
             "command": command,
             "commit": commit.stdout.strip(),
             "source hash": source_hash(),
-            "cells": digest(code_cells(pages()[page])),
+            "cells": digest(cells[page]),
             "seconds": sum(one["seconds"] for one in ways.values()),
             "ways": {way: WAYS[way] | {"torch": one["versions"]["torch"]} for way, one in ways.items()},
         }
@@ -519,10 +518,11 @@ def main() -> None:
     options = parser.parse_args()
     names = options.pages or list(pages())
     ways = list(dict.fromkeys(["base", *options.ways]))
-    by_page = run_all(names, ways, options.python, options.jobs)
+    cells = {name: code_cells(path) for name, path in pages().items() if name in names}
+    by_page = run_all(cells, ways, options.python, options.jobs)
     print(text_of(by_page, findings_of(by_page)))
     if options.save:
-        save(by_page, " ".join(["python", "benchmarks/margins.py", *sys.argv[1:]]))
+        save(by_page, cells, " ".join(["python", "benchmarks/margins.py", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

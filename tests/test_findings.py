@@ -2,6 +2,7 @@
 
 import re
 import sys
+import types
 
 import margins
 import pytest
@@ -159,3 +160,12 @@ def test_a_new_assertion_is_not_in_the_table_until_it_is_measured(tmp_path, monk
     assert margins.tabled("x") == asserts and len(asserts) == 3
     assert margins.Named([*CELLS, "assert 2 < bound"]).asserts == [*asserts, "2 < bound [2]"]
     assert margins.tabled("y") == []
+
+
+def test_the_record_names_the_code_that_ran_and_not_what_the_page_says_since(tmp_path, monkeypatch, ways):
+    monkeypatch.setattr(margins, "TABLE", tmp_path / "margins.txt")
+    monkeypatch.setattr(margins, "RECORD", tmp_path / "findings.json")
+    monkeypatch.setattr(margins.subprocess, "run", lambda *_, **__: types.SimpleNamespace(stdout="abc\n"))
+    monkeypatch.setattr(margins, "pages", dict)  # none stands there any more
+    margins.save({"x": ways}, {"x": CELLS}, "a command")
+    assert read_json(margins.RECORD)["pages"]["x"]["cells"] == digest(CELLS)
