@@ -39,13 +39,12 @@ def test_the_common_window_is_that_of_all_seeds():
 
 
 def test_what_is_said_of_a_seed_follows_its_runs(stored):
-    inside, longest, broken = (f(stored) for f in (proved.proved_inside, proved.longest_proved, proved.violations))
-    assert inside.shape == longest.shape == broken.shape == (len(stored.levels("seed")),)
+    inside, broken = (f(stored) for f in (proved.proved_inside, proved.violations))
+    assert inside.shape == broken.shape == (len(stored.levels("seed")),)
     runs = len(stored["cells"]) / len(stored.levels("seed"))
     for other in ([-1, -1], [1, 10_000], [0, 1]):  # none, too long, too early
         less = proved.proved_inside(changed(stored, proved=other))
         assert less[0] == pytest.approx(inside[0].item() - 1 / runs) and torch.equal(less[1:], inside[1:])
-    assert proved.longest_proved(changed(stored, proved=[1, 999]))[0] == 999
     assert proved.violations(changed(stored, violations=2))[0] == broken[0] + 2
 
 

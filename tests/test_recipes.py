@@ -278,7 +278,6 @@ def test_the_first_steps_are_read_seed_by_seed():
     assert transient.per_epoch(made) == 4
     assert transient.share_of_epoch(made).tolist() == pytest.approx([0.6, 0.9])
     assert transient.spread(made).tolist() == pytest.approx([0, 0.1 / 0.45])
-    assert transient.dead_units(made).tolist() == pytest.approx([0.85, 0.6])
 
 
 def test_the_network_has_the_parameters_of_the_paper():

@@ -77,7 +77,6 @@ def made():
 def test_what_a_result_says_of_each_seed(made):
     assert ridge.excess(made).tolist() == pytest.approx([0.05, 0.08])
     assert ridge.best_ridge(made).tolist() == pytest.approx([0, 0.1])
-    assert ridge.best_stop(made).tolist() == pytest.approx([0.02, 0.02])
     assert ridge.loss_ratio(made).tolist() == pytest.approx([0.9, 1.0])
 
 

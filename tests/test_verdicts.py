@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 
 from earlystop import plots
 from earlystop.figures import EXPERIMENTS, fig1, fig3, fig4ab, fig4c, fig5, pictures
+from earlystop.metrics import loss_shares
 from earlystop.runs.results import Result
 from earlystop.runs.store import plain
 
@@ -273,7 +274,7 @@ def test_a_band_reaches_from_the_lowest_to_the_highest_seed():
 
 def test_histograms_of_losses_tell_clean_from_flipped():
     _, ax = plt.subplots()
-    plots.loss_histogram(ax, T([0.1, 0.1, 0.9]), T([0.9, 0.9, 0.9]), top=1)
+    plots.share_bars(ax, *(loss_shares(T(losses), 1) for losses in ([0.1, 0.1, 0.9], [0.9, 0.9, 0.9])), 1)
     _, bars = drawn(ax)
     assert (
         bars["given label is right"].max() == pytest.approx(2 / 3)

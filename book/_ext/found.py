@@ -27,7 +27,6 @@ LONGEST = 200  # characters of a description
 ICONS = {"icon-32.png": (32, 'rel="icon" type="image/png" sizes="32x32"'),
          "apple-touch-icon.png": (180, 'rel="apple-touch-icon"')}  # fmt: skip
 BLUE, YELLOW, CURVE = "#0a5a8c", "#ffb000", [(5, 7), (8, 22), (13, 25), (18, 25)]  # as in favicon.svg
-VIEWPORT = re.compile(r'\s*<meta name="viewport"[^>]*>')
 MISSING = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Not here — {project}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">
@@ -251,17 +250,12 @@ def open_door(app) -> None:
 
 
 def finish(app, exception) -> None:
-    """Draw the icons, leave one viewport a page, and publish what an address allows; nothing old stays."""
+    """Draw the icons, and publish what an address allows; nothing old stays."""
     if exception or app.builder.name != "html":
         return
     out = Path(app.outdir)
     for name, (pixels, _) in ICONS.items():
         icon(out / "_static" / name, pixels)
-    for path in [out / f"{name}.html" for name in (*pages(app), "search")]:
-        text = path.read_text("utf8")
-        first = VIEWPORT.search(text)
-        if first and len(VIEWPORT.findall(text)) > 1:
-            path.write_text(text[: first.end()] + VIEWPORT.sub("", text[first.end() :]), "utf8")
     open_door(app)
     if app.config.html_baseurl:
         publish(app)

@@ -10,9 +10,7 @@ import hashlib
 import re
 import shutil
 from pathlib import Path
-from urllib.parse import unquote
 
-import imagesize
 from bs4 import BeautifulSoup, NavigableString
 
 UNUSED = re.compile(
@@ -38,10 +36,7 @@ def scripts(soup, page) -> None:
     for tag in soup.find_all(["script", "link"]):
         address = tag.get("src") or (tag.get("href") if "stylesheet" in tag.get("rel", []) else "") or ""
         inline = tag.name == "script" and not address and tag.get("type") in (None, "text/javascript")
-        theirs = inline and re.search(
-            r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput", tag.text
-        )
-        if theirs or UNUSED.search(address):
+        if (inline and THEIRS.search(tag.text)) or UNUSED.search(address):
             tag.decompose()
     if not soup.select_one("[class*='sd-']"):
         for tag in soup.select("link[href*='sphinx-design']"):
@@ -64,27 +59,6 @@ def policy(soup, page) -> None:
     soup.head.insert(1, soup.new_tag("meta", attrs={"http-equiv": "Content-Security-Policy", "content": content}))
     for again in soup.select('meta[name="viewport"]')[1:]:
         again.decompose()
-
-
-def size(path: Path | None) -> tuple[int, int]:
-    """Width and height of a picture in pixels, (-1, -1) where they are not known."""
-    if path is None or not path.exists():
-        return -1, -1
-    if path.suffix == ".svg":
-        head = path.read_text(encoding="utf8")[:2000]
-        found = [re.search(rf'<svg[^>]*\s{name}="([\d.]+)(pt|px)?"', head) for name in ("width", "height")]
-        return tuple(round(float(one[1]) * (4 / 3 if one[2] == "pt" else 1)) if one else -1 for one in found)
-    return imagesize.get(path)
-
-
-def images(soup, page) -> None:
-    """Keep room for pictures, and load those below the first one when they are near."""
-    for number, image in enumerate(soup.select("article img")):
-        width, height = size(page.pictures.get(unquote(image.get("src", "").rpartition("/")[2])))
-        if width > 0 < height:
-            image["width"], image["height"] = width, height
-        if number:
-            image["loading"] = "lazy"
 
 
 def folds(soup, page) -> None:
@@ -154,15 +128,14 @@ def search_page(soup, page) -> None:
         place.append(BeautifulSoup(RESULTS, "html.parser"))
 
 
-STEPS = (scripts, images, folds, roles, code_switch, tips, joined, search_page, policy)
+STEPS = (scripts, folds, roles, code_switch, tips, joined, search_page, policy)
 
 
 class Page:
     """What the steps know of a page beside its HTML."""
 
-    def __init__(self, app, name: str):
+    def __init__(self, name: str):
         self.name = name
-        self.pictures = {dest: Path(app.srcdir, source) for source, dest in app.builder.images.items()}
         self.versions = {name: digest(STATIC / name) for name in OURS}
 
 
@@ -171,9 +144,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
 
 
-def finished(app, text: str, name: str) -> str:
+def finished(text: str, name: str) -> str:
     """A page as it is published."""
-    soup, page = BeautifulSoup(text, "html.parser"), Page(app, name)
+    soup, page = BeautifulSoup(text, "html.parser"), Page(name)
     for step in STEPS:
         step(soup, page)
     return str(soup)
@@ -188,7 +161,7 @@ def finish_pages(app) -> None:
 
     def both(template: str, context: dict) -> str:
         text = render(template, context)
-        return finished(app, text, context.get("pagename", "")) if "</html>" in text else text
+        return finished(text, context.get("pagename", "")) if "</html>" in text else text
 
     app.builder.templates.render = both
 

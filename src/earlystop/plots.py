@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from earlystop import phone
-from earlystop.metrics import loss_shares
 from earlystop.runs.progress import nobody_watches
 
 # One colour, marker and dash a meaning, the same in every chapter: blue, orange and green speak of nothing else.
@@ -84,12 +83,3 @@ def share_bars(ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, "
     ):
         look = {"facecolor": color + "66", "edgecolor": color, "linewidth": 1}
         ax.stairs(shares, edges, fill=True, label=label, **look)
-
-
-def loss_histogram(
-    ax: Axes, clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], title: str = "", top: float | None = None
-) -> None:
-    """Distribution of the losses of clean and of flipped samples, as shares of each group."""
-    top = max(clean.max().item(), flipped.max().item()) if top is None else top
-    share_bars(ax, loss_shares(clean.cpu(), top), loss_shares(flipped.cpu(), top), top)
-    ax.set(title=title, xlabel="loss of a sample", ylabel="share of its group")

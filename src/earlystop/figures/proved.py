@@ -121,11 +121,6 @@ def proved_inside(result: Result) -> Tensor:
     return ((proved[..., 1] >= proved[..., 0]) & (proved[..., 0] >= 0) & inside).double().mean(dim=1)
 
 
-def longest_proved(result: Result) -> Tensor:
-    """For each seed the last iteration of its longest proved window."""
-    return _by_seed(result, "proved")[..., 1].amax(dim=1)
-
-
 def violations(result: Result) -> Tensor:
     """For each seed the number of iterations at which gradient descent left the proved bounds."""
     return _by_seed(result, "violations").sum(dim=1)

@@ -147,11 +147,6 @@ def best_ridge(result: Result) -> Tensor:
     return result.numbers("ridge_true", corruption_rate=0.2).min(dim=1).values
 
 
-def best_stop(result: Result) -> Tensor:
-    """The lowest error on the true labels that the path of stopping reaches, at the kept iterations."""
-    return result.numbers("path_true", corruption_rate=0.2).min(dim=1).values
-
-
 def loss_ratio(result: Result) -> Tensor:
     """The loss of ridge over the smallest of stopping up to that distance, the largest over all μ."""
     return result.numbers("loss_ratio", corruption_rate=0.2).max(dim=1).values

@@ -130,11 +130,6 @@ def spread(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
     return (moved.max(dim=0).values - moved.min(dim=0).values) / moved.mean(dim=0)
 
 
-def dead_units(result: Result, step: int = 3) -> Float[Tensor, " seeds"]:
-    """Of each seed the share of dead units after some steps, its mean over the rates."""
-    return after(result, "dead", step).mean(dim=0)
-
-
 def draw(result: Result) -> Figure:
     """Distance and share of dead units after each of the first steps, a band of seeds for each rate."""
     levels, steps = sorted(result.levels("corruption_rate")), per_epoch(result)
