@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgba
 from earlystop import plots
 from earlystop.figures import EXPERIMENTS, fig1, fig3, fig4ab, fig4c, fig5, pictures
 from earlystop.metrics import loss_shares
+from earlystop.runs import results
 from earlystop.runs.results import Result
 from earlystop.runs.store import plain
 
@@ -352,3 +353,16 @@ def test_growth_is_drawn_through_the_median_of_each_size():
     assert [label.get_text() for label in first.get_xticklabels()] == ["10", "20k"] and not rest.axison
     pictures.growth([])
     assert plt.gcf().axes[0].texts[0].get_text() == "not measured yet"
+
+
+def test_sentences_by_hand_hold_in_the_stored_figure_3():
+    """Another run may need other words: read chapter 3's section on Figure 3 before this is changed."""
+    stored = results.load("fig3")
+    tensors = fig3.ways(stored, "accuracy", "distance_per_layer").mean(dim=1)
+    rates = sorted(stored.levels("corruption_rate"))
+    assert (tensors[: rates.index(0.2) + 1].diff() > 0.3).all()  # stops growing at about 20 %
+    assert (tensors[rates.index(0.2) :].diff() < 0.05).all()
+    whole = fig3.ways(stored, "end", "distance_per_layer").mean(dim=1)
+    assert (whole[rates.index(0.1) :].diff() < 0).all() and whole[-1] < whole[0]  # even gets shorter
+    first = fig3.first_epoch(stored).mean(dim=1)
+    assert ((first > 0.3) & (first < 0.37)).all()  # a third, whether labels are wrong or not
