@@ -235,12 +235,19 @@ def test_only_scripts_of_the_site_run(plain, base, name):
     assert page.evaluate("typeof ran") == "undefined" and "Content Security Policy" in events[0]
 
 
+LOAD_IMAGES = """async () => {
+    document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })
+    await Promise.all([...document.images].map(image => image.decode()))
+}"""
+
+
 @pytest.mark.leg
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_display_formulas_are_whole(plain, address, name):
     """Nothing that is drawn is outside the box that scrolls: a formula looks the same where nothing is cut off."""
     page, _ = plain
     page.goto(f"{address}/{name}.html", wait_until="networkidle")
+    page.evaluate(LOAD_IMAGES)  # a late one would move what is compared
     for formula in page.locator("article div.math").all():
         if not formula.is_visible() or formula.evaluate("e => e.scrollWidth > e.clientWidth"):
             continue
