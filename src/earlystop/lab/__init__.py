@@ -1,0 +1,1 @@
+"""The laboratory: living figures whose numbers are those of the book's own functions."""

@@ -1,0 +1,161 @@
+"""What the engine of the living figures computes, by the book's own functions: `book/_static/lab/engine.js` in Python."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earlystop.data import Dataset, class_labels, refuse
+from earlystop.descent import Trajectory, gradient_descent, largest_stable_step
+from earlystop.jacobian import gram
+from earlystop.lab.philox import Stream
+from earlystop.metrics import error_rate
+from earlystop.network import ACTIVATIONS, Activation, predict
+from earlystop.window import first_stretch
+
+CENTERS, DIRECTIONS, RADII, WRONG, WEIGHTS = range(1, 6)  # purposes of random numbers
+TRIES, RESTARTS = 200, 20
+BY_NAME = {one.name: one for one in ACTIVATIONS}
+State = dict[str, Any]
+
+
+def dataset(state: State) -> Dataset:
+    """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit."""
+    n, count, dim, classes = (state[name] for name in ("samples", "clusters", "dim", "classes"))
+    refuse({f"{classes} classes in {count} clusters: every class needs one": classes > count,
+            f"{n} samples in {count} clusters: every one needs one": n < count})  # fmt: skip
+    class_of = torch.arange(count) * classes // count
+    centers = _axes(count, dim) if state["axes"] else _random_centers(state, class_of)
+    sizes = n // count + (torch.arange(count) < n % count).long()
+    clusters = torch.repeat_interleave(torch.arange(count), sizes)
+    labels, truth = class_labels(classes), class_of[clusters]
+    given = _given(state, clusters, truth)
+    inputs = _around(state, centers, clusters)
+    return Dataset(inputs, labels[given], labels[truth], clusters, centers, labels[class_of], labels,
+                   state["input_noise"], given != truth)  # fmt: skip
+
+
+def _axes(count: int, dim: int) -> Tensor:
+    refuse({f"{dim} axes have {2 * dim} ends, fewer than {count} clusters": count > 2 * dim})
+    ends = torch.eye(dim, dtype=torch.float64)
+    return torch.stack([ends, -ends], dim=1).flatten(0, 1)[:count]
+
+
+def _random_centers(state: State, class_of: Tensor) -> Tensor:
+    stream, count, dim = Stream(state["seed"], CENTERS), state["clusters"], state["dim"]
+    for _ in range(RESTARTS):
+        centers, tries = np.empty((0, dim)), 0
+        while len(centers) < count and tries < TRIES:
+            one = stream.normals(dim)
+            one /= np.sqrt((one**2).sum())
+            others = centers[(class_of[: len(centers)] != class_of[len(centers)]).numpy()]
+            fits = (np.sqrt(((others - one) ** 2).sum(1)) >= 2 * state["input_noise"]).all()
+            centers, tries = (np.vstack([centers, one]), 0) if fits else (centers, tries + 1)
+        if len(centers) == count:
+            return torch.from_numpy(centers)
+    raise ValueError(
+        f"{count} clusters of radius {state['input_noise']} do not fit in {dim} dimensions: "
+        "fewer, smaller, or more dimensions"
+    )
+
+
+def _around(state: State, centers: Tensor, clusters: Tensor) -> Tensor:
+    n, dim, radius = len(clusters), state["dim"], state["input_noise"]
+    direction = torch.from_numpy(Stream(state["seed"], DIRECTIONS).normals(n * dim)).view(n, dim)
+    if not state["shell"]:
+        radius = radius * torch.from_numpy(Stream(state["seed"], RADII).uniforms(n))[:, None] ** (1 / (dim - 1))
+    radius, near = torch.as_tensor(radius, dtype=torch.float64), centers[clusters]
+    tangent = direction - (direction * near).sum(1, keepdim=True) * near
+    tangent = tangent / tangent.norm(dim=1, keepdim=True)
+    return (1 - radius**2 / 2) * near + radius * (1 - radius**2 / 4).sqrt() * tangent
+
+
+def _given(state: State, clusters: Tensor, truth: Tensor) -> Tensor:
+    """The class of each given label."""
+    given, stream, classes = truth.clone(), Stream(state["seed"], WRONG), state["classes"]
+    chosen = _wrong_samples(state, clusters, stream)
+    for i in chosen:
+        given[i] = (truth[i] + 1 + stream.below(classes - 1)) % classes
+    beyond = [i for i in state["changed"] if i >= len(given)]
+    refuse({f"sample {beyond[:1]} is changed, but there are {len(given)}, counted from 0": bool(beyond)})
+    for i in state["changed"]:
+        given[i] = (truth[i] + 1) % classes if given[i] == truth[i] else truth[i]
+    return given
+
+
+def _wrong_samples(state: State, clusters: Tensor, stream: Stream) -> list[int]:
+    groups = [torch.nonzero(clusters == one).flatten().tolist() for one in range(state["clusters"])]
+    share = lambda count: int(state["corruption_rate"] * count + 1e-9)
+    chosen = []
+    for group in groups[:1] if state["one_cluster"] else groups:
+        count = min(len(group), share(len(clusters))) if state["one_cluster"] else share(len(group))
+        for i in range(count):
+            other = i + stream.below(len(group) - i)
+            group[i], group[other] = group[other], group[i]
+        chosen += group[:count]
+    return chosen
+
+
+def initial_weights(state: State) -> Tensor:
+    """W₀ with standard normal entries, in float64; `paired` repeats the first half, so that f(W₀) = 0."""
+    k, dim = state["hidden_units"], state["dim"]
+    refuse({f"hidden_units is {k}, should be even: half of the output weights are negative": k % 2 == 1})
+    rows = k // 2 if state["paired"] else k
+    drawn = torch.from_numpy(Stream(state["seed"], WEIGHTS).normals(rows * dim)).view(rows, dim)
+    return torch.cat([drawn, drawn]) if state["paired"] else drawn
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run of a living figure, in Python."""
+
+    data: Dataset
+    weights: Tensor  # W₀
+    step: float  # η
+    path: Trajectory
+    by_given: Tensor  # (T+1,) share of samples whose answer is not the given label
+    by_true: Tensor  # (T+1,) and not the true one
+
+    @property
+    def loss(self) -> Tensor:
+        """½ Σ (f - y)² after each iteration."""
+        return 0.5 * (self.path.outputs - self.data.labels).square().sum(-1)
+
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """The first stretch of iterations without an error by the true labels, or None."""
+        return first_stretch(self.by_true == 0)
+
+
+def run(state: State, iterations: int | None = None) -> Outcome:
+    """The data of a state, and gradient descent on them. `ValueError` for a state that cannot be."""
+    data, weights, phi = dataset(state), initial_weights(state), BY_NAME[state["activation"]]
+    step = state["pace"] * largest_stable_step(weights, data.inputs, phi)
+    path = gradient_descent(
+        weights, data.inputs, data.labels, step_size=step, activation=phi,
+        iterations=state["iterations"] if iterations is None else iterations,
+    )  # fmt: skip
+    errors = [error_rate(path.outputs, labels, data.classes) for labels in (data.labels, data.clean_labels)]
+    return Outcome(data, weights, step, path, *errors)
+
+
+def linearized_outputs(state: State, times: Tensor) -> tuple[Dataset, Tensor]:
+    """Outputs of the linearized network after some iterations, in closed form: (times, n)."""
+    data, weights, phi = dataset(state), initial_weights(state), BY_NAME[state["activation"]]
+    squares, vectors = torch.linalg.eigh(gram(weights, data.inputs, phi))
+    residual = (predict(weights, data.inputs, phi) - data.labels) @ vectors
+    left = residual * (1 - 2 * state["pace"] * squares / squares[-1]) ** torch.as_tensor(times)[:, None]
+    return data, data.labels + left @ vectors.T
+
+
+def predicted_window(state: State) -> tuple[int, int] | None:
+    """The first stretch of iterations at which the linearized network has every true label, up to `iterations`."""
+    data, outputs = linearized_outputs(state, torch.arange(state["iterations"] + 1))
+    return first_stretch(error_rate(outputs, data.clean_labels, data.classes) == 0)
+
+
+def activation_of(state: State) -> Activation:
+    """φ by its name in a state."""
+    return BY_NAME[state["activation"]]
