@@ -1,0 +1,48 @@
+"""A living figure where it is asked for: on a built page, or as a widget in a live session."""
+
+import html
+import json
+from typing import Any
+
+from earlystop.lab.state import state
+from earlystop.runs.progress import nobody_watches
+
+
+def show(figure: str, **changes: Any) -> None:
+    """Show a figure of the laboratory, some of its settings changed.
+
+    In a live session it is a widget; on a built page the place where a script brings it to life, in front of the
+    picture of the same cell, which stands there without a script and in print. `ValueError` for a wrong setting.
+    """
+    from IPython.display import HTML, display
+
+    settings = state(figure, **changes)
+    if not nobody_watches():
+        return display(widget(figure, **changes))
+    kept = html.escape(json.dumps({name: settings[name] for name in changes}, ensure_ascii=False))
+    display(HTML(f'<div class="lab" data-lab="{figure}" data-state="{kept}"></div>'))
+
+
+def widget(figure: str, **changes: Any) -> Any:
+    """The figure as an `anywidget`: its trait `state` is read and set from Python, and follows the reader's hand."""
+    return _widget_class()(figure=figure, state=state(figure, **changes))
+
+
+def _widget_class() -> type:
+    import anywidget
+    import traitlets
+
+    from earlystop.lab.script import module, styles
+
+    class Lab(anywidget.AnyWidget):
+        """A living figure in a notebook."""
+
+        _esm, _css = module(), styles()
+        figure = traitlets.Unicode().tag(sync=True)
+        state = traitlets.Dict().tag(sync=True)
+
+        @traitlets.validate("state")
+        def _fits(self, proposal):
+            return state(self.figure, **proposal["value"])
+
+    return Lab
