@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, NavigableString
 
+import lab
+
 UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
 )
@@ -128,7 +130,7 @@ def search_page(soup, page) -> None:
         place.append(BeautifulSoup(RESULTS, "html.parser"))
 
 
-STEPS = (scripts, folds, roles, code_switch, tips, joined, search_page, policy)
+STEPS = (scripts, lab.load, folds, roles, code_switch, tips, joined, search_page, policy)
 
 
 class Page:
