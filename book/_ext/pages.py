@@ -11,9 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
-from bs4 import BeautifulSoup, NavigableString
-
 import lab
+from bs4 import BeautifulSoup, NavigableString
 
 UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
