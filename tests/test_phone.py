@@ -131,6 +131,16 @@ def test_numbers_that_would_touch_are_left_out():
     assert [label.get_text() for label in axes[0, 0].get_xticklabels()] == ["0.00", "0.08"]  # what is seen
 
 
+def test_numbers_outside_an_axis_do_not_count():
+    figure, axes = grid(1, 1)
+    axes[0, 0].set_xticks([-3, 0, 0.04, 0.08], labels=["-3.00", "0.00", "0.04", "0.08"])
+    axes[0, 0].set_xlim(-1, 2)
+    figure.draw_without_rendering()
+    phone.thin_out(figure)
+    seen = [tick.label1.get_text() for tick in axes[0, 0].xaxis.get_major_ticks() if tick.label1.get_visible()]
+    assert seen == ["-3.00", "0.00", "0.08"]
+
+
 @pytest.mark.parametrize(("columns", "width"), [(1, 6), (2, 7), (3, 9)])
 def test_letters_are_legible_on_both_screens(columns, width):
     figure, axes = grid(1, columns, figsize=(width, 3.2))
