@@ -6,7 +6,7 @@ from itertools import pairwise
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from dark import LEVELS, contrast, oklab
+from dark import LEVELS, PAPER, contrast, oklab
 from test_dark import turned
 from test_phone import LETTERS
 from test_site import PAGES, SITE, address, browser, page_soup, site  # noqa: F401
@@ -126,13 +126,13 @@ def test_a_dark_page_has_figures_of_its_own(browser, address, paints, name, widt
         shown_figures(browser, address, name, color_scheme=mode, viewport={"width": width, "height": 844})
         for mode in ("light", "dark")
     )
-    assert [one[1:] for one in light] == [one[1:] for one in dark]
+    assert hexes(paper) == PAPER and [one[1:] for one in light] == [one[1:] for one in dark]
     figures = [(one[0], other[0]) for one, other in zip(light, dark) if one[0].endswith(".svg")]
     for before, after in figures:
         assert after == before.replace(".svg", ".dark.svg")
         pairs, blue = list(zip(paints(before), paints(after), strict=True)), NOISY["color"].lower()
         texts = [fill for _, (fill, _, text) in pairs if text]
-        assert texts and min(contrast(fill, hexes(paper)) for fill in texts) >= 4.5
+        assert texts and min(contrast(fill, PAPER) for fill in texts) >= 4.5
         colors = {(one[side], other[side]) for one, other in pairs for side in (0, 1) if not one[2] and one[side]}
         assert all(turned(color, seen) < 5 for color, seen in colors if color == blue)
         levels = sorted((oklab(color)[0], oklab(seen)[0]) for color, seen in colors if color in LEVELS)

@@ -11,10 +11,10 @@ from matplotlib.colors import to_hex, to_rgb
 
 from earlystop.plots import LEVEL_MAP
 
-PAPER, INK = "#14181e", "#ced6dd"  # background and text of the theme's dark pages
+PAPER, INK = "#121212", "#ced6dd"  # background and text of the theme's dark pages
 LINES, LETTERS = 3, 4.5  # the contrast that they need
 GREY = 0.02  # chroma of what has no hue
-DARKEST, MEET = 0.53, 0.75  # lightness of the first level on a dark page, and of the one that stays as it is
+DARKEST, MEET = 0.57, 0.8  # lightness of the first level on a dark page, and of the one that stays as it is
 LEVELS = {to_hex(LEVEL_MAP(number)) for number in range(LEVEL_MAP.N)}
 
 # The rectangles of the figure and of its panels; a text, before which Matplotlib writes its words; any other colour.

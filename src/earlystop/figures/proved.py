@@ -23,7 +23,7 @@ from earlystop.window import first_stretch, proved_path
 
 SHOWN = 60  # iterations whose errors are kept
 NEVER = -1  # an iteration that there is not
-MEASURED = plots.line(plots.KINDS[2]) | {"linestyle": "-"}  # wide and light, under what is proved
+MEASURED = plots.line(plots.KINDS[1]) | {"linestyle": "-"}  # wide and light, under what is proved
 
 
 @dataclass(frozen=True)
