@@ -39,7 +39,7 @@ from earlystop.training import evaluate_stack, least_squares
 SHOWN = 8  # images with a wrong label, and as many with a right one
 NAMES = {"cifar10": ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")}
 LINES = {"truth": "true", "given": "given", "early": "early", "late": "end"}  # below an image
-GRAY = "#767676"
+GRAY = "#767676"  # of words, and of labels that are neither
 
 
 @dataclass(frozen=True)
