@@ -181,7 +181,7 @@ def tidy(app, exception) -> None:
 def setup(app) -> dict:
     """Connect everything to Sphinx; all pages are written again after a change of what makes them."""
     makers = [STATIC / name for name in OURS] + [
-        Path(__file__).with_name(f"{name}.py") for name in ("formulas", "pages")
+        Path(__file__).with_name(f"{name}.py") for name in ("dark", "figures", "formulas", "pages")
     ]
     app.add_config_value("pages_made_by", " ".join(map(digest, makers)), "html")
     app.connect("builder-inited", finish_pages)
