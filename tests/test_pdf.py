@@ -26,6 +26,8 @@ PAGES = {
 <a href="https://example.org">out</a><img src="../_images/a.svg" loading="lazy" alt="a">
 <details class="hide above-input"><summary>Show code</summary><div class="cell_input">folded</div></details>
 <details class="credit"><summary>Paper scale</summary><p>the rest</p></details>
+<details class="place"><summary>Eq. 1</summary><details class="claim"><summary>A claim</summary>
+<div class="evidence"><p>found</p><p>asked for</p><p>by whom</p></div></details></details>
 <details class="solution"><summary>Solution</summary><p>the answer</p></details>
 <noscript><img src="../_images/still.svg" alt="still"></noscript>""",
 }
@@ -83,6 +85,7 @@ def test_solutions_are_open_and_folded_code_is_left_out(book):
     soup = BeautifulSoup(pdf.joined(book[1], book[0]), "html.parser")
     text = soup.select_one("#\\30 1_one").text
     assert "the answer" in text and "Paper scale" in text
+    assert "A claim" in text and "asked for" in text and "by whom" not in text
     assert "folded" not in text and "Show code" not in text and "the rest" not in text
     assert all("open" in one.attrs for one in soup.select("details"))
 
