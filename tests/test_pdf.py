@@ -2,11 +2,13 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pdf
 import pytest
 from bs4 import BeautifulSoup
 
+STATIC = Path(__file__).resolve().parents[1] / "book/_static"
 TOC = """format: jb-book
 root: book/index
 parts:
@@ -127,6 +129,31 @@ def test_the_pdf_has_bookmarks_links_and_whole_boxes(printed):
     titles = [one.decode() for one in re.findall(rb"/Title \(([^)]*)\)", content)]
     assert {"Home", "About", "Sub", "1. One", "A part"} <= set(titles)
     assert content.count(b"/Subtype /Link") >= 7
+
+
+def test_what_is_only_for_screens_is_not_printed(book):
+    """Colours and signs of the book's own style, against those of a theme."""
+    sessions = pytest.importorskip("playwright.sync_api")
+    if not any(map(shutil.which, pdf.BROWSERS)):
+        pytest.skip("no browser found")
+    root, site = book
+    theme = "figure figcaption { color: silver } .bd-content { margin: 1cm }"
+    ours = [(STATIC / f"{name}.css").read_text() for name in ("book", "figures", "print")]
+    (site / "_static/a.css").write_text("\n".join([theme, *ours]))
+    text = """<h1>About</h1><figure><figcaption>A caption</figcaption></figure>
+<details class="credit"><summary>Paper scale</summary></details>
+<div class="solution admonition"><details><summary>Solution</summary><p>the answer</p></details></div>"""
+    (site / "book/about.html").write_text(HTML.format(text))
+    (root / "whole.html").write_text(pdf.joined(site, root))
+    with sessions.sync_playwright() as session:
+        page = session.chromium.launch(executable_path=pdf.browser_program(), args=["--no-sandbox"]).new_page()
+        page.goto((root / "whole.html").as_uri())
+        page.emulate_media(media="print")
+        computed = "([one, name, of]) => getComputedStyle(document.querySelector(one), of)[name]"
+        style = lambda one, name, of="": page.evaluate(computed, [one, name, of])
+        assert style("figcaption", "color") == style("body", "color") == "rgb(0, 0, 0)"
+        assert style("body", "margin") == "0px" and int(style(".credit summary", "fontWeight")) < 500
+        assert style(".solution summary", "content", "::after") == "none"
 
 
 def test_a_box_that_is_higher_than_a_page_is_told(printed):

@@ -29,7 +29,7 @@ FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-ali
 PAGE = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8"><title>{title}</title>
 {styles}
-<style>{css}</style></head><body>
+<style>{css}</style></head><body class="bd-content">
 <section class="cover"><h1>{short}</h1><p class="subtitle">{subtitle}</p><p>{authors}</p>
 <p>Version {version}, printed on {day}. {address}</p><p>On the paper: {paper}</p>
 <nav><p class="contents">Contents</p><ul>
