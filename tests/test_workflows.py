@@ -70,6 +70,15 @@ def test_scripts_parse(name, step):
     assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
 
 
+def test_what_workflows_make_and_run_is_there():
+    targets = re.search(r"(?m)^\.PHONY: (.*)", (ROOT / "Makefile").read_text())[1].split()
+    lines = [step["run"] for _, step in STEPS if "run" in step]
+    made = re.findall(r"(?m)^(?:\s*)make (?:-C \S+ )?([a-z-]+)", "\n".join(lines))
+    called = re.findall(r"(?<![\w/])((?:\.ci|book|tests|notebooks)/[\w./-]+)", "\n".join(lines))
+    assert len(made) > 10 and set(made) <= set(targets)
+    assert len(called) > 10 and all((ROOT / one).exists() for one in called)
+
+
 def test_every_job_ends_by_itself():
     assert all(
         job.get("timeout-minutes") or "uses" in job for flow in WORKFLOWS.values() for job in flow["jobs"].values()
