@@ -142,7 +142,8 @@ def test_what_is_only_for_screens_is_not_printed(book):
     (site / "_static/a.css").write_text("\n".join([theme, *ours]))
     text = """<h1>About</h1><figure><figcaption>A caption</figcaption></figure>
 <details class="credit"><summary>Paper scale</summary></details>
-<div class="solution admonition"><details><summary>Solution</summary><p>the answer</p></details></div>"""
+<div class="solution admonition"><details><summary>Solution</summary><p>the answer</p></details></div>
+<table><tr><td><p><code><span class="pre">a_long_name</span></code></p></td></tr></table>"""
     (site / "book/about.html").write_text(HTML.format(text))
     (root / "whole.html").write_text(pdf.joined(site, root))
     with sessions.sync_playwright() as session:
@@ -154,6 +155,7 @@ def test_what_is_only_for_screens_is_not_printed(book):
         assert style("figcaption", "color") == style("body", "color") == "rgb(0, 0, 0)"
         assert style("body", "margin") == "0px" and int(style(".credit summary", "fontWeight")) < 500
         assert style(".solution summary", "content", "::after") == "none"
+        assert style("td .pre", "overflowWrap") == "break-word"  # "anywhere" lets a column be narrower than its words
 
 
 def test_a_box_that_is_higher_than_a_page_is_told(printed):
