@@ -32,7 +32,7 @@ def numbers(*shape, seed):
 
 
 def fig1_cell(rate=0.5, early=0.9, late=0.5, given=0.97, loss="least_squares", seed=0):
-    """A run that clean validation labels stop at the second of five measurements, corrupted ones at the third."""
+    """A run that true validation labels stop at the second of five measurements, wrong ones at the third."""
     true, noisy = [0.1, early, 0.7, 0.6, late], [0.1, 0.4, 0.5, given - 0.001, given]
     return {"loss": loss, "corruption_rate": rate, "seed": seed, "epoch": [0, 1, 2, 3, 9], "true": true, "noisy": noisy,
             "test": [0.0, *numbers(4, seed=seed + int(100 * rate))],
@@ -126,7 +126,7 @@ def test_figure_1_stops_where_its_titles_say():
     late, early = fig1.draw(result).axes
     (rules,) = fig1.draw_rules(result).axes
     assert [ax.get_title() for ax in (late, early)] == ["a: trained to the end, epoch 200", "b: stopped early"]
-    at = {"clean validation labels": 1, "validation labels drawn again, too": 2, "always epoch 3": 3, "last epoch": -1}
+    at = {"true validation labels": 1, "validation labels drawn again, too": 2, "always epoch 3": 3, "last epoch": -1}
     for ax, index in ((late, -1), (early, 1)):
         curves, _ = drawn(ax)
         assert np.allclose(curves["1 − 0.9ρ′"], [[0, 1], [100, 0.1]])

@@ -223,7 +223,7 @@ def dataset_model(dataset: Dataset) -> None:
     for i, label in enumerate(dataset.classes):
         rows = dataset.labels == label
         left.plot(x[rows], y[rows], MARKERS[i], color=plots.level_color(i, 3), markeredgecolor="black", markersize=6)
-    left.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
+    left.set(title="inputs", aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
     for i, label in enumerate(dataset.classes.tolist()):
         right.plot(0, label, MARKERS[i], color=plots.level_color(i, 3), markersize=10)
         right.text(0.25, label, f"$α_{i + 1} = {label:.2g}$", va="center")
@@ -231,7 +231,7 @@ def dataset_model(dataset: Dataset) -> None:
     right.annotate("", (-0.3, low), (-0.3, high), arrowprops={"arrowstyle": "<->"})
     right.text(-0.4, (low + high) / 2, f"δ = {high - low:.2g}", ha="right", va="center")
     right.axvline(0, color="black", linewidth=1, zorder=0)
-    right.set(xlim=(-1.4, 1.4), ylim=(-1.15, 1.15), xticks=[], ylabel="label")
+    right.set(title="labels", xlim=(-1.4, 1.4), ylim=(-1.15, 1.15), xticks=[], ylabel="label")
     right.grid(False)
 
 
@@ -253,7 +253,7 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
 
 def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, alike: Tensor) -> None:
     """How far weights go to fit the labels of two points, against the distance of the points; where no weights fit."""
-    _, ax = plt.subplots(figsize=(6, 3.5))
+    fig, ax = plt.subplots(figsize=(6, 3.9))
     least = certified.min(dim=0).values
     ax.fill_between(radii, 0.5, least, color="#e4e4e4", lw=0)
     ax.text(radii[0] * 1.08, 0.62, "no weights here fit the labels −1 and 1", va="bottom")
@@ -263,7 +263,7 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
     ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
     ax.minorticks_off()
-    ax.legend()
+    fig.legend(loc="outside lower center", ncols=2)
     plt.show()
 
 
