@@ -55,3 +55,13 @@ def test_a_map_has_longitude_across_and_latitude_up():
     (points,) = [line for line in ax.lines if len(line.get_xdata())]
     assert np.allclose(points.get_xydata(), [[0, 0], [np.pi / 2, 0], [0, np.pi / 2]])
     plt.close("all")
+
+
+def test_clusters_are_counted_by_their_wrong_labels_beside_the_binomial_law():
+    pictures.wrong_in_clusters(torch.tensor([0, 1, 1, 3]), size=4, redrawn=0.5, wrong=0.25)
+    ax = plt.gca()
+    assert [bar.get_height() for bar in ax.patches] == [0.25, 0.5, 0]  # up to half of a cluster
+    law, definition = ax.lines
+    assert np.allclose(law.get_ydata(), [math.comb(4, m) * 0.25**m * 0.75 ** (4 - m) for m in range(3)])
+    assert definition.get_xdata()[0] == 1
+    plt.close("all")

@@ -235,6 +235,20 @@ def dataset_model(dataset: Dataset) -> None:
     right.grid(False)
 
 
+def wrong_in_clusters(counts: Tensor, size: int, redrawn: float, wrong: float) -> None:
+    """How many clusters of a size have which number of wrong labels, beside the binomial law and the definition."""
+    _, ax = plt.subplots(figsize=(6, 3.2))
+    number, look = torch.arange(size // 2 + 1), {"color": plots.WRONG_COLOR + "66", "edgecolor": plots.WRONG_COLOR}
+    share = torch.bincount(counts.long(), minlength=size + 1)[: len(number)] / len(counts)
+    ax.bar(number.tolist(), share.tolist(), label=f"drawn again, ρ′ = {redrawn}", **look)
+    law = torch.distributions.Binomial(size, torch.tensor(wrong)).log_prob(number.float()).exp()
+    ax.plot(number, law, label="binomial", marker=".", **plots.REFERENCE)
+    definition = plots.line(plots.KINDS[0] | {"linestyle": "--"})
+    ax.axvline(wrong * size, label=f"definition, ρ = {wrong}", **definition)
+    ax.set(xlabel=f"wrong labels in a cluster of {size}", ylabel="share of clusters", xticks=number)
+    ax.legend()
+
+
 def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence[Tensor]) -> None:
     """Where each classifier of the plane says 1, and labeled points on the circle, the wrong ones a little outside."""
     across, up, given, truth, classes = points
