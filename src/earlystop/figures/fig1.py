@@ -230,7 +230,7 @@ def tiny(count: int, loss: str, machine: Machine, streams: str = "shared") -> Nu
 
 EXPERIMENT = register(Experiment(
     name="fig1",
-    title="Figure 1: accuracy against corruption, trained long and stopped early",
+    title="Figure 1: accuracy against labels drawn again, trained to the end and stopped early",
     config=Figure1,
     runs=runs,
     sweep={"loss": "losses", "corruption_rate": "corruption_rates", "seed": "seeds"},
