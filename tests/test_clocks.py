@@ -10,6 +10,7 @@ import pytest
 import torch
 from reference import network
 
+from earlystop import plots
 from earlystop.figures import clocks, fig5, units
 from earlystop.figures.clocks import Clocks
 from earlystop.runs import results
@@ -169,15 +170,25 @@ def test_what_is_read_at_the_end_of_a_path(made):
     assert units.fresh_control(made).tolist() == [0, 0]
 
 
-def test_every_panel_has_its_step_sizes_its_control_and_the_share_of_wrong_labels(made):
+def test_every_panel_has_its_lines_each_with_its_control_and_the_share_of_wrong_labels(made):
+    moved = made.select(**units.setting(("logistic", "erf", "normal"), 0.3, 1.5))
+    for one in moved:
+        one["error_true"] = [error / 2 for error in one["error_true"]]
     figure = units.draw(made)
-    panels = {ax.get_title(): ax for ax in figure.axes}
-    assert list(panels) != list(units.DRAWN.values()) and {*panels} == {*units.DRAWN.values()}
-    for panel, title in units.DRAWN.items():
-        names = [line.get_label() for line in panels[title].lines]
-        steps = [f"step size {step}" for step in units.steps_of(made, panel)]
-        assert names == [*steps, "no wrong labels", "share of wrong labels"]
-        assert panels[title].lines[-1].get_ydata()[0] == 0.15
+    steps, *compared = figure.axes
+    assert [ax.get_title() for ax in figure.axes] == ["step size", *units.COMPARED]
+    names = [line.get_label() for line in steps.lines[:-2]]
+    assert names == [f"{step}/σ₁²" for step in units.steps_of(made, units.FIGURE5)] and len(names) == 5
+    for ax, panels in zip(compared, units.COMPARED.values(), strict=True):
+        shown = {name: [line, control] for name, line, control in zip(panels.values(), ax.lines[::2], ax.lines[1::2])}
+        assert len(ax.lines) == 2 * len(panels) + 1 and len(panels) > 1
+        for panel, name in panels.items():
+            for line, rate in zip(shown[name], (0.3, 0.0)):
+                runs = units.setting(panel, rate, 1.5)
+                assert line.get_ydata() == pytest.approx(made.numbers("error_true", **runs).mean(0).numpy())
+            assert shown[name][0].get_label() == name and shown[name][1].get_color() == plots.CONTROL["color"]
+    assert all(ax.lines[-1].get_ydata()[0] == 0.15 for ax in figure.axes)
+    assert [text.get_text() for text in figure.legends[0].texts] == ["no wrong labels", "share of wrong labels"]
     plt.close(figure)
 
 
@@ -221,6 +232,10 @@ def test_sentences_by_hand_hold_in_the_stored_run():
     best = units.at_end(stored, "best", sine)
     wrong = stored.numbers("flipped", **units.setting(sine, stored["config"]["corruption_rate"], largest))
     assert (best > clocks.LEARNED).sum() == 1 and best.argmax() == wrong.argmax() and best.max() < 0.02
+    at_once = [panel for panel in units.PANELS if panel[0] == "logistic" or panel[2] == "paired"]
+    assert all((units.clock(stored, "learned", panel, largest) <= 2 * largest).all() for panel in at_once)
+    softplus = ("least squares", "Gaussian softplus", "normal")
+    assert units.clock(stored, "taken", softplus, largest).isinf().all()  # not when the runs end
     ratios = []
     for panel in units.PANELS:
         learned, taken = (units.clock(stored, key, panel, largest) for key in ("learned", "taken"))

@@ -90,8 +90,8 @@ WRONG = {
     "ex-step": (["return 1 / torch.linalg.eigvalsh(gram)[-1].item()"], {1, 2, 3}),
     "ex-samples": (
         [
-            "noisy, start = noisy_clusters(n)",
-            "path = descent.gradient_descent(start, noisy.inputs, noisy.labels, step_size=0.01, iterations=40)",
+            "given, start = fifth_wrong(n)",
+            "path = descent.gradient_descent(start, given.inputs, given.labels, step_size=0.01, iterations=40)",
             "return path.distance[-1].item()",
         ],
         {2, 3},
@@ -126,13 +126,13 @@ WRONG = {
         {3},
     ),
     "ex-mnist-memorized": (["return 1 - rate * (1 - m), 1 - rate * m", "return 1 - (1 - given) / rate"], {1, 2, 3}),
-    "ex-cifar-gap": (["clean = 0.5 * p**2", "return clean, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
+    "ex-cifar-gap": (["right = 0.5 * p**2", "return right, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
     "ex-cifar-threshold": (
-        ["return (wrong > threshold).float().mean().item(), (clean > threshold).float().mean().item()"],
+        ["return (wrong > threshold).float().mean().item(), (right > threshold).float().mean().item()"],
         {1, 2, 3},
     ),
     "ex-cifar-step": (["return 2 / curvature"], {2, 3}),
-    "ex-cifar-auroc": (["return (flipped[:, None] > clean).float().mean().item()"], {3, 4}),
+    "ex-cifar-auroc": (["return (wrong[:, None] > right).float().mean().item()"], {3, 4}),
     "ex-cifar-bells": (["return normal_cdf(-abs(gap) / 2)", "return normal_cdf(gap / 2)"], {1, 2, 3, 4}),
     "ex-jacobian-gram": (["slopes = derivative(X @ W.T)", "return (X @ X.T) * (slopes @ slopes.T)"], {1, 2, 3}),
     "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3, 4}),

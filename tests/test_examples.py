@@ -76,6 +76,41 @@ def test_where_the_images_cannot_be_had_digits_stand_in_and_say_so(run, monkeypa
     assert "shows others of scikit-learn's handwritten digits" in seen.origin and "others" not in first.origin
 
 
+@pytest.fixture
+def known(monkeypatch):
+    """A stored run of photographs whose third and fourth wrong labels are put right, and 16 black images for it."""
+    said = {"truth": [5] * 16, "given": [3] * 8 + [5] * 8, "early": [3, 4, 5, 5] + [3] * 12, "late": [3] * 16}
+    monkeypatch.setattr(
+        examples, "_seen",
+        lambda run, sizes: examples.Seen(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), said, "T", "0123456789"),
+    )  # fmt: skip
+    return said
+
+
+def test_the_one_image_is_the_first_whose_wrong_label_is_put_right(known):
+    seen, index = examples.one(load("examples"), "cifar10")
+    assert index == 2
+    figure = examples.draw_one(seen, index)
+    words = [(text.get_text(), to_hex(text.get_color()).upper()) for text in figure.axes[0].texts]
+    assert words[::2] == [(one, examples.GRAY.upper()) for one in examples.WORDS.values()]
+    orange, blue = plots.TRUE["color"], plots.NOISY["color"]
+    assert words[1::2] == [("5", orange), ("3", blue), ("5", orange), ("3", blue)]
+    plt.close(figure)
+
+
+def test_without_photographs_the_one_image_is_a_digit_of_which_nothing_is_said(monkeypatch):
+    def unreachable(run, sizes):
+        raise DataError("CIFAR-10, 32 × 32 pixels in color is not in the cache")
+
+    monkeypatch.setattr(examples, "_seen", unreachable)
+    seen, index = examples.one(load("examples"), "cifar10")
+    assert "CIFAR-10 was not to be had" in seen.instead and "digits" in seen.title
+    assert seen.run["truth"][index] != seen.run["given"][index] and seen.pixels.shape == (1, 1, 8, 8)
+    figure = examples.draw_one(seen, index)
+    assert [text.get_text() for text in figure.axes[0].texts[::2]] == ["true label", "given label"]
+    plt.close(figure)
+
+
 def test_words_have_the_colour_of_the_label_that_they_agree_with():
     said = {"truth": [5] * 16, "given": [3] * 8 + [5] * 8, "early": [5] * 15 + [1], "late": [3] * 8 + [5] * 8}
     figure = examples.draw_images(examples.Seen(torch.zeros(16, 1, 8, 8, dtype=torch.uint8), said, "T", "0123456789"))

@@ -134,6 +134,37 @@ def test_plotting_cells_have_caption_and_alt_text(book, name):
             assert options.get("image", {}).get("alt"), f"no alt text:\n{cell.source}"
 
 
+SIDES = re.compile(
+    r"\b(?:Left|Right|Middle|Top|Bottom)[:,]|\b(?:top|bottom)[ -](?:left|right)\b|\((?:left|right|middle)\)"
+    r"|\b(?:on|at|in) the (?:left|right)\b(?! side)"
+    r"|\b(?:left|right|middle|upper|lower|top|bottom)(?: |-hand )(?:panel|map|plot|picture|figure)s?\b",
+    flags=re.IGNORECASE,
+)
+
+
+def by_side(text):
+    """Words that say on which side of a figure a panel is; `Right: ` begins a sentence, `right: ` does not."""
+    return [one.group() for one in SIDES.finditer(text) if one.group()[-1] not in ":," or one.group()[0].isupper()]
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, "index"])
+def test_no_sentence_refers_to_a_panel_by_its_side(name):
+    found = by_side((ROOT / "book" / f"{name}.md").read_text(encoding="utf8"))
+    assert not found, f"a phone stacks the panels, so name them by their titles: {found}"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("Left: losses. Right, the same.", 2), ("On the left and in the right one.", 2), ("The distance (left).", 1),
+        ("Top left: the time. The lower panel.", 2), ("Half of them are right, on the right side of the line.", 0),
+        ("The labels that are right: none. A tail to the right.", 0),
+    ],
+)  # fmt: skip
+def test_sides_are_told_from_right_labels(sentence, told):
+    assert len(by_side(sentence)) == told
+
+
 OPTIONS = {
     "line 4: 'check' is not of type 'array'": ":tags: check",
     "'tag' was unexpected": ":tag: [check]",

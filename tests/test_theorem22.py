@@ -18,7 +18,7 @@ from earlystop.runs import results
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.streams import random_stream
-from earlystop.theory import theorem_scales
+from earlystop.theory import spectral_norm, theorem_scales
 
 CONFIG = Theorem22.at("quick", samples=30, dim=6, clusters=3, hidden_units=40, stop=1, fresh=30)
 CELL = settings(CONFIG)[0] | {"clusters": 3, "dim": 6, "input_noise": 0.1, "share": 1.0, "seed": 1}
@@ -177,6 +177,10 @@ def test_the_norm_of_centers_lies_between_one_and_their_number():
     power = centers.width_power(range(20))
     assert (power >= 2).all() and (power <= 4).all()
     assert (centers.norms([0], [(5, 2)]) >= 2.5 - 1e-9).all()  # at least K/d, which it is for a tight frame
+    moved = torch.randn(10, 20, generator=random_stream(0, "centers"), dtype=torch.float64)
+    close = 1 + 0.01 * moved
+    norm = spectral_norm(close / close.norm(dim=1, keepdim=True)) ** 2  # K for equal centers
+    assert 9.99 < norm <= 10
 
 
 def test_the_norm_is_the_largest_eigenvalue_of_the_correlations():

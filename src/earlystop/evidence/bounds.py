@@ -28,21 +28,6 @@ def condition_number(seed):
 
 
 @each
-def parameters_needed(seed):
-    """d·K²‖C‖⁴ over K⁴, for random centers with K ≥ d; the largest of three K."""
-    return max(20 * theory.spectral_norm(centers(seed, K)) ** 4 / K**2 for K in (20, 80, 160))
-
-
-@each
-def norm_of_centers(seed):
-    """‖C‖⁴ over K², at most 1, as "K²‖C‖⁴ lies between K² and K⁴" says; random and nearly equal centers."""
-    spread = centers(seed, 10)
-    close = spread[:1] + 0.01 * spread
-    close = close / close.norm(dim=1, keepdim=True)
-    return max(theory.spectral_norm(C) ** 4 / 100 for C in (spread, close))
-
-
-@each
 def plateau_over_bound(seed):
     """The distance at which an infinitely wide network outputs the mean labels, over √(K/λ(C))."""
     one = clusters(seed, n=60, K=6)

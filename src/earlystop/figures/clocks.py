@@ -34,7 +34,7 @@ class Clocks(Sized):
     samples: int = always(400, "samples, n", least=1)
     dim: int = always(20, "dimension, d", least=1)
     input_noise: float = always(0.5, "radius of a cluster, ε₀")
-    corruption_rate: float = always(0.3, "share of labels drawn again, ρ", most=1)
+    corruption_rate: float = always(0.3, "share of labels drawn again, ρ′", most=1)
     hidden_units: int = always(1000, "hidden units, k", least=1)
     steps: tuple = always((0.05, 0.2, 0.5, 0.9, 1.5), "step size times the curvature", ours=True, once=True)
     two_steps: tuple = always((0.2, 1.5), "of these for all but erf and ReLU with least squares", ours=True, once=True)

@@ -1,4 +1,4 @@
-"""Theorem 4.1 on networks that were trained on noisy labels: the top spaces of the Jacobian, and what lies in them."""
+"""Theorem 4.1 on networks that were trained on wrong labels: the top spaces of the Jacobian, and what lies in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ NAMES = {"cnn": "convolutional network", "clusters": "four clusters", "resnet": 
 
 @dataclass(frozen=True)
 class Diffuseness(Sized):
-    """Networks trained on noisy labels, and the Jacobian of one output of theirs."""
+    """Networks trained on wrong labels, and the Jacobian of one output of theirs."""
 
     networks: tuple = sizes(("cnn", "clusters"), ("cnn", "clusters", "resnet"), ("cnn", "clusters", "resnet"),
                             "networks", of=("clusters", *IMAGE_NETWORKS), once=True)  # fmt: skip
@@ -179,7 +179,7 @@ draw_shares = partial(pictures.shares_inside, ranks=RANKS, names=NAMES)
 draw_gamma = partial(pictures.gamma_of_spaces, ranks=RANKS, names=NAMES)
 EXPERIMENT = register(Experiment(
     name="diffuseness",
-    title="Theorem 4.1 on networks trained on noisy labels",
+    title="Theorem 4.1 on networks trained on wrong labels",
     config=Diffuseness,
     runs=runs,
     sweep={"network": "networks", "corruption_rate": "corruption_rates", "seed": "seeds"},

@@ -39,6 +39,7 @@ from earlystop.training import evaluate_stack, least_squares
 SHOWN = 8  # images with a wrong label, and as many with a right one
 NAMES = {"cifar10": ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")}
 LINES = {"truth": "true", "given": "given", "early": "early", "late": "end"}  # below an image
+WORDS = {"truth": "true label", "given": "given label", "early": "stopped early", "late": "trained to the end"}
 GRAY = "#767676"  # of words, and of labels that are neither
 
 
@@ -105,14 +106,14 @@ def runs(config: Examples, cells: Sequence[Cell], checkpoint: Any, machine: Mach
 
 
 def told(curves: dict[str, list[Any]], labels: dict[str, list[int]]) -> Run:
-    """The curves of a run, and what was said of the images where clean validation labels stop it, and in the end."""
+    """The curves of a run, and what was said of the images where true validation labels stop it, and in the end."""
     said, later = curves.pop("said"), range(1, len(curves["epoch"]))
     best = max(later, key=curves["validation"].__getitem__)
     return curves | labels | {"early": said[best], "late": said[-1], "stopped": curves["epoch"][best]}
 
 
 def draw(result: Result) -> Figure:
-    """Accuracies along the training on each data set, and where clean validation labels stop it."""
+    """Accuracies along the training on each data set, and where true validation labels stop it."""
     fig, axes = plt.subplots(1, len(result.levels("data")), squeeze=False, sharey=True)
     for ax, name in zip(axes.flat, result.levels("data")):
         for key, label, style in plots.CURVES:
@@ -151,7 +152,7 @@ class Seen:
         if not self.instead:
             return f"Images of {self.title}; the predictions are those of a stored run, smaller than the paper's."
         return (
-            f"**These are not the chapter's images.** {self.instead} So this page shows "
+            f"**These are not the chapter's images.** {self.instead} So it shows "
             f"{'others of ' * bool(self.run['seed'])}{self.title}, and trained a small network on them itself."
         )
 
@@ -166,8 +167,28 @@ def seen(result: Result, data: str) -> Seen:
     except DataError as error:
         config, seed = Examples.at("quick"), result.levels("data").index(data)
         run = EXPERIMENT.run(config, data="digits", corruption_rate=0.5, seed=seed)
-        instead = f"{str(error).partition(', ')[0]} was not to be had where it was built."
+        instead = missing(error)
         return replace(_seen(run | {"corruption_rate": 0.5, "seed": seed}, on(config, "digits")), instead=instead)
+
+
+def missing(error: DataError) -> str:
+    """Which images a page would have shown."""
+    return f"{str(error).partition(', ')[0]} was not to be had where this page was built."
+
+
+def one(result: Result, data: str) -> tuple[Seen, int]:
+    """The images of a stored run, and which of them is the first wrong label that the network puts right early.
+
+    Where the images cannot be had, a digit with a wrong label, of which no network says anything.
+    """
+    try:
+        found = _seen(result.select(data=data)[0], SimpleNamespace(**result["config"], data=data))
+        return found, next(i for i in range(SHOWN) if found.run["early"][i] == found.run["truth"][i])
+    except DataError as error:
+        split = load_split("digits", 600, 200, 0.5, test_size=200, device="cpu")
+        first = shown(split)[:1]
+        labels = {"truth": split.train.labels[first].tolist(), "given": split.noisy[first].tolist()}
+        return Seen(split.train.pixels[first], labels, split.train.title, "0123456789", missing(error)), 0
 
 
 def _seen(run: Run, sizes: SimpleNamespace) -> Seen:
@@ -189,15 +210,37 @@ def draw_images(seen: Seen) -> Figure:
     return fig
 
 
+def draw_one(seen: Seen, index: int) -> Figure:
+    """One image, and beside it its labels and what the network says of it, if one was asked."""
+    fig, ax = plt.subplots(figsize=(4.4, 1.3), facecolor="none")
+    ax.imshow(_pixels(seen, index), cmap="gray", extent=(0, 1, 0, 1))
+    said = {key: seen.run[key][index] for key in WORDS if key in seen.run}
+    for line, (key, label) in enumerate(said.items()):
+        look = {"va": "center", "weight": "bold", "color": _color(label, said)}
+        ax.text(1.15, 0.88 - 0.25 * line, WORDS[key], color=GRAY, va="center")
+        ax.text(2.85, 0.88 - 0.25 * line, str(seen.names[label]), **look)
+    ax.set(xlim=(-0.02, 3.55), ylim=(-0.02, 1.02), aspect="equal")
+    ax.axis("off")
+    return fig
+
+
+def _pixels(seen: Seen, index: int) -> Any:
+    """An image as Matplotlib wants it."""
+    return seen.pixels[index].permute(1, 2, 0).squeeze().numpy()
+
+
+def _color(label: int, labels: Run) -> str:
+    """Orange for the true label, blue for a wrong given one, gray for anything else."""
+    return {labels["given"]: plots.NOISY["color"], labels["truth"]: plots.TRUE["color"]}.get(label, GRAY)
+
+
 def _tile(ax: Axes, seen: Seen, index: int, x: float, y: float) -> None:
-    """One image and the words below it: orange is its true label, blue a wrong given one, anything else gray."""
-    ax.imshow(
-        seen.pixels[index].permute(1, 2, 0).squeeze().numpy(), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88)
-    )
-    true, given = seen.run["truth"][index], seen.run["given"][index]
+    """One image and the words below it."""
+    ax.imshow(_pixels(seen, index), cmap="gray", extent=(x + 0.06, x + 0.94, y, y + 0.88))
+    said = {key: seen.run[key][index] for key in LINES}
     for line, (key, words) in enumerate(LINES.items()):
-        label, look = seen.run[key][index], {"fontsize": 9, "va": "center", "weight": "bold"}
-        color = {given: plots.NOISY["color"], true: plots.TRUE["color"]}.get(label, GRAY)
+        label, look = said[key], {"fontsize": 9, "va": "center", "weight": "bold"}
+        color = _color(label, said)
         ax.text(x + 0.5, y - 0.16 - 0.25 * line, str(seen.names[label]), color=color, ha="center", **look)
         if x == 0:
             ax.text(-0.05, y - 0.16 - 0.25 * line, words, color=GRAY, ha="right", **look)

@@ -44,12 +44,12 @@ from earlystop.training import LOSSES, ImageStack, Stack, evaluate_stack
 __all__ = ["Figure1", "load_split", "run"]
 
 STOPS = {
-    "validation": "clean validation labels",
+    "validation": "true validation labels",
     "noisy_validation": "validation labels drawn again, too",
     "fixed": "always the same epoch",
 }
 SHARED = (
-    "In {} the validation labels of one seed were corrupted by the same random numbers as the training labels of the "
+    "In {} the validation labels of one seed were drawn again by the same random numbers as the training labels of the "
     "next, and all seeds were tested on the same images. Within a run nothing is shared, but the seeds are a little "
     "less independent than their number says."
 )
@@ -192,13 +192,13 @@ def draw(result: Result) -> Figure:
 
 def draw_rules(result: Result) -> Figure:
     """Test accuracy over the share of labels drawn again, at the epochs that several rules choose."""
-    fig, ax = plt.subplots(figsize=(6, 3.4))
+    fig, ax = plt.subplots(figsize=(6, 3.9))
     rules = (*stop_rules(result["cells"][0], result["config"]).items(), (None, "last epoch"))
     solid = plots.KINDS[3] | {"linestyle": "-"}  # dotted it would look like a control
     for (rule, label), style in zip(rules, (*plots.KINDS[:3], solid)):
         band(ax, result, "test", rule, result.levels("loss")[0], label, **style)
     ax.set(xlabel="labels drawn again, ρ′ (%)", ylabel="test accuracy", ylim=(0, 1.05))
-    ax.legend(loc="lower left", title="stopped by", alignment="left")
+    fig.legend(loc="outside lower center", ncols=2, title="stopped by")
     return fig
 
 
@@ -230,7 +230,7 @@ def tiny(count: int, loss: str, machine: Machine, streams: str = "shared") -> Nu
 
 EXPERIMENT = register(Experiment(
     name="fig1",
-    title="Figure 1: accuracy against corruption, trained long and stopped early",
+    title="Figure 1: accuracy against labels drawn again, trained to the end and stopped early",
     config=Figure1,
     runs=runs,
     sweep={"loss": "losses", "corruption_rate": "corruption_rates", "seed": "seeds"},

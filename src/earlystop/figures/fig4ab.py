@@ -328,7 +328,7 @@ def tiny_summary(fitted: float, machine: Machine) -> Numbers:
 
 EXPERIMENT = register(Experiment(
     name="fig4ab",
-    title="Figure 4a, b: losses of clean and of flipped samples",
+    title="Figure 4a, b: losses of images whose given label is right, and wrong",
     config=Figure4ab,
     runs=runs,
     summary=summary,

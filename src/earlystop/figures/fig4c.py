@@ -166,7 +166,7 @@ def draw(result: Result) -> Figure:
                 right.plot(range(1, len(relative) + 1), relative, dash, color=color, label=label)
         frame(left, right)
         left.set_title(KINDS[head])
-        right.set(title="in order", ylim=(1e-4, 1.3))
+        right.set(title=f"{KINDS[head]}, in order", ylim=(1e-4, 1.3))
     return fig
 
 

@@ -206,7 +206,8 @@ def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
     config, base = result["config"], paper_cell(result["config"])
     times = min(config["early"], config["iterations"]), config["iterations"]
     fig, axes = plt.subplots(1, 2, figsize=(7, 3.9), sharey=True)
-    for ax, key, name in zip(axes, SHOWN, ("labels drawn again, ρ′", "clusters and classes, K")):
+    words = (("more noise", "labels drawn again, ρ′"), ("more clusters", "clusters and classes, K"))
+    for ax, key, (title, name) in zip(axes, SHOWN, words):
         values = sorted({*SWEEPS[key], base[key]})
         for iteration, label, style in zip(times, STOPS, plots.KINDS):
             at = result["cells"][0]["iteration"].index(iteration)
@@ -214,7 +215,7 @@ def draw_sweeps(result: Result, control: Result | None = None) -> Figure:
             mean, low, high = ([getattr(one, end)() for one in found] for end in ("mean", "min", "max"))
             ax.plot(values, mean, label=label, markersize=5, **style)
             ax.fill_between(values, low, high, color=style["color"], alpha=0.2, lw=0)
-        ax.set(xlabel=name)
+        ax.set(title=title, xlabel=name)
     if control:
         for iteration, label, style in zip(times, STOPS, plots.KINDS):
             look = plots.CONTROL | {"marker": style["marker"], "markersize": 4}

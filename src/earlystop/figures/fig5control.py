@@ -14,7 +14,7 @@ KEPT = ("iteration", "error_true", "fresh_error_early", "fresh_error_late")
 class Control(Figure5):
     """Figure 5's sizes without noise, and as many seeds as its sweeps have."""
 
-    corruption_rate: float = always(0.0, "share of labels drawn again, ρ", most=1)
+    corruption_rate: float = always(0.0, "share of labels drawn again, ρ′", most=1)
     seeds: int = sizes(1, 2, 5, "seeds", least=1)
 
 

@@ -224,7 +224,7 @@ def dataset_model(dataset: Dataset) -> None:
     for i, label in enumerate(dataset.classes):
         rows = dataset.labels == label
         left.plot(x[rows], y[rows], MARKERS[i], color=plots.level_color(i, 3), markeredgecolor="black", markersize=6)
-    left.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
+    left.set(title="inputs", aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), xlabel="x₁", ylabel="x₂")
     for i, label in enumerate(dataset.classes.tolist()):
         right.plot(0, label, MARKERS[i], color=plots.level_color(i, 3), markersize=10)
         right.text(0.25, label, f"$α_{i + 1} = {label:.2g}$", va="center")
@@ -232,8 +232,22 @@ def dataset_model(dataset: Dataset) -> None:
     right.annotate("", (-0.3, low), (-0.3, high), arrowprops={"arrowstyle": "<->"})
     right.text(-0.4, (low + high) / 2, f"δ = {high - low:.2g}", ha="right", va="center")
     right.axvline(0, color="black", linewidth=1, zorder=0)
-    right.set(xlim=(-1.4, 1.4), ylim=(-1.15, 1.15), xticks=[], ylabel="label")
+    right.set(title="labels", xlim=(-1.4, 1.4), ylim=(-1.15, 1.15), xticks=[], ylabel="label")
     right.grid(False)
+
+
+def wrong_in_clusters(counts: Tensor, size: int, redrawn: float, wrong: float) -> None:
+    """How many clusters of a size have which number of wrong labels, beside the binomial law and the definition."""
+    _, ax = plt.subplots(figsize=(6, 3.2))
+    number, look = torch.arange(size // 2 + 1), {"color": plots.WRONG_COLOR + "66", "edgecolor": plots.WRONG_COLOR}
+    share = torch.bincount(counts.long(), minlength=size + 1)[: len(number)] / len(counts)
+    ax.bar(number.tolist(), share.tolist(), label=f"drawn again, ρ′ = {redrawn}", **look)
+    law = torch.distributions.Binomial(size, torch.tensor(wrong)).log_prob(number.float()).exp()
+    ax.plot(number, law, label="binomial", marker=".", **plots.REFERENCE)
+    definition = plots.line(plots.KINDS[0] | {"linestyle": "--"})
+    ax.axvline(wrong * size, label=f"definition, ρ = {wrong}", **definition)
+    ax.set(xlabel=f"wrong labels in a cluster of {size}", ylabel="share of clusters", xticks=number)
+    ax.legend()
 
 
 def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence[Tensor]) -> None:
@@ -254,7 +268,7 @@ def regions(classifiers: dict[str, Callable[[Tensor], Tensor]], points: Sequence
 
 def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, alike: Tensor) -> None:
     """How far weights go to fit the labels of two points, against the distance of the points; where no weights fit."""
-    _, ax = plt.subplots(figsize=(6, 3.5))
+    fig, ax = plt.subplots(figsize=(6, 3.9))
     least = certified.min(dim=0).values
     ax.fill_between(radii, 0.5, least, color="#e4e4e4", lw=0)
     ax.text(radii[0] * 1.08, 0.62, "no weights here fit the labels −1 and 1", va="bottom")
@@ -264,7 +278,7 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
     plots.log_ticks(ax.xaxis, radii)
     plots.log_ticks(ax.yaxis)
-    ax.legend()
+    fig.legend(loc="outside lower center", ncols=2)
     plt.show()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from earlystop.runs.results import Result
 TICKS = (0.1, 1, 10, 100, 1000)  # of the time
 SETTLED = 10  # iterations of the largest step size, after which step sizes are compared
 FIGURE5 = ("least squares", "erf", "normal")  # as this book runs it
-DRAWN = {
+PANELS = {
     FIGURE5: "erf",
     ("least squares", "ReLU", "normal"): "ReLU",
     ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
@@ -24,12 +25,19 @@ DRAWN = {
     ("least squares", "erf", "paired"): "erf, f(W₀) = 0",
     ("least squares", "ReLU", "paired"): "ReLU, f(W₀) = 0",
     ("logistic", "erf", "normal"): "erf, logistic loss",
-}
-PANELS = DRAWN | {
     ("least squares", "Gaussian softplus", "paired"): "Gaussian softplus, f(W₀) = 0",
     ("least squares", "tanh", "paired"): "tanh, f(W₀) = 0",
     ("least squares", "sin", "paired"): "sin, f(W₀) = 0",
     ("logistic", "erf", "paired"): "erf, logistic loss, f(W₀) = 0",
+}
+COMPARED = {  # what is drawn beside Figure 5, by the thing that changes
+    "activation": {
+        FIGURE5: "erf",
+        ("least squares", "Gaussian softplus", "normal"): "Gaussian softplus",
+        ("least squares", "ReLU", "normal"): "ReLU",
+    },
+    "start": {FIGURE5: "normal weights", ("least squares", "erf", "paired"): "f(W₀) = 0"},
+    "loss": {FIGURE5: "least squares", ("logistic", "erf", "normal"): "logistic loss"},
 }
 
 
@@ -45,29 +53,46 @@ def steps_of(result: Result, panel: tuple[str, str, str]) -> list[float]:
 
 
 def draw(result: Result) -> Figure:
-    """Error against the truth over η·curvature·τ, a line for each step size, and without noise."""
-    fig, axes = plt.subplots(4, 2, figsize=(7, 9.2), sharex=True, sharey=True)
+    """Error against the truth over the time s; in each panel one thing changes, and grey is without wrong labels."""
+    fig, axes = plt.subplots(2, 2, figsize=(7, 6), sharex=True, sharey=True)
     noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
-    for ax, (panel, title) in zip(axes.T.flat, DRAWN.items()):
-        for step in steps_of(result, panel):
-            runs = setting(panel, noise, step)
-            errors = result.numbers("error_true", **runs)
-            kept = errors if step == max(steps) else errors.mean(0, keepdim=True)  # one band is enough
-            look = {"color": plots.level_color(steps.index(step), len(steps)), "lw": 1.3}
-            plots.band(ax, result.select(**runs)[0]["time"], kept, f"step size {step}", **look)
-        runs = setting(panel, 0.0, max(steps))
-        clean = result.numbers("error_true", **runs).mean(0, keepdim=True)
-        plots.band(ax, result.select(**runs)[0]["time"], clean, "no wrong labels", **plots.CONTROL)
-        flipped = result.numbers("flipped", **setting(panel, noise, max(steps)))
-        ax.axhline(flipped.mean(), label="share of wrong labels", **plots.REFERENCE)
-        ax.set(xscale="log", title=title, ylim=(0, 0.3))
+    draw_steps(axes[0, 0], result)
+    for ax, (title, panels) in zip(axes.flat[1:], COMPARED.items()):
+        for (panel, name), style in zip(panels.items(), plots.KINDS):
+            look = {"markevery": 6, "markersize": 4}
+            curve(ax, result, setting(panel, noise, max(steps)), name, **style | look)
+            grey = plots.CONTROL | {"marker": style["marker"]} | look
+            curve(ax, result, setting(panel, 0.0, max(steps)), "_", **grey)
+        ax.set(title=title)
+    wrong = result.numbers("flipped", **setting(FIGURE5, noise, max(steps))).mean()
+    for ax in axes.flat:
+        share = ax.axhline(wrong, **plots.REFERENCE)
+        ax.legend(loc="upper right", fontsize=9)
     for ax in axes[:, 0]:
         ax.set(ylabel="error, true labels")
     for ax in axes[-1]:
-        ax.set(xlabel="time, s = η σ₁² τ")
+        ax.set(xlabel="time, s = η σ₁² τ", ylim=(-0.01, 0.3))
         plots.log_ticks(ax.xaxis, TICKS)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, words = [axes[0, 0].lines[-2], share], ["no wrong labels", "share of wrong labels"]
+    fig.legend(handles, words, loc="outside lower center", ncols=2)
     return fig
+
+
+def draw_steps(ax: Axes, result: Result) -> None:
+    """Figure 5 by all step sizes: means over the seeds, and the range of the largest; and without noise."""
+    noise, steps = (result["config"][key] for key in ("corruption_rate", "steps"))
+    for i, step in enumerate(steps):
+        look = {"color": plots.level_color(i, len(steps)), "lw": 1.3}
+        curve(ax, result, setting(FIGURE5, noise, step), f"{step}/σ₁²", step == max(steps), **look)
+    curve(ax, result, setting(FIGURE5, 0.0, max(steps)), "_", **plots.CONTROL)
+    ax.set(title="step size")
+
+
+def curve(ax: Axes, result: Result, runs: dict[str, Any], label: str, ranged: bool = True, **look: Any) -> None:
+    """The error against the truth over the time: the mean of the seeds, and their range if that is wanted."""
+    errors = result.numbers("error_true", **runs)
+    kept = errors if ranged else errors.mean(0, keepdim=True)
+    plots.band(ax, result.select(**runs)[0]["time"], kept, label, **look)
 
 
 def without_noise(result: Result, step_size: float) -> tuple[Tensor, Tensor]:
