@@ -93,6 +93,7 @@ def test_the_page_says_what_python_computes(lab_page, changes):
 
 
 def test_a_singular_value_follows_mouse_touch_and_keys(lab_page):
+    lab_page.set_viewport_size({"width": 900, "height": 400})  # a finger could scroll here
     lab_page.goto(page_of("clocks"))
     usual = sentence(lab_page)
     handle = lab_page.locator("[role=slider].lab-first_nuisance")
@@ -107,7 +108,8 @@ def test_a_singular_value_follows_mouse_touch_and_keys(lab_page):
     dragged = value()
     assert dragged > 2 * before and "made by hand" in sentence(lab_page)
     touch = lab_page.context.new_cdp_session(lab_page)
-    for kind, at in (("touchStart", y - 30), ("touchMove", y + 5), ("touchEnd", None)):
+    moves = [("touchMove", y - 30 + 5 * i) for i in range(1, 8)]
+    for kind, at in (("touchStart", y - 30), *moves, ("touchEnd", None)):
         points = [] if at is None else [{"x": x, "y": at}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     assert value() < before
@@ -115,8 +117,8 @@ def test_a_singular_value_follows_mouse_touch_and_keys(lab_page):
     lab_page.keyboard.press("PageUp")
     lab_page.keyboard.press("ArrowUp")
     by_hand = value()
-    lab_page.wait_for_url(re.compile("first_nuisance"))
-    assert read(lab_page.url)[1]["first_nuisance"] == by_hand
+    lab_page.wait_for_url(re.compile(f"first_nuisance={by_hand}"))
+    assert read(lab_page.url)[1] == state("clocks", first_nuisance=by_hand)
     lab_page.reload()
     assert sentence(lab_page) and value() == by_hand
     lab_page.get_by_text("undo my singular values").click()
@@ -138,6 +140,17 @@ def test_the_stop_follows_a_drag_and_the_radius_its_slider(lab_page):
     assert all(piece in sentence(lab_page) for piece in expected(input_noise=0.25, stop=stop))
 
 
-def test_a_state_that_cannot_be_says_why(lab_page):
-    lab_page.goto(page_of("clocks", json.dumps({"input_noise": 1.0})))
-    assert "do not fit in 20 dimensions: fewer, smaller, or more dimensions" in sentence(lab_page)
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"input_noise": 1.0}, "do not fit in 20 dimensions: fewer, smaller, or more dimensions"),
+        ({"classes": 4, "clusters": 2}, "every class needs one"),
+        ({"samples": 6, "clusters": 8}, "every one needs one"),
+    ],
+    ids=["too large", "too many classes", "too few samples"],
+)
+def test_a_state_that_cannot_be_says_why_as_python_does(lab_page, changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        clocks.clockwork(**changes)
+    lab_page.goto(page_of("clocks", json.dumps(changes)))
+    assert reason in sentence(lab_page)

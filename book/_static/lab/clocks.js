@@ -39,6 +39,7 @@ class Handle {
     Object.assign(this, { panel, chart, name });
     this.words = s("text", { x: -4, y: BY_HAND[name] ? -19 : 29 });
     this.element = s("g", { role: "slider", tabindex: 0, class: `lab-handle lab-${name}`, "aria-orientation": "vertical", "aria-valuemin": 0, "aria-valuemax": 1,
+      ontouchstart: (event) => event.preventDefault(), // no scrolling: touch-action does not reach into SVG
       onpointerdown: (event) => this.element.setPointerCapture(event.pointerId),
       onpointermove: (event) => { if (this.element.hasPointerCapture(event.pointerId)) this.follow(event.clientY); },
       onkeydown: (event) => this.keys(event) },
