@@ -37,7 +37,7 @@ const percent = (part) => (part > 0 && part < 1e-4 ? "less than 0.01%" : `${numb
 class Handle {
   constructor(panel, chart, name) {
     Object.assign(this, { panel, chart, name });
-    this.words = s("text", { x: -4, y: BY_HAND[name] ? -19 : 29 });
+    this.words = s("text");
     this.element = s("g", { role: "slider", tabindex: 0, class: `lab-handle lab-${name}`, "aria-orientation": "vertical", "aria-valuemin": 0, "aria-valuemax": 1,
       ontouchstart: (event) => event.preventDefault(), // no scrolling: touch-action does not reach into SVG
       onpointerdown: (event) => this.element.setPointerCapture(event.pointerId),
@@ -51,7 +51,10 @@ class Handle {
   show({ squares, step }, K, first) {
     const { chart, element, name } = this, at = K + BY_HAND[name], value = Math.sqrt(squares[at]);
     Object.assign(this, { first, part: value / first });
+    const [x, y] = name === "last_information" ? [-4, -19] : this.panel.state[name] ? [16, 4] : [-4, 29]; // where no dots are
     this.words.textContent = duration(1 / (step * squares[at]));
+    this.words.setAttribute("x", x);
+    this.words.setAttribute("y", y);
     element.setAttribute("transform", `translate(${chart.across(at + 1)} ${chart.up(Math.max(value, FAINTEST * first))})`);
     element.setAttribute("aria-valuenow", Number(this.part.toPrecision(3)));
     element.setAttribute("aria-valuetext", `σ = ${number(value)}: ${this.words.textContent}`);

@@ -14,14 +14,15 @@ from earlystop import plots
 from earlystop.data import Dataset
 from earlystop.figures.pictures import INFORMATION, NUISANCE
 from earlystop.jacobian import gram
-from earlystop.lab.model import activation_of, dataset, initial_weights
+from earlystop.lab.model import State, activation_of, dataset, initial_weights
 from earlystop.lab.state import state
 from earlystop.metrics import error_rate
 from earlystop.network import predict
 from earlystop.window import first_stretch
 
 LATEST, BEYOND = 100_000, 8  # iterations; nuisance directions that are drawn
-SPACES, LOOKS = ("information", "nuisance"), (INFORMATION, NUISANCE)
+SPACES = ("information", "nuisance")
+LOOKS: tuple[dict[str, Any], ...] = (INFORMATION, NUISANCE)
 ROUNDING = 1e-10  # a square of a singular value below this part of the largest is 0
 
 
@@ -61,7 +62,7 @@ class Clockwork:
 
 def clockwork(**changes: Any) -> Clockwork:
     """The linearized network of a state of the figure. `ValueError` for a state that cannot be."""
-    now = state("clocks", **changes) | {"changed": []}
+    now: State = state("clocks", **changes) | {"changed": []}
     data, weights, phi, K = dataset(now), initial_weights(now), activation_of(now), now["clusters"]
     squares, vectors = (part.flip(-1) for part in torch.linalg.eigh(gram(weights, data.inputs, phi)))
     squares, step = squares.where(squares > ROUNDING * squares[0], 0), 2 * now["pace"] / squares[0].item()
