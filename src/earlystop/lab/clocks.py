@@ -94,7 +94,8 @@ def _spaces(ax: Axes, it: Clockwork) -> None:
     sigma = it.squares[: it.clusters + BEYOND].sqrt()
     index = torch.arange(1, len(sigma) + 1)
     for rows, name, look in zip((slice(it.clusters), slice(it.clusters, None)), SPACES, LOOKS):
-        ax.plot(index[rows], sigma[rows], label=name, markersize=5, **look | {"linestyle": ""})
+        marks: dict[str, Any] = look | {"linestyle": "", "markersize": 5}
+        ax.plot(index[rows], sigma[rows], label=name, **marks)
     ax.set(title="two spaces", xlabel="direction", ylabel="singular value of J", yscale="log")
     ax.set_ylim(0.01 * sigma[0].item(), 2 * sigma[0].item())
     ax.set_xticks(sorted({1, it.clusters, it.clusters + 1, len(sigma)}))
