@@ -299,18 +299,6 @@ def test_pictures_of_chapter_6_show_what_they_name():
         "information space", "nuisance space", "clean residual", "label corruption", "their sum"]  # fmt: skip
 
 
-def test_the_two_clocks_run_apart_and_the_stop_lies_between_them():
-    pictures.two_spaces_two_clocks()
-    left, right = plt.gcf().axes
-    information, nuisance = (line.get_ydata() for line in left.lines)
-    assert len(information) == 4 and information.min() > 4 * nuisance.max()
-    (fast, slow), times = (line.get_ydata() for line in right.lines), right.lines[0].get_xdata()
-    (shaded,) = (patch.get_bbox() for patch in right.patches)
-    inside = (times >= shaded.x0) & (times <= shaded.x1)
-    assert inside.sum() > 1 and (fast[inside] < 0.02).all() and (slow[inside] > 0.95).all()
-    assert (slow[1:] <= slow[:-1]).all() and slow[-1] < 0.5
-
-
 def test_errors_of_noise_in_one_place_and_in_all_are_drawn_beside_their_bounds():
     pictures.worst_places((0.1, 0.2), T([[0.3, 0.7], [0.5, 0.9]]), T([[0.1, 0.2], [0.1, 0.2]]), 4)
     curves, _ = drawn(plt.gca())

@@ -97,6 +97,6 @@ export class Engine {
 
 /** What is known before training, without the functions. */
 export function summary({ config, data, linear, covariance, smallest, means, window, plateau }) {
-  const { squares, along, step } = linear;
-  return { config, data, means, window, plateau, smallest, norm: covariance.norm, squares, along, step };
+  const { squares, along, step, vectors } = linear;
+  return { config, data, means, window, plateau, smallest, norm: covariance.norm, squares, along, step, vectors };
 }

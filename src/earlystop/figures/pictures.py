@@ -14,9 +14,8 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from earlystop import plots
-from earlystop.data import Dataset, clusterable_dataset, corrupt_clusters
+from earlystop.data import Dataset, clusterable_dataset
 from earlystop.descent import gradient_descent, largest_stable_step
-from earlystop.jacobian import gram
 from earlystop.network import initial_weights
 from earlystop.runs.results import Result
 
@@ -48,33 +47,6 @@ def growth(series: list[dict]) -> None:
 
 # of what a Jacobian tells apart: they have no order, and no colour of a label
 INFORMATION, NUISANCE = plots.KINDS[0], plots.KINDS[2]
-
-
-def two_spaces_two_clocks() -> None:
-    """The spectrum of a Jacobian on four clusters, and how the two parts of a residual shrink by it."""
-    clean = clusterable_dataset(
-        200, 4, 20, n_classes=2, labels=(0, 1), input_noise=0.2, noise="shell", dtype=torch.float64
-    )
-    start = initial_weights(1000, 20, paired=True, dtype=torch.float64)
-    squares, directions = (part.flip(-1) for part in torch.linalg.eigh(gram(start, clean.inputs)))
-    along = (directions.T @ corrupt_clusters(clean, 0.2).labels)[:, None]  # the residual at the start, but for its sign
-    times, kept = torch.logspace(0, 5, 200), []
-    left_over = along * (1 - squares[:, None] / squares[0]) ** times
-    _, (left, right) = plt.subplots(1, 2)
-    for rows, name, look in ((slice(4), "information", INFORMATION), (slice(4, 12), "nuisance", NUISANCE)):
-        index = torch.arange(1, 13)[rows]
-        left.plot(index, squares[rows].sqrt(), label=name, markersize=5, **look | {"linestyle": ""})
-        rows = slice(rows.start, None) if rows.start else rows
-        share = left_over[rows].norm(dim=0) / along[rows].norm()
-        right.plot(times, share, label=name, **plots.line(look))
-        kept.append(share)
-    between = times[(kept[0] < 0.02) & (kept[1] > 0.95)]
-    right.axvspan(between[0], between[-1], color="0.9")
-    right.text((between[0] * between[-1]).sqrt(), 0.5, "stop\nhere", ha="center")
-    left.set(title="two spaces", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2), ylim=(0, None))
-    right.set(title="two clocks", xscale="log", xlabel="iteration", ylabel="share not yet learned")
-    plots.log_ticks(right.xaxis, (1, 100, 10_000))
-    left.legend()
 
 
 def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], least, most, bounds) -> None:

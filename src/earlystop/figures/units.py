@@ -71,7 +71,7 @@ def draw(result: Result) -> Figure:
     for ax in axes[:, 0]:
         ax.set(ylabel="error, true labels")
     for ax in axes[-1]:
-        ax.set(xlabel="time, s = η σ₁² τ", ylim=(-0.01, 0.3))
+        ax.set(xscale="log", xlabel="time, s = η σ₁² τ", ylim=(-0.01, 0.3))
         plots.log_ticks(ax.xaxis, TICKS)
     handles, words = [axes[0, 0].lines[-2], share], ["no wrong labels", "share of wrong labels"]
     fig.legend(handles, words, loc="outside lower center", ncols=2)
