@@ -82,6 +82,7 @@ function wrongSamples(config, clusterOf, stream) {
 /** Inputs (a row each), centers, clusters, true and given labels. Throws `Impossible` where the request is. */
 export function dataset(config) {
   const { samples, clusters, classes, seed } = config, labels = classLabels(classes);
+  if (classes > clusters) throw new Impossible(`${classes} classes in ${clusters} clusters: every class needs one`);
   const classOf = (cluster) => Math.floor((cluster * classes) / clusters);
   const centers = config.axes ? axisCenters(clusters, config.dim) : randomCenters(config, classOf);
   const sizes = centers.map((_, i) => Math.floor(samples / clusters) + (i < samples % clusters ? 1 : 0));
