@@ -4,12 +4,13 @@ import { KINDS, allowedShares, ballots, lossChances, gapOf, labelScale, pulls } 
 import { Chart, legend } from "./chart.js";
 import { button, control, h, number, presets, s, share, speaker } from "./page.js";
 
-const BALLOT = { width: 360, height: 344, edge: 20, top: 26, bottom: 290 }, LABELS_APART = 10; // hundredths between two labels
+const BALLOT = { width: 360, height: 350, edge: 20, top: 26, bottom: 290 }, LABELS_APART = 10; // hundredths between two labels
 const VOTE_RATES = Array.from({ length: 121 }, (_, i) => i / 200);
 
 const placed = (label) => BALLOT.edge + ((label + 1) / 2) * (BALLOT.width - 2 * BALLOT.edge);
 const keptIn = (low, value, high) => Math.max(low, Math.min(high, value));
 const chanceText = (p) => (p > 0 && p < 0.001 ? "less than 0.1%" : p < 1 && p > 0.999 ? "more than 99.9%" : `${number(100 * p)}%`);
+const byChance = (state) => state.wrong_to === KINDS[0] && state.classes > 2;
 
 /** A row for each cluster: its given labels and their mean; below, the labels of all classes. All of it can be dragged. */
 class VoteRows {
@@ -32,7 +33,7 @@ class VoteRows {
     this.back.replaceChildren(s("text", { x: 4, y: 15, class: "lab-title" }, "the vote in each cluster"),
       ...votes.flatMap((one, own) => this.row(one, own, words)),
       ...values.map((one, i) => words(placed(one), BALLOT.bottom + (crowded && i % 2 ? 40 : 28), number(one))),
-      words(BALLOT.width / 2, BALLOT.height - 2, "class labels: drag them"));
+      words(BALLOT.width / 2, BALLOT.height - 5, "class labels: drag them"));
   }
 
   row({ counts, mean, lost }, own, words) {
@@ -85,7 +86,7 @@ function verdictOf(state, votes, limits, { some }) {
   const [theorem, asks] = one_cluster ? ["Theorem 4.1", limits.anywhere] : ["Theorem 2.2", limits.theorem], reserve = limits.vote / asks;
   return `${one_cluster ? `All wrong labels are in one cluster, ${wrong} of its ${cluster_size}` : `In each cluster ${wrong} of ${cluster_size} labels are wrong`}: `
     + `${lost ? `the vote is lost in ${lost} of ${classes} clusters` : "every vote is won"}. `
-    + `${state.wrong_to === KINDS[0] ? "On average the" : "The"} first vote is lost at ρ = ${number(limits.vote, 3)}; ${theorem} allows ρ = ${number(asks, 3)}`
+    + `${byChance(state) ? "On average the" : "The"} first vote is lost at ρ = ${number(limits.vote, 3)}; ${theorem} allows ρ = ${number(asks, 3)}`
     + `${reserve < 1.001 ? ", just as much" : `: a reserve of a factor ${number(reserve)}`}. `
     + `Were each label wrong by chance, the probability of losing a vote would be ${chanceText(some)}.`;
 }
@@ -97,9 +98,9 @@ function showLimits(chart, state, limits) {
   chart.upright("rate", state.corruption_rate);
   chart.line("some", "lab-vote-some", points("some"));
   chart.line("alone", "", points("alone"));
-  [[`Theorem 2.2, ${state.one_cluster ? "δ/(8K)" : "δ/8"}`, "theorem", "theory"], ["the vote itself", "vote", "mean"], [`Theorem 4.1, γ = K = ${state.classes}`, "anywhere", "theory"]].forEach(([words, name, look], i) => {
+  [[`Theorem 2.2, ${state.one_cluster ? "δ/(8K)" : "δ/8"}`, "theorem", "theory"], ["the vote itself", "vote", "mean"], [`Theorem 4.1, γ = ${state.classes}`, "anywhere", "theory"]].forEach(([words, name, look], i) => {
     const up = 2 - 0.3 * i, width = chart.across(limits[name]) - chart.across(0);
-    chart.note(name, 0.6, up - 0.03, `${words}: ρ = ${number(limits[name], 3)}`, { "text-anchor": "end" });
+    chart.note(name, 0.6, up - 0.03, `${words}: ρ = ${number(limits[name], 3)}`, { "text-anchor": "end", class: "lab-vote-note" });
     chart.part(`${name} bar`, "rect", { x: chart.across(0), y: chart.up(up - 0.06), width, height: 8, class: `lab-vote-${look}` });
   });
 }
@@ -126,7 +127,7 @@ export function vote(panel) {
     chart.svg.setAttribute("aria-label", `Shares of wrong labels that theory and vote allow. ${text}`);
     even.hidden = !state.label_places.length;
     one.setAttribute("aria-pressed", state.one_cluster);
-    again.disabled = state.wrong_to !== KINDS[0];
+    again.disabled = !byChance(state);
   };
   panel.root.append(
     h("div", { class: "lab-views" },
