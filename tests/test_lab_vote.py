@@ -137,6 +137,7 @@ STATES = [
         "label_places": [-90, -60, 0, 35, 100],
     },
     {"classes": 8, "corruption_rate": 0.07, "one_cluster": True, "seed": 11},
+    {"classes": 2, "corruption_rate": 0.5},  # a tie
 ]
 
 
@@ -159,7 +160,7 @@ def test_the_page_shows_what_python_computes(lab_page, changes):
 def settled(page):
     """The state in the address, once it has followed."""
     page.wait_for_timeout(250)
-    return read(page.url)[1]
+    return read(page.url)[1] if "#lab-" in page.url else now()
 
 
 def test_mouse_touch_and_keyboard_move_the_same_things(lab_page):
@@ -191,6 +192,16 @@ def test_mouse_touch_and_keyboard_move_the_same_things(lab_page):
     lab_page.focus("input[name=corruption_rate]")
     lab_page.keyboard.press("ArrowRight")
     assert settled(lab_page)["corruption_rate"] == pytest.approx(touched + 0.01)
+
+
+def test_of_labels_in_one_cluster_its_mean_alone_moves(lab_page):
+    lab_page.goto(page_of("vote", {"wrong_to": WORST, "one_cluster": True}))
+    rows = lab_page.query_selector(".lab-chart").bounding_box()
+    by = rows["width"] / 360
+    lab_page.touchscreen.tap(rows["x"] + 180 * by, rows["y"] + 150 * by)  # in the second row
+    assert settled(lab_page)["corruption_rate"] == 0.2
+    lab_page.touchscreen.tap(rows["x"] + 180 * by, rows["y"] + 60 * by)  # half of the first, a sixth of all labels
+    assert settled(lab_page)["corruption_rate"] == pytest.approx(0.17)
 
 
 def test_an_address_restores_its_state_and_buttons_change_it(lab_page):

@@ -58,7 +58,7 @@ def _draw_allowed(ax: Axes, now: State) -> None:
                                   (1.6, found.vote, "the vote itself", {"color": plots.NOISY["color"]}),
                                   (1.3, found.anywhere, f"Theorem 4.1, γ = {now['classes']}", theory)):  # fmt: skip
         ax.barh(up, share, 0.08, **look)
-        ax.text(MOST, up + 0.06, f"{name}: ρ = {share:.3g}", fontsize=9, ha="right")
+        ax.text(MOST, up + 0.06, f"{name}: ρ = {share:.3g}", fontsize=9, ha="right", bbox={"color": "white", "pad": 1})
     ax.axvline(now["corruption_rate"], color="black")
     ax.set(title="what a vote bears", xlabel="share of wrong labels, ρ", ylabel="chance that it is lost")
     ax.set(xlim=(0, MOST), ylim=(0, 2.1), yticks=(0, 0.5, 1))
