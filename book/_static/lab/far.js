@@ -7,7 +7,8 @@ import { Computer, button, control, h, later, number, presets, s, share, speaker
 import { slopesAt, spectralNorm } from "./theory.js";
 
 const LONGEST = 200000, WITHIN = 0.01; // iterations of a training, and how well it fits
-const DISTANCES = Array.from({ length: 81 }, (_, i) => 0.01 * 200 ** (i / 80));
+const even = (low, high, steps) => Array.from({ length: steps + 1 }, (_, i) => low * (high / low) ** (i / steps));
+const DISTANCES = even(0.01, 2, 80), SIGMAS = even(0.003, 1.5, 120);
 const AROUND = Array.from({ length: 180 }, (_, i) => (Math.PI * i) / 90);
 const START = ["seed", "hidden_units", "dim", "paired", "activation"], TRAINED = [...START, "distance", "different", "pace"];
 
@@ -28,7 +29,7 @@ class Circle {
     const levels = [-1, 0, 1].flatMap((one) => [s("circle", { cx: 150, cy: 158, r: 80 + 22 * one, class: "lab-disc" }),
       s("text", { x: 150, y: 242 + 22 * one, "text-anchor": "middle", class: "far-level" }, number(one))]);
     this.svg = s("svg", { viewBox: "0 0 300 300", class: "lab-map", role: "img" }, s("text", { x: 0, y: 13, class: "lab-title" }, "answers around a circle: larger, further out"),
-      ...levels, ...this.lines, ...this.points, ...this.answers);
+      ...levels, ...this.lines, ...this.answers, ...this.points);
     const grip = this.points[1];
     grip.addEventListener("pointerdown", (event) => grip.setPointerCapture(event.pointerId));
     grip.addEventListener("pointermove", (event) => { if (grip.hasPointerCapture(event.pointerId)) moved(this.distance(event)); });
@@ -64,15 +65,15 @@ function charts() {
 function told(state, pair, answers, last) {
   const { distance, different, activation, after, by, penalty } = state, way = pair.way(), odd = distance === 2 && pair.linear.step;
   const near = (goals, slack) => answers.every((one, i) => Math.abs(one - goals[i]) < slack);
-  const walked = !last ? "" : last.weights ? ` Gradient descent went ${number(last.distance, 3)}.`
+  const walked = !last ? "" : last.weights ? ` Gradient descent of the network itself moved them by ${number(last.distance, 3)}.`
     : last.iteration < LONGEST ? " Gradient descent is on its way …" : ` Gradient descent has not fitted them in ${number(LONGEST)} iterations.`;
   const proved = activation === "ReLU" ? "The certificate says nothing: the slope of ReLU jumps, so Γ is infinite."
-    : pair.least ? `Certificate: none nearer than ${number(pair.least, 3)} do.` : "The certificate asks for nothing.";
-  const fit = way < Infinity ? `the nearest weights that fit ${different ? "their different labels" : "the same label twice"} are ${number(way, 3)} away.${walked} ${proved}`
-    : odd ? `${activation} gives opposite points opposite answers, so no weights give them one label: move one, or choose ReLU.` : "no hidden unit tells them apart at the start: more units, or another start.";
+    : pair.least ? `Certificate: by ${number(pair.least, 3)} at least.` : "The certificate asks for nothing.";
+  const fit = way < Infinity ? `to fit their ${different ? "different" : "equal"} labels, the linearized network must move its weights by ${number(way, 3)}.${walked} ${proved}`
+    : odd ? `${activation} gives opposite points opposite answers, so no weights give them equal labels: move one, or choose ReLU.` : "no hidden unit tells them apart at the start: more units, or another start.";
   const words = near(pair.labels, 0.1) ? ", the labels" : near([0, 0], 0.25) ? ", about the mean of the labels" : "";
   return `Two points ${number(distance, 3)} apart: ${fit} ${by === "ridge" ? `With a ridge of ${number(penalty, 3)}` : `Stopped after iteration ${number(after)}`}, `
-    + `the linearized network answers ${answers.map((one) => number(one)).join(" and ")}${words}.`;
+    + `the linearized network answers ${answers.map((one) => number(Math.round(100 * one) / 100 || 0)).join(" and ")}${words}.`;
 }
 
 export function far(panel) {
@@ -103,9 +104,10 @@ export function far(panel) {
   const drawShares = (part) => {
     const { step, squares, vectors } = pair.linear, sigma = (m) => Math.sqrt(Math.max(1e-5, squares[m]));
     for (const by of ["stopping", "ridge"])
-      shares.line(by, `far-${by} ${by === state.by ? "" : "far-thin"}`, Array.from({ length: 99 }, (_, i) => 0.003 * (sigma(0) / 0.003) ** (i / 98)).map((one) => [one, filterOf(by, state, step)(one * one)]));
+      shares.line(by, `far-${by} ${by === state.by ? "" : "far-thin"}`, SIGMAS.filter((one) => one <= sigma(0)).map((one) => [one, filterOf(by, state, step)(one * one)]));
     shares.dots("both", "far-stopped", part.map((one, m) => [sigma(m), one]), 5);
-    part.forEach((one, m) => shares.note(m, sigma(m), one, vectors[2 * m] * vectors[2 * m + 1] > 0 ? "mean" : "difference", { dx: -9, dy: one > 0.5 ? 4 : -6, "text-anchor": "end" }));
+    part.forEach((one, m) => shares.note(m, sigma(m), one, vectors[2 * m] * vectors[2 * m + 1] > 0 ? "mean" : "difference",
+      { dx: sigma(m) < 0.02 ? 9 : -9, dy: m ? -6 : 14, "text-anchor": sigma(m) < 0.02 ? "start" : "end" }));
   };
   const draw = () => {
     pair = new Pair(start, state);
