@@ -65,10 +65,10 @@ function charts() {
 function told(state, pair, answers, last) {
   const { distance, different, activation, after, by, penalty } = state, way = pair.way(), odd = distance === 2 && pair.linear.step;
   const near = (goals, slack) => answers.every((one, i) => Math.abs(one - goals[i]) < slack);
-  const walked = !last ? "" : last.weights ? ` Gradient descent of the network itself moved them by ${number(last.distance, 3)}.`
+  const walked = !last ? "" : last.weights ? ` Gradient descent on the network itself moved them by ${number(last.distance, 3)}.`
     : last.iteration < LONGEST ? " Gradient descent is on its way …" : ` Gradient descent has not fitted them in ${number(LONGEST)} iterations.`;
   const proved = activation === "ReLU" ? "The certificate says nothing: the slope of ReLU jumps, so Γ is infinite."
-    : pair.least ? `Certificate: by ${number(pair.least, 3)} at least.` : "The certificate asks for nothing.";
+    : pair.least ? `Certificate: by at least ${number(pair.least, 3)}.` : "The certificate asks for nothing.";
   const fit = way < Infinity ? `to fit their ${different ? "different" : "equal"} labels, the linearized network must move its weights by ${number(way, 3)}.${walked} ${proved}`
     : odd ? `${activation} gives opposite points opposite answers, so no weights give them equal labels: move one, or choose ReLU.` : "no hidden unit tells them apart at the start: more units, or another start.";
   const words = near(pair.labels, 0.1) ? ", the labels" : near([0, 0], 0.25) ? ", about the mean of the labels" : "";

@@ -42,9 +42,11 @@ def train(settings: State) -> Outcome:
 
 
 def certificate(settings: State) -> float:
-    """The least ‖W - W₀‖ that is proved for both labels."""
-    gap = 2.0 if settings["different"] else 0.0
-    return interpolation_distance_bound(initial_weights(settings), *points(settings), gap, activation_of(settings))
+    """The least ‖W - W₀‖ that is proved for both labels; 0 for ReLU, of which nothing is proved."""
+    gap, phi = 2.0 if settings["different"] else 0.0, activation_of(settings)
+    if math.isinf(phi.smoothness):
+        return 0.0
+    return interpolation_distance_bound(initial_weights(settings), *points(settings), gap, phi)
 
 
 def filter_of(settings: State, step: float) -> Callable[[Tensor], Tensor]:
@@ -96,36 +98,32 @@ def draw(**changes: Any) -> Figure:
 
 
 def _draw_ways(ax: Axes, settings: State) -> None:
-    distances = torch.logspace(math.log10(0.01), math.log10(1.95), 40).tolist()
-    for different, look, name in (
-        (True, plots.line(plots.KINDS[0]), "different labels"),
-        (False, plots.CONTROL, "equal labels"),
-    ):
-        each = [settings | {"distance": one, "different": different} for one in distances]
-        ax.plot(distances, [linearized(one).ways[1] for one in each], label=name, **look)
-        color = plots.WRONG_COLOR if different else plots.RIGHT_COLOR
-        walked = [train(settings | {"distance": one, "different": different}).path.distance[-1] for one in TRIED]
-        ax.plot(TRIED, walked, "o", color=color, mec="black", mew=0.5, label="gradient descent" if different else None)
-    least = [certificate(settings | {"distance": one, "different": True}) for one in distances]
+    def at(distances: list[float], different: bool) -> list[State]:
+        return [settings | {"distance": one, "different": different} for one in distances]
+
+    distances, dot = torch.logspace(-2, math.log10(1.95), 40).tolist(), {"ls": "", "marker": "o", "mec": "black"}
+    for different, look, color, name in ((True, plots.line(plots.KINDS[0]), plots.WRONG_COLOR, "different labels"),
+                                         (False, plots.CONTROL, plots.RIGHT_COLOR, "equal labels")):  # fmt: skip
+        ax.plot(distances, [linearized(one).ways[1] for one in at(distances, different)], label=name, **look)
+        walked = [train(one).path.distance[-1] for one in at(list(TRIED), different)]
+        ax.plot(TRIED, walked, color=color, label="gradient descent" if different else None, **dot)
+    least = [certificate(one) for one in at(distances, True)]
     ax.fill_between(distances, 0.1, least, color="#e4e4e4", lw=0)
     ax.plot(distances, least, label="certificate: at least", **plots.REFERENCE)
-    ax.set(title="how far the weights must go", xscale="log", yscale="log", ylim=(0.1, 500), xlim=(0.01, 2))
-    ax.set(
-        xlabel="distance of the points, ε₀", ylabel="‖W − W₀‖", xticks=(0.01, 0.1, 1), xticklabels=("0.01", "0.1", "1")
-    )
-    ax.set(yticks=(0.1, 1, 10, 100), yticklabels=("0.1", "1", "10", "100"))
+    ax.set(title="how far the weights must go", xlabel="distance of the points, ε₀", ylabel="‖W − W₀‖")
+    ax.set(xscale="log", yscale="log", xlim=(0.01, 2), ylim=(0.1, 500))
+    ax.set_xticks([0.01, 0.1, 1], labels=["0.01", "0.1", "1"])
+    ax.set_yticks([0.1, 1, 10, 100], labels=["0.1", "1", "10", "100"])
     ax.minorticks_off()
     ax.legend()
 
 
 def _draw_answers(ax: Axes, settings: State) -> None:
-    around = torch.linspace(-180, 180, 181).double()
+    around, (W, phi) = torch.linspace(-180, 180, 181).double(), (initial_weights(settings), activation_of(settings))
     inputs, trained = on_circle(around.deg2rad(), settings["dim"]), train(settings)
-    W, phi = initial_weights(settings), activation_of(settings)
+    ridge, stopped = f"with ridge, μ = {settings['penalty']:g}", f"stopped, τ = {settings['after']:,}"
+    name = ridge if settings["by"] == "ridge" else stopped
     ax.plot(around, predict(W, inputs, phi), lw=0.8, color=plots.CONTROL["color"], label="before training")
-    name = (
-        f"with ridge, μ = {settings['penalty']:g}" if settings["by"] == "ridge" else f"stopped, τ = {settings['after']}"
-    )
     ax.plot(around, linearized(settings).answers(inputs)[0], color="black", label=name)
     ax.plot(around, predict(trained.path.weights, inputs, phi), **plots.line(plots.NOISY), label="trained to the end")
     where = [0, 2 * math.degrees(math.asin(settings["distance"] / 2))]
