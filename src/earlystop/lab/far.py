@@ -26,13 +26,13 @@ TRIED = (0.1, 0.2, 0.5, 1.2)  # distances at which the picture trains the networ
 
 def on_circle(angles: Float[Tensor, " n"], dim: int) -> Float[Tensor, "n d"]:
     """Points of the unit circle in the plane of the first two axes."""
-    flat = torch.stack([angles.cos(), angles.sin()], dim=1).double()
-    return torch.nn.functional.pad(flat, (0, dim - 2))
+    return torch.nn.functional.pad(torch.stack([angles.cos(), angles.sin()], dim=1), (0, dim - 2))
 
 
 def points(settings: State) -> Float[Tensor, "2 d"]:
     """Two points at the distance of a state."""
-    return on_circle(torch.tensor([0.0, 2 * math.asin(settings["distance"] / 2)]).double(), settings["dim"])
+    angles = torch.tensor([0.0, 2 * math.asin(settings["distance"] / 2)], dtype=torch.float64)
+    return on_circle(angles, settings["dim"])
 
 
 def train(settings: State) -> Outcome:
@@ -119,7 +119,10 @@ def _draw_ways(ax: Axes, settings: State) -> None:
 
 
 def _draw_answers(ax: Axes, settings: State) -> None:
-    around, (W, phi) = torch.linspace(-180, 180, 181).double(), (initial_weights(settings), activation_of(settings))
+    around, (W, phi) = (
+        torch.linspace(-180, 180, 181, dtype=torch.float64),
+        (initial_weights(settings), activation_of(settings)),
+    )
     inputs, trained = on_circle(around.deg2rad(), settings["dim"]), train(settings)
     ridge, stopped = f"with ridge, μ = {settings['penalty']:g}", f"stopped, τ = {settings['after']:,}"
     name = ridge if settings["by"] == "ridge" else stopped
