@@ -79,8 +79,16 @@ function wrongSamples(config, clusterOf, stream) {
   return chosen;
 }
 
+/** Inputs that the request gives itself, with classes for labels: each is a cluster of its own. */
+function ownPoints({ points, given, classes }) {
+  const centers = points.map((one) => Float64Array.from(one)), truth = Int32Array.from(given);
+  return { inputs: Float64Array.from(points.flat()), centers, sizes: centers.map(() => 1), clusterOf: Int32Array.from(points.keys()),
+    truth, given: truth.slice(), labels: classLabels(classes) };
+}
+
 /** Inputs (a row each), centers, clusters, true and given labels. Throws `Impossible` where the request is. */
 export function dataset(config) {
+  if (config.points) return ownPoints(config);
   const { samples, clusters, classes, seed } = config, labels = classLabels(classes);
   if (classes > clusters) throw new Impossible(`${classes} classes in ${clusters} clusters: every class needs one`);
   if (samples < clusters) throw new Impossible(`${samples} samples in ${clusters} clusters: every one needs one`);

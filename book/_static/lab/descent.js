@@ -92,4 +92,9 @@ export class Descent {
     }
     return { iteration: this.iteration++, outputs: Float64Array.from(this.outputs), loss, distance: Math.sqrt(way) };
   }
+
+  /** The weights to which the last record belongs, one step back. */
+  before() {
+    return this.weights.map((one, i) => one + this.step * this.gradient[i]);
+  }
 }

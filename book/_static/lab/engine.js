@@ -28,13 +28,18 @@ export function errors(outputs, { labels, given, truth }) {
   return { byGiven: byGiven / outputs.length, byTrue: byTrue / outputs.length };
 }
 
-/** The records of a run, one after each iteration; those that are kept have `kept`. */
+/** The records of a run, one after each iteration; those that are kept have `kept`.
+ * Where the request says `within`, the run ends when all given labels are fitted so well, and its last record has the `weights`. */
 export function* records({ config, data, weights, targets, linear }) {
   const descent = new Descent(weights, data.inputs, targets, config.dim, config.activation, linear.step);
-  const kept = new Set(moments(config.iterations));
+  const kept = new Set(moments(config.iterations)), close = (one, i) => Math.abs(one - targets[i]) <= config.within;
   for (let tau = 0; tau <= config.iterations; tau++) {
     const record = descent.advance();
     if (!(record.loss < 1e12)) throw new Impossible("gradient descent left every bound: a smaller step");
+    if (config.within && record.outputs.every(close)) {
+      yield { ...record, ...errors(record.outputs, data), kept: true, weights: descent.before() };
+      return;
+    }
     yield kept.has(tau) ? { ...record, ...errors(record.outputs, data), kept: true } : record;
   }
 }

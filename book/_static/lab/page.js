@@ -120,11 +120,27 @@ export function control(panel, name, { label, text = (value) => number(value, 3)
   const field = SETTINGS.fields[name], caption = label ?? field.label;
   if (field.choices) return menu(panel, name, caption, field.choices);
   if (typeof field.value === "boolean") return box(panel, name, caption);
+  if (field.scale === "log") return evenControl(panel, name, caption, text);
   const shown = h("output", {}, text(panel.state[name]));
   const input = h("input", { type: "range", min: least ?? field.least, max: most ?? field.most, step: field.step, name,
     oninput: () => panel.set({ [name]: Number(input.value) }) });
   const show = () => {
     input.value = panel.state[name];
+    shown.textContent = text(panel.state[name]);
+    input.setAttribute("aria-valuetext", shown.textContent);
+  };
+  show();
+  panel.on((changed) => { if (changed.has(name)) show(); });
+  return h("label", { class: "lab-control" }, h("span", {}, caption, " ", shown), input);
+}
+
+/** A slider with even steps on a logarithmic axis, to values of three digits. */
+function evenControl(panel, name, caption, text) {
+  const { least, most } = SETTINGS.fields[name], ratio = Math.log(most / least), steps = 200, shown = h("output");
+  const input = h("input", { type: "range", min: 0, max: steps, step: 1, name,
+    oninput: () => panel.set({ [name]: Number((least * Math.exp((ratio * input.value) / steps)).toPrecision(3)) }) });
+  const show = () => {
+    input.value = Math.round((steps * Math.log(panel.state[name] / least)) / ratio);
     shown.textContent = text(panel.state[name]);
     input.setAttribute("aria-valuetext", shown.textContent);
   };

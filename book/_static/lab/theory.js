@@ -21,8 +21,8 @@ export function plateauDistance(means, { values, vectors }) {
   return Math.sqrt(sum);
 }
 
-/** f(W₀) and JJᵀ = (XXᵀ) ⊙ (φ'(XW₀ᵀ) φ'(W₀Xᵀ))/k for inputs in rows. */
-export function linearization(weights, inputs, dim, activation) {
+/** f(W, x) and φ'(Wx)/√k for inputs in rows. */
+export function slopesAt(weights, inputs, dim, activation) {
   const units = weights.length / dim, samples = inputs.length / dim, scale = 1 / Math.sqrt(units);
   const slopes = new Float64Array(samples * units), outputs = new Float64Array(samples);
   const hidden = new Float64Array(units), values = new Float64Array(units);
@@ -35,8 +35,14 @@ export function linearization(weights, inputs, dim, activation) {
       row[j] *= scale;
     }
   }
-  const overlap = products(inputs, samples, dim), gram = products(slopes, samples, units);
-  return { outputs, gram: gram.map((one, i) => one * overlap[i]) };
+  return { outputs, slopes };
+}
+
+/** f(W₀), slopes, and JJᵀ = (XXᵀ) ⊙ (φ'(XW₀ᵀ) φ'(W₀Xᵀ))/k for inputs in rows. */
+export function linearization(weights, inputs, dim, activation) {
+  const { outputs, slopes } = slopesAt(weights, inputs, dim, activation), samples = outputs.length;
+  const overlap = products(inputs, samples, dim), gram = products(slopes, samples, weights.length / dim);
+  return { outputs, slopes, gram: gram.map((one, i) => one * overlap[i]) };
 }
 
 /** The linearized network: gradient descent in closed form, each direction by its own clock. */
@@ -114,8 +120,8 @@ export function spectralNorm(weights, dim) {
 }
 
 /** A lower bound of ‖W - W₀‖ for weights that fit two inputs with labels `gap` apart (Theorem 2.3). */
-export function certificate(weights, dim, activation, outputs, inputs, gap) {
+export function certificate(weights, dim, activation, outputs, inputs, gap, norm = spectralNorm(weights, dim)) {
   const away = Math.sqrt(inputs.subarray(0, dim).reduce((sum, one, c) => sum + (one - inputs[dim + c]) ** 2, 0));
-  const units = weights.length / dim, reach = 1 + spectralNorm(weights, dim) / Math.sqrt(units);
+  const units = weights.length / dim, reach = 1 + norm / Math.sqrt(units);
   return (gap - Math.abs(outputs[1] - outputs[0])) / (SMOOTHNESS[activation] * away * reach);
 }

@@ -1,6 +1,8 @@
 """What the engine of the living figures (`book/_static/lab/engine.js`) computes, by the book's own functions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ State = dict[str, Any]
 
 def dataset(state: State) -> Dataset:
     """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit."""
+    if "points" in state:
+        return _own_points(state)
     n, count, dim, classes = (state[name] for name in ("samples", "clusters", "dim", "classes"))
     refuse({f"{classes} classes in {count} clusters: every class needs one": classes > count,
             f"{n} samples in {count} clusters: every one needs one": n < count})  # fmt: skip
@@ -36,6 +40,14 @@ def dataset(state: State) -> Dataset:
     inputs = _around(state, centers, clusters)
     return Dataset(inputs, labels[given], labels[truth], clusters, centers, labels[class_of], labels,
                    state["input_noise"], given != truth)  # fmt: skip
+
+
+def _own_points(state: State) -> Dataset:
+    """Inputs that a state gives itself, with classes for labels: each is a cluster of its own."""
+    inputs, classes = torch.tensor(state["points"], dtype=torch.float64), class_labels(state["classes"])
+    labels, count = classes[torch.tensor(state["given"])], len(inputs)
+    nobody = torch.zeros(count, dtype=torch.bool)
+    return Dataset(inputs, labels, labels, torch.arange(count), inputs, labels, classes, 0.0, nobody)
 
 
 def _axes(count: int, dim: int) -> Tensor:
@@ -144,14 +156,31 @@ class Outcome:
 
 
 def run(state: State, iterations: int | None = None) -> Outcome:
-    """The data of a state, and gradient descent on them. `ValueError` for a state that cannot be."""
+    """The data of a state, and gradient descent on them. `ValueError` for a state that cannot be.
+
+    With `within` in a state it ends where every given label is fitted so well, if there is such an iteration.
+    """
     data, weights, phi = dataset(state), initial_weights(state), BY_NAME[state["activation"]]
     step = state["pace"] * largest_stable_step(weights, data.inputs, phi)
-    path = gradient_descent(
-        weights, data.inputs, data.labels, step_size=step, activation=phi,
-        iterations=state["iterations"] if iterations is None else iterations,
-    )  # fmt: skip
+    go = partial(gradient_descent, weights, data.inputs, data.labels, step_size=step, activation=phi,
+                 progress=lambda items, words: items)  # fmt: skip
+    path = _until_fitted(go, data, state, state["iterations"] if iterations is None else iterations)
     return Outcome(data, weights, step, path)
+
+
+def _until_fitted(go: Callable[..., Trajectory], data: Dataset, state: State, most: int) -> Trajectory:
+    """At most so many iterations; twice as many again and again, so that a short path costs little."""
+    if "within" not in state:
+        return go(iterations=most)
+    tried = min(1000, most)
+    while True:
+        path = go(iterations=tried)
+        fits = ((path.outputs - data.labels).abs() <= state["within"]).all(-1)
+        if fits.any():
+            return go(iterations=int(fits.long().argmax()))
+        if tried == most:
+            return path
+        tried = min(2 * tried, most)
 
 
 def linearized_outputs(state: State, times: Tensor) -> tuple[Dataset, Tensor]:
