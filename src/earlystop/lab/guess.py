@@ -84,7 +84,7 @@ def wrong_labels(cell: dict[str, Any], config: dict[str, Any]) -> int:
     sizes = torch.stack([n - wrong, wrong], dim=1)[:, :, None, None]
     images = sizes * torch.tensor(pairs, dtype=torch.float64)
     missed = (images - images.round()).abs().flatten(1).amax(1)
-    if missed.min() > 0.1:
+    if missed.min() > 1e-6 * n:  # six digits are stored
         raise StoreError(f"the histograms at rate {rate}, seed {cell['seed']} are not of {n} whole images")
     return int(wrong[missed.argmin()])
 
