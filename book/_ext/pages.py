@@ -11,6 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
+import lab
 from bs4 import BeautifulSoup, NavigableString
 
 UNUSED = re.compile(
@@ -128,7 +129,7 @@ def search_page(soup, page) -> None:
         place.append(BeautifulSoup(RESULTS, "html.parser"))
 
 
-STEPS = (scripts, folds, roles, code_switch, tips, joined, search_page, policy)
+STEPS = (scripts, lab.load, folds, roles, code_switch, tips, joined, search_page, policy)
 
 
 class Page:

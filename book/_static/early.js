@@ -5,4 +5,6 @@
   data.mode = chosen("mode") || "auto";
   data.theme = chosen("theme") || "auto";
   data.code = chosen("code") || "shown";
+  data.live = "yes"; // living figures take the place of pictures,
+  addEventListener("load", () => { if (document.querySelector(".lab:not(.lab-alive)")) delete data.live; }); // if they live
 })();

@@ -2,7 +2,7 @@
 
 import { h, number, s } from "./page.js";
 
-const MARGIN = { left: 46, right: 12, top: 26, bottom: 40 };
+const MARGIN = { left: 54, right: 12, top: 26, bottom: 40 };
 
 const SCALES = {
   linear: (x) => x,
@@ -54,7 +54,7 @@ export class Chart {
     const middle = (top + bottom) / 2;
     g.push(s("path", { d: `M${left} ${top}V${bottom}H${right}`, class: "lab-frame" }));
     g.push(s("text", { x: (left + right) / 2, y: bottom + 33, class: "lab-name", "text-anchor": "middle" }, this.x.label));
-    g.push(s("text", { x: 11, y: middle, class: "lab-name", "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` }, this.y.label));
+    g.push(s("text", { x: 12, y: middle, class: "lab-name", "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, this.y.label));
     this.frame.replaceChildren(...g);
   }
 

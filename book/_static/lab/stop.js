@@ -1,169 +1,131 @@
-// Stop here: samples and their labels, training, and where to stop it.
+// Stop here: samples and their labels, the errors while a network is trained, and where to stop it.
 
 import { Chart, iterations, iterationSlider, legend } from "./chart.js";
-import { Computer, button, control, h, later, number, presets, s, share, speaker, still } from "./page.js";
+import { SampleMap } from "./map.js";
+import { Computer, button, control, h, later, number, presets, share, speaker, still } from "./page.js";
+import { nearest } from "./theory.js";
 
-const SIZE = 300, PLAY = 4000; // of the map, and milliseconds of a sweep
+const SWEEP = 4000; // milliseconds in which `play` goes from the first to the last iteration
+const SHOWN = ["corruption_rate", "input_noise"];
+const MORE = ["clusters", "classes", "samples", "dim", "hidden_units", "pace", "activation", "iterations", "seed", "one_cluster", "axes", "shell"];
 
-/** Where each cluster's disc is: in a ring. */
-function discs(clusters, radius) {
-  const middle = SIZE / 2, ring = clusters > 1 ? middle * 0.62 : 0;
-  const most = clusters > 1 ? Math.min(middle - ring - 4, ring * Math.sin(Math.PI / clusters) - 4) : middle - 4;
-  return Array.from({ length: clusters }, (_, i) => {
-    const angle = 2 * Math.PI * (i / clusters) - Math.PI * (0.5 + 1 / clusters);
-    return { x: middle + ring * Math.cos(angle), y: middle + ring * Math.sin(angle), r: most * (0.45 + 0.55 * radius), full: most };
-  });
+/** What the reader sees at a stop, counted. */
+function counted({ given, truth, labels }, outputs) {
+  const answers = Array.from(outputs, (one) => nearest(one, labels)), wrong = [...given.keys()].filter((i) => given[i] !== truth[i]);
+  return { all: given.length, wrong: wrong.length, right: wrong.filter((i) => answers[i] === truth[i]).length,
+    errors: answers.filter((one, i) => one !== truth[i]).length };
 }
 
-/** A place for each sample: samples of a cluster on a spiral of even spacing in its disc. */
-function places(data, all) {
-  const seen = new Array(all.length).fill(0);
-  return Array.from(data.clusterOf, (cluster) => {
-    const i = seen[cluster]++, disc = all[cluster], far = disc.r * 0.88 * Math.sqrt((i + 0.5) / data.sizes[cluster]);
-    return { x: disc.x + far * Math.cos(2.39996 * i), y: disc.y + far * Math.sin(2.39996 * i) };
-  });
-}
-
-class Map2 {
-  constructor(toggle) {
-    this.toggle = toggle;
-    this.svg = s("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, class: "lab-map", role: "group" });
-    this.back = s("g", { "aria-hidden": "true" });
-    this.front = s("g");
-    this.svg.append(this.back, this.front);
-    this.svg.addEventListener("click", (event) => this.pick(event));
-    this.svg.addEventListener("keydown", (event) => this.keys(event));
-    this.at = 0;
+class Stop {
+  constructor(panel) {
+    Object.assign(this, { panel, state: panel.state, computer: new Computer(panel.root), speech: speaker(), rows: [], control: [] });
+    this.chart = new Chart({ title: "share of wrong answers", x: iterations(this.state.iterations),
+      y: { low: 0, high: 0.6, ticks: [0, 0.2, 0.4, 0.6], text: (one) => `${100 * one} %`, label: "training samples" } });
+    this.map = new SampleMap((i) => this.toggle(i));
+    this.slider = iterationSlider("stop after iteration", () => this.state.iterations, (stop) => this.stopAt(stop));
+    this.chart.drag((value) => this.stopAt(Math.round(value)));
+    panel.root.append(...this.elements());
+    const again = later(() => this.compute());
+    panel.on((changed) => { if (changed.size > 1 || !changed.has("stop")) again(); else this.draw(); });
+    this.compute();
   }
 
-  /** The samples of a run, grey until the network has answered. */
-  show(data) {
-    this.data = data;
-    const all = discs(data.sizes.length, this.radius ?? 0.5);
-    this.where = places(data, all);
-    const size = Math.max(3.2, Math.min(7, 0.75 * all[0].r / Math.sqrt(Math.max(...data.sizes))));
-    this.back.replaceChildren(...all.map((one, i) => s("circle", { cx: one.x, cy: one.y, r: one.r + 4, class: "lab-disc" })));
-    this.dots = this.where.map(({ x, y }, i) => s("circle", { cx: x, cy: y, r: size, role: "button", tabindex: i === this.at ? 0 : -1,
-      class: `lab-sample ${data.given[i] === data.truth[i] ? "" : "lab-wrong"}`, "aria-pressed": String(data.given[i] !== data.truth[i]) }));
-    this.front.replaceChildren(...this.dots);
+  elements() {
+    const { panel } = this;
+    return [
+      h("div", { class: "lab-views" }, h("div", {}, this.map.svg, SampleMap.legend(h)), h("div", {}, this.chart.svg,
+        legend(["lab-given", "judged by given labels"], ["lab-true", "judged by true labels"], ["lab-control-line", "the same without wrong labels"]))),
+      this.slider.element, ...this.speech.elements,
+      h("div", { class: "lab-controls" }, ...SHOWN.map((name) => control(panel, name))),
+      h("div", { class: "lab-row" }, button("play", () => this.play()), button("other data", () => panel.set({ seed: (this.state.seed + 1) % 1000, changed: [] })),
+        button("undo my labels", () => panel.set({ changed: [] })), share(panel)),
+      h("details", {}, h("summary", {}, "more settings"), h("div", { class: "lab-controls" }, presets(panel), ...MORE.map((name) => control(panel, name)))),
+    ];
   }
 
-  /** Colour every sample by the network's output. */
-  answer(outputs) {
-    const { labels, given, truth } = this.data, low = labels[0], high = labels[labels.length - 1];
-    this.dots.forEach((dot, i) => {
-      const share = Math.min(1, Math.max(0, (outputs[i] - low) / (high - low)));
-      dot.style.fill = `color-mix(in oklab, var(--lab-high) ${(100 * share).toFixed(0)}%, var(--lab-low))`;
-      const wrong = given[i] === truth[i] ? "right" : "wrong";
-      dot.setAttribute("aria-label", `sample ${i + 1}, given label ${number(labels[given[i]])}, ${wrong}; the network says ${number(outputs[i])}`);
+  toggle(i) {
+    const { changed } = this.state;
+    this.panel.set({ changed: changed.includes(i) ? changed.filter((one) => one !== i) : [...changed, i] });
+  }
+
+  stopAt(stop) {
+    this.playing = false;
+    this.panel.set({ stop: Math.min(stop, this.state.iterations) });
+  }
+
+  /** Train as the state says, then once more without wrong labels. */
+  compute() {
+    const { stop, ...config } = this.state, { root } = this.panel;
+    this.rows = [];
+    this.control = [];
+    this.chart.change({ x: iterations(config.iterations) });
+    root.setAttribute("aria-busy", "true");
+    this.computer.run(config, ({ known, records = [], done, error }) => {
+      if (error) this.refuse(error);
+      if (known) this.begin(known);
+      this.rows.push(...records);
+      this.draw();
+      if (done) this.computer.run({ ...config, corruption_rate: 0, changed: [] }, (other) => {
+        this.control.push(...(other.records ?? []));
+        this.draw();
+        if (other.done) root.removeAttribute("aria-busy");
+      });
     });
   }
 
-  pick(event) {
-    const box = this.svg.getBoundingClientRect(), scale = SIZE / box.width;
-    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
-    const far = this.where.map((one) => Math.hypot(one.x - x, one.y - y)), best = far.indexOf(Math.min(...far));
-    if (far[best] < 22 * scale) this.toggle(best);
+  begin(known) {
+    this.known = known;
+    this.map.show(known.data, this.state.input_noise);
+    this.focused?.();
   }
 
-  keys(event) {
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (by) this.focus((this.at + by + this.dots.length) % this.dots.length);
-    else if (event.key === "Enter" || event.key === " ") this.toggle(this.at);
-    else return;
-    event.preventDefault();
+  refuse(reason) {
+    this.known = null;
+    this.panel.root.removeAttribute("aria-busy");
+    this.speech.say(`This cannot be: ${reason}.`);
   }
 
-  focus(index) {
-    this.dots[this.at]?.setAttribute("tabindex", -1);
-    this.at = index;
-    this.dots[index].setAttribute("tabindex", 0);
-    this.dots[index].focus();
-  }
-}
-
-const COMPUTED = ["seed", "samples", "clusters", "classes", "dim", "input_noise", "shell", "axes", "corruption_rate", "one_cluster",
-  "changed", "hidden_units", "paired", "activation", "pace", "iterations"];
-
-export function stop(panel) {
-  const { state } = panel, { elements, say } = speaker();
-  const chart = new Chart({ title: "share of wrong answers", x: iterations(state.iterations),
-    y: { low: 0, high: 0.6, ticks: [0, 0.2, 0.4, 0.6], label: "error" } });
-  const flip = (i) => panel.set({ changed: state.changed.includes(i) ? state.changed.filter((one) => one !== i) : [...state.changed, i] });
-  const map = new Map2(flip), slider = iterationSlider("stop after iteration", () => state.iterations, (one) => panel.set({ stop: one }));
-  const computer = new Computer(panel.root);
-  let rows = [], control0 = [], known;
-
-  const at = () => rows.reduce((best, one) => (one.iteration <= state.stop ? one : best), rows[0]);
-  const draw = () => {
-    const points = (list, key) => list.map((one) => [one.iteration, one[key]]);
+  draw() {
+    const { chart, rows, control: other, known, state } = this, points = (list, key) => list.map((one) => [one.iteration, one[key]]);
     chart.stretch("window", "lab-window", known?.window?.[0] ?? null, known?.window?.[1]);
-    chart.line("control", "lab-control-line", points(control0, "byTrue"));
+    chart.line("control", "lab-control-line", points(other, "byTrue"));
     chart.line("given", "lab-given", points(rows, "byGiven"));
     chart.line("true", "lab-true", points(rows, "byTrue"));
     chart.upright("stop", state.stop);
-    slider.show(state.stop);
-    if (!rows.length) return;
-    map.answer(at().outputs);
-    describe();
-  };
-  const describe = () => {
-    const { given, truth, labels } = known.data, one = at(), wrong = Array.from(given.keys()).filter((i) => given[i] !== truth[i]);
-    const near = (output) => Array.from(labels).reduce((best, label, i) => (Math.abs(label - output) < Math.abs(labels[best] - output) ? i : best), 0);
-    const right = wrong.filter((i) => near(one.outputs[i]) === truth[i]).length, all = given.length;
-    const window = known.window ? `Theory says: stop between iterations ${number(known.window[0])} and ${number(known.window[1])}.` : "Theory says: there is no iteration without an error.";
-    const put = wrong.length ? `puts ${right} of ${wrong.length} wrong labels right and` : "has no wrong label to put right and";
-    const text = `Stopped after iteration ${number(one.iteration)}, the network ${put} errs on ${Math.round(one.byTrue * all)} of ${all} samples. ${window}`;
-    say(text);
-    chart.svg.setAttribute("aria-label", `Errors against the iteration. ${text}`);
-    map.svg.setAttribute("aria-label", `Map of ${all} samples in ${known.data.sizes.length} clusters; arrow keys move, enter changes a label.`);
-  };
-  const compute = () => {
-    rows = [];
-    const config = Object.fromEntries(COMPUTED.map((name) => [name, state[name]]));
-    chart.change({ x: iterations(state.iterations) });
-    map.radius = state.input_noise;
-    panel.root.setAttribute("aria-busy", "true");
-    computer.run(config, (message) => {
-      if (message.error) return say(message.error);
-      if (message.known) { known = message.known; map.show(known.data); }
-      if (message.records) rows.push(...message.records);
-      draw();
-      if (message.done) without(config);
-    });
-  };
-  const without = (config) => {
-    control0 = [];
-    computer.run({ ...config, corruption_rate: 0, changed: [] }, (message) => {
-      if (message.records) control0.push(...message.records);
-      if (message.done) { draw(); panel.root.removeAttribute("aria-busy"); }
-    });
-  };
-  const play = () => {
-    if (still()) return panel.set({ stop: state.iterations });
+    this.slider.show(state.stop);
+    if (!known || !rows.length) return;
+    const at = rows.findLast((one) => one.iteration <= state.stop) ?? rows[0];
+    this.map.answer(at.outputs);
+    this.describe(at);
+  }
+
+  describe({ iteration, outputs }) {
+    const { all, wrong, right, errors } = counted(this.known.data, outputs), { window } = this.known;
+    const labels = wrong ? `${right} of ${wrong} wrong labels are put right, and` : "no label is wrong, and";
+    const theory = window ? `The theory of chapter 6 says: stop between ${number(window[0])} and ${window[1] === Infinity ? "any later iteration" : number(window[1])} (shaded)`
+      : "The theory of chapter 6 says: at every iteration some answer is wrong";
+    const text = `Stopped after iteration ${number(iteration)}: ${labels} ${errors} of ${all} answers are not the true label. ${theory}.`;
+    this.speech.say(text);
+    this.chart.svg.setAttribute("aria-label", `Share of wrong answers against the iteration. ${text}`);
+  }
+
+  /** Sweep the stop over the iterations; at once for readers who want no motion. */
+  play() {
+    const { panel, state } = this;
+    this.playing = !this.playing && !still();
+    if (still()) panel.set({ stop: state.iterations });
     const begin = performance.now();
     const go = (now) => {
-      const share = Math.min(1, (now - begin) / PLAY);
+      if (!this.playing) return;
+      const share = Math.max(0, Math.min(1, (now - begin) / SWEEP));
       panel.set({ stop: Math.round((1 + state.iterations) ** share - 1) });
-      if (share < 1 && panel.playing) requestAnimationFrame(go);
-      else panel.playing = false;
+      if (share < 1) requestAnimationFrame(go);
+      else this.playing = false;
     };
-    panel.playing = !panel.playing;
-    if (panel.playing) requestAnimationFrame(go);
-  };
+    requestAnimationFrame(go);
+  }
+}
 
-  chart.drag((value) => { panel.playing = false; panel.set({ stop: Math.round(value) }); });
-  panel.root.append(
-    h("div", { class: "lab-views" }, h("div", {}, map.svg), h("div", {}, chart.svg,
-      legend(["lab-given", "by given labels"], ["lab-true", "by true labels"], ["lab-control-line", "without wrong labels"]))),
-    ...elements, slider.element,
-    h("div", { class: "lab-row" }, button("play", play), button("other data", () => panel.set({ seed: (state.seed + 1) % 1000, changed: [] })),
-      button("undo my labels", () => panel.set({ changed: [] })), share(panel)),
-    h("div", { class: "lab-controls" }, control(panel, "corruption_rate", { label: "wrong labels, ρ" }), control(panel, "input_noise")),
-    h("details", {}, h("summary", {}, "more settings"), h("div", { class: "lab-controls" },
-      ...["clusters", "classes", "samples", "dim", "hidden_units", "pace", "activation", "iterations", "seed", "one_cluster", "axes"].map((name) => control(panel, name)),
-      presets(panel))));
-  const again = later(compute);
-  panel.on((changed) => { if (COMPUTED.some((name) => changed.has(name))) again(); else draw(); });
-  compute();
+export function stop(panel) {
+  return new Stop(panel);
 }

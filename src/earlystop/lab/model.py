@@ -1,4 +1,4 @@
-"""What the engine of the living figures computes, by the book's own functions: `book/_static/lab/engine.js` in Python."""
+"""What the engine of the living figures (`book/_static/lab/engine.js`) computes, by the book's own functions."""
 
 from dataclasses import dataclass
 from typing import Any
