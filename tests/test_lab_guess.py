@@ -104,8 +104,8 @@ def address(data, state=""):
 
 def spot(window, chart, share):
     """Where a share of the breadth of a chart's axis is in the window."""
-    box = window.locator("svg.lab-chart").nth(chart).bounding_box()
-    return box["x"] + (46 + share * 302) * box["width"] / 360, box["y"] + box["height"] / 2
+    box = window.locator("svg.lab-chart").nth(chart).locator(".lab-frame").bounding_box()
+    return box["x"] + share * box["width"], box["y"] + box["height"] / 2
 
 
 def of_epoch(result, epoch):
