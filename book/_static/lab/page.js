@@ -92,10 +92,10 @@ function parsed(field, text) {
 
 const PATIENCE = 150; // milliseconds before an address or a run follows a control
 
-/** A figure on a page: its state, who listens to it, and where it is shown. */
+/** A figure on a page: its state, who listens to it, where it is shown, and the stored numbers that it was given. */
 export class Panel {
-  constructor(root, figure, state, keep = () => {}) {
-    Object.assign(this, { root, figure, keep, listeners: [], state: { ...standard(figure), ...state } });
+  constructor(root, figure, state, keep = () => {}, data = null) {
+    Object.assign(this, { root, figure, keep, data, listeners: [], state: { ...standard(figure), ...state } });
   }
 
   /** Change settings; what does not fit is left as it is. Everybody who listens hears of the rest. */

@@ -10,9 +10,9 @@ import { vote } from "./vote.js";
 
 const FIGURES = { stop, clocks, vote, far, guess };
 
-/** Bring a figure to life in an element, in a state of its own. */
-function enliven(root, figure, state, keep) {
-  const panel = new Panel(root, figure, state, keep);
+/** Bring a figure to life in an element, in a state of its own, with the stored numbers that it may show. */
+function enliven(root, figure, state, keep, data) {
+  const panel = new Panel(root, figure, state, keep, data);
   root.classList.add("lab-alive");
   FIGURES[figure](panel);
   return panel;
@@ -23,7 +23,7 @@ function enlivenPage() {
   for (const root of document.querySelectorAll("[data-lab]")) {
     const figure = root.dataset.lab, asked = read(figure, location.hash);
     const panel = enliven(root, figure, asked?.state ?? JSON.parse(root.dataset.state ?? "{}"),
-      (state) => history.replaceState(null, "", address(figure, state)));
+      (state) => history.replaceState(null, "", address(figure, state)), JSON.parse(root.dataset.data ?? "null"));
     if (asked) root.scrollIntoView({ block: "start" });
     if (asked?.refused.length)
       root.append(h("p", { class: "lab-refused", role: "status" }, `This address asks for what the figure cannot show (${asked.refused.join(", ")}): the usual setting stands instead.`));
@@ -38,7 +38,7 @@ export function render({ model, el }) {
   const panel = enliven(root, model.get("figure"), model.get("state"), (state) => {
     model.set("state", { ...state });
     model.save_changes();
-  });
+  }, model.get("data"));
   model.on("change:state", () => panel.set(model.get("state")));
 }
 
