@@ -1,9 +1,10 @@
 """A living figure on a page: hostile addresses, requests that cannot be, rest while unseen, memory, size, access."""
 
 import re
+from pathlib import Path
 
 import pytest
-from labpage import engine_page, page_of, until
+from labpage import engine_page, file_of, page_of, until
 
 from earlystop.lab import address, model, read, script, state
 from earlystop.lab.state import SCRIPTS, SETTINGS
@@ -152,3 +153,61 @@ def test_the_script_is_light():
     """Bytes before compression, of what computes and of what is seen."""
     engine, everything = (len(text.encode()) for text in (script.body("engine"), script.classic()))
     assert engine <= 60_000 and everything - engine <= 60_000
+
+
+SLOW = {"samples": 300, "hidden_units": 600, "dim": 20, "iterations": 20000}
+COUNT = """() => {
+  document.body.style.paddingBottom = "4000px";
+  globalThis.drawn = 0;
+  new MutationObserver(() => { drawn += 1 })
+    .observe(document.querySelector(".lab-chart"), { attributeFilter: ["d"], subtree: true });
+}"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SCROLL = "(away) => scrollTo({ top: away ? document.body.scrollHeight : 0, behavior: 'instant' })"
+
+
+@pytest.mark.parametrize("away", [HIDE, SCROLL], ids=["hidden", "scrolled"])
+@pytest.mark.parametrize("where", ["worker", "page"])
+def test_nothing_is_computed_unseen(lab_page, where, away):
+    """In a hidden tab or out of sight a run waits, and goes on when it is seen again."""
+    lab_page.goto(page_of("stop", SLOW) if where == "worker" else file_of("stop", SLOW).as_uri())
+    lab_page.evaluate(COUNT)
+    until(lab_page, "drawn > 2")
+    assert len(lab_page.workers) == (where == "worker")
+    lab_page.evaluate(away, True)
+    lab_page.wait_for_timeout(400)  # what was under way arrives
+    before = lab_page.evaluate("drawn")
+    lab_page.wait_for_timeout(800)
+    assert lab_page.evaluate("drawn") == before
+    lab_page.evaluate(away, False)
+    until(lab_page, "(before) => drawn > before + 2", before)
+
+
+PAUSES = """(config) => {
+  const asked = [], engine = new lab.Engine(() => {}, 0, (next) => asked.push(next));
+  engine.take({ id: 1, config });
+  for (const pause of [true, false, true, false, true, false]) engine.take({ pause });
+  for (const next of asked.splice(0)) next();
+  return asked.length;
+}"""
+
+
+def test_a_run_that_waited_goes_on_once(code):
+    """What was asked for before a pause is void after it: no second run beside the first."""
+    assert code(PAUSES, state("stop", **QUICK)) == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nobody_is_kept_out_of_a_figure(lab_page, quick, theme):
+    """Every rule of axe-core, all settings open."""
+    axe = pytest.importorskip("axe_playwright_python")
+    lab_page.goto(quick)
+    lab_page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+    lab_page.click("summary")
+    until(lab_page, DONE)
+    lab_page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf8"))
+    found = lab_page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert not [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
