@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -95,6 +96,16 @@ def _address():
     return f"http://127.0.0.1:{server.server_port}"
 
 
+def until(page, code, argument=None, seconds=30):
+    """Wait until JavaScript says yes; the page's policy forbids playwright's own way to wait."""
+    end = time.monotonic() + seconds
+    while not (said := page.evaluate(code, argument)):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {code} with {argument!r}")
+        page.wait_for_timeout(20)
+    return said
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A browser; without one these tests are skipped, or fail where they are required."""
@@ -118,4 +129,4 @@ def lab_page(chromium):
     page.on("pageerror", lambda error: events.append(str(error)))
     yield page
     context.close()
-    assert not events
+    assert not events, events

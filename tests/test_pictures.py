@@ -66,6 +66,8 @@ def test_a_logarithmic_axis_has_plain_numbers_at_powers_of_ten_or_where_it_is_to
     assert {"0.0001", "0.01", "1", "100", "10,000"} <= set(seen[0]) and seen[1] == ["0.0003", "2", "5,000"]
     assert not any(len(ax.get_yticks(minor=True)) for ax in axes)
     plt.close()
+
+
 def test_clusters_are_counted_by_their_wrong_labels_beside_the_binomial_law():
     pictures.wrong_in_clusters(torch.tensor([0, 1, 1, 3]), size=4, redrawn=0.5, wrong=0.25)
     ax = plt.gca()

@@ -86,12 +86,19 @@ function ownPoints({ points, given, classes }) {
     truth, given: truth.slice(), labels: classLabels(classes) };
 }
 
+/** What settings may not be together, in words. */
+function checkTogether({ samples, clusters, classes, changed }) {
+  const beyond = changed.find((one) => one >= samples);
+  if (classes > clusters) throw new Impossible(`${classes} classes in ${clusters} clusters: every class needs one`);
+  if (samples < clusters) throw new Impossible(`${samples} samples in ${clusters} clusters: every one needs one`);
+  if (beyond !== undefined) throw new Impossible(`sample ${beyond} is changed, but there are ${samples}, counted from 0`);
+}
+
 /** Inputs (a row each), centers, clusters, true and given labels. Throws `Impossible` where the request is. */
 export function dataset(config) {
   if (config.points) return ownPoints(config);
+  checkTogether(config);
   const { samples, clusters, classes, seed } = config, labels = classLabels(classes);
-  if (classes > clusters) throw new Impossible(`${classes} classes in ${clusters} clusters: every class needs one`);
-  if (samples < clusters) throw new Impossible(`${samples} samples in ${clusters} clusters: every one needs one`);
   const classOf = (cluster) => Math.floor((cluster * classes) / clusters);
   const centers = config.axes ? axisCenters(clusters, config.dim) : randomCenters(config, classOf);
   const sizes = centers.map((_, i) => Math.floor(samples / clusters) + (i < samples % clusters ? 1 : 0));
@@ -105,7 +112,9 @@ export function dataset(config) {
 
 /** W₀ with standard normal entries, a row for each hidden unit; `paired` repeats the first half. */
 export function initialWeights(config) {
-  const { hidden_units, dim, paired, seed } = config, rows = paired ? hidden_units / 2 : hidden_units;
+  const { hidden_units, dim, paired, seed } = config;
+  if (hidden_units % 2) throw new Impossible(`hidden_units is ${hidden_units}, should be even: half of the output weights are negative`);
+  const rows = paired ? hidden_units / 2 : hidden_units;
   const drawn = new Stream(seed, PURPOSE.weights).normals(rows * dim);
   if (!paired) return drawn;
   const weights = new Float64Array(hidden_units * dim);

@@ -55,7 +55,7 @@ export class Engine {
     if ("pause" in message) {
       const waits = this.paused;
       this.paused = message.pause;
-      if (waits && !this.paused) this.go(this.job);
+      if (waits && !this.paused) this.go(++this.job); // slices that were asked for before the pause are void
     } else if (message.stop) {
       this.run = null;
       this.job += 1;

@@ -69,10 +69,10 @@ export function read(figure, text) {
   const [mark, ...pairs] = text.split("&");
   if (mark !== `#lab-${figure}`) return null;
   const state = {}, refused = [];
-  for (const pair of pairs.slice(0, 50)) {
-    const [name, value = ""] = pair.split("=", 2);
+  for (const pair of pairs.filter(Boolean)) {
+    const [name, ...value] = pair.split("=");
     const known = SETTINGS.figures[figure].fields.includes(name);
-    const fits = known ? fitting(name, parsed(SETTINGS.fields[name], value)) : undefined;
+    const fits = known ? fitting(name, parsed(SETTINGS.fields[name], value.join("="))) : undefined;
     if (fits === undefined) refused.push(name.slice(0, 30));
     else state[name] = fits;
   }
@@ -83,9 +83,9 @@ function parsed(field, text) {
   let value;
   try { value = decodeURIComponent(text); } catch { return undefined; }
   if (field.choices) return value;
-  if (field.list) return value.split(".").filter(Boolean).map(Number);
-  if (typeof field.value === "boolean") return { true: true, false: false }[value];
-  return value.trim() === "" ? undefined : Number(value);
+  if (field.list) return /^[\d.]*$/.test(value) ? value.split(".").filter(Boolean).map(Number) : undefined;
+  if (typeof field.value === "boolean") return value === "true" || (value === "false" ? false : undefined);
+  return /^[-+.\de]+$/i.test(value) ? Number(value) : undefined;
 }
 
 // One living figure
@@ -222,16 +222,22 @@ export class Computer {
       this.worker.onerror = (event) => { event.preventDefault(); this.here(); };
     } else this.here();
     this.seen = true;
-    const look = () => this.send({ pause: document.hidden || !this.seen });
-    document.addEventListener("visibilitychange", look);
-    new IntersectionObserver(([entry]) => { this.seen = entry.isIntersecting; look(); }).observe(root);
+    document.addEventListener("visibilitychange", () => this.look());
+    new IntersectionObserver((entries) => { this.seen = entries.at(-1).isIntersecting; this.look(); }).observe(root);
+  }
+
+  /** Compute only while somebody can see it. */
+  look() {
+    this.send({ pause: document.hidden || !this.seen });
   }
 
   /** Compute on the page's own thread, between frames. */
   here() {
     this.worker = null;
     this.engine = new Engine((message) => this.hear(message), 6, (next) => requestAnimationFrame(() => setTimeout(next, 0)));
-    if (this.asked) this.engine.take(this.asked);
+    if (!this.asked) return;
+    this.look();
+    this.engine.take(this.asked);
   }
 
   send(message) {

@@ -18,17 +18,35 @@ function enliven(root, figure, state, keep, data) {
   return panel;
 }
 
+/** Say under a figure what of an address it cannot show. */
+function tellRefused(root, names) {
+  root.querySelector(".lab-refused")?.remove();
+  const some = [...new Set(names)].slice(0, 5).join(", ");
+  if (names.length) root.append(h("p", { class: "lab-refused", role: "status" },
+    `This address asks for what the figure cannot show (${some}): the usual setting stands instead.`));
+}
+
 /** All figures of a page; one of them may be in the address. */
 function enlivenPage() {
-  for (const root of document.querySelectorAll("[data-lab]")) {
+  const roots = [...document.querySelectorAll("[data-lab]")];
+  for (const root of roots) {
     const figure = root.dataset.lab, asked = read(figure, location.hash);
     const panel = enliven(root, figure, asked?.state ?? JSON.parse(root.dataset.state ?? "{}"),
       (state) => history.replaceState(null, "", address(figure, state)), JSON.parse(root.dataset.data ?? "null"));
-    if (asked) root.scrollIntoView({ block: "start" });
-    if (asked?.refused.length)
-      root.append(h("p", { class: "lab-refused", role: "status" }, `This address asks for what the figure cannot show (${asked.refused.join(", ")}): the usual setting stands instead.`));
-    addEventListener("hashchange", () => { const now = read(figure, location.hash); if (now) panel.set(now.state); });
+    if (asked) {
+      root.scrollIntoView({ block: "start" });
+      tellRefused(root, asked.refused);
+    }
+    addEventListener("hashchange", () => {
+      const now = read(figure, location.hash);
+      if (!now) return;
+      panel.set(now.state);
+      tellRefused(root, now.refused);
+    });
   }
+  const [mark] = location.hash.split("&");
+  const strange = mark.startsWith("#lab-") && roots.every((root) => mark !== `#lab-${root.dataset.lab}`);
+  if (strange && roots.length) tellRefused(roots[0], [mark.slice(1, 35)]);
 }
 
 /** In a notebook: the state is the widget's, both ways. */
@@ -39,7 +57,9 @@ export function render({ model, el }) {
     model.set("state", { ...state });
     model.save_changes();
   }, model.get("data"));
-  model.on("change:state", () => panel.set(model.get("state")));
+  const follow = () => panel.set(model.get("state"));
+  model.on("change:state", follow);
+  return () => model.off("change:state", follow);
 }
 
 if (typeof document === "undefined") {

@@ -91,8 +91,9 @@ class Stop {
     chart.line("control", "lab-control-line", points(other, "byTrue"));
     chart.line("given", "lab-given", points(rows, "byGiven"));
     chart.line("true", "lab-true", points(rows, "byTrue"));
-    chart.upright("stop", state.stop);
-    this.slider.show(state.stop);
+    const stop = Math.min(state.stop, state.iterations);
+    chart.upright("stop", stop);
+    this.slider.show(stop);
     if (!known || !rows.length) return;
     const at = rows.findLast((one) => one.iteration <= state.stop) ?? rows[0];
     this.map.answer(at.outputs);

@@ -29,8 +29,11 @@ def dataset(state: State) -> Dataset:
     if "points" in state:
         return _own_points(state)
     n, count, dim, classes = (state[name] for name in ("samples", "clusters", "dim", "classes"))
+    beyond = [one for one in state["changed"] if one >= n]
     refuse({f"{classes} classes in {count} clusters: every class needs one": classes > count,
-            f"{n} samples in {count} clusters: every one needs one": n < count})  # fmt: skip
+            f"{n} samples in {count} clusters: every one needs one": n < count,
+            f"sample {min(beyond, default=0)} is changed, but there are {n}, counted from 0": bool(beyond),
+            })  # fmt: skip
     class_of = torch.arange(count) * classes // count
     centers = _axes(count, dim) if state["axes"] else _random_centers(state, class_of)
     sizes = n // count + (torch.arange(count) < n % count).long()
@@ -69,7 +72,7 @@ def _random_centers(state: State, class_of: Tensor) -> Tensor:
         if len(centers) == count:
             return torch.from_numpy(centers)
     raise ValueError(
-        f"{count} clusters of radius {state['input_noise']} do not fit in {dim} dimensions: "
+        f"{count} clusters of radius {state['input_noise']:g} do not fit in {dim} dimensions: "
         "fewer, smaller, or more dimensions"
     )
 
@@ -91,8 +94,6 @@ def _given(state: State, clusters: Tensor, truth: Tensor) -> Tensor:
     chosen = _wrong_samples(state, clusters, stream)
     for i in chosen:
         given[i] = (truth[i] + 1 + stream.below(classes - 1)) % classes
-    beyond = [i for i in state["changed"] if i >= len(given)]
-    refuse({f"sample {beyond[:1]} is changed, but there are {len(given)}, counted from 0": bool(beyond)})
     for i in state["changed"]:
         given[i] = (truth[i] + 1) % classes if given[i] == truth[i] else truth[i]
     return given

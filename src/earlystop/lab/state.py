@@ -1,10 +1,11 @@
 """The state of a living figure: its settings within their ranges, and the address that keeps them."""
 
 import json
-import math
+import re
+from numbers import Real
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote, unquote
 
 from earlystop.data import refuse
 
@@ -32,6 +33,7 @@ def checked(name: str, value: Any) -> Any:
         refuse({f"{name} is {value!r}, should be one of {', '.join(field['choices'])}": value not in field["choices"]})
         return value
     if field.get("list"):
+        refuse({f"{name} is {value!r}, should be a list": not isinstance(value, list | tuple | set)})
         return sorted({_number(name, one, field) for one in value})
     if isinstance(field["value"], bool):
         refuse({f"{name} is {value!r}, should be true or false": not isinstance(value, bool)})
@@ -41,7 +43,7 @@ def checked(name: str, value: Any) -> Any:
 
 def _number(name: str, value: Any, field: dict[str, Any]) -> float:
     least, most, step = field["least"], field["most"], field.get("step", 1)
-    fits = isinstance(value, int | float) and math.isfinite(value) and least <= value <= most
+    fits = isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most
     refuse({f"{name} is {value!r}, should be between {least} and {most}": not fits})
     whole = isinstance(step, int)
     uneven = whole and (value != int(value) or (value - least) % step != 0)
@@ -74,10 +76,10 @@ def read(text: str) -> tuple[str, dict[str, Any]]:
     refuse({f"{str(text)[:80]!r} is no address of a figure of the laboratory: it should hold #lab-": not mark})
     figure, *rest = end.split("&", 1)
     refuse({f"there is no figure {figure[:40]!r} in the laboratory, only {', '.join(FIGURES)}": figure not in FIGURES})
-    pairs = parse_qsl(rest[0], keep_blank_values=True) if rest else []
+    pairs = [pair.partition("=")[::2] for pair in (rest[0].split("&") if rest else []) if pair]
     unknown = [name for name, _ in pairs if name not in FIGURES[figure]["fields"]]
     refuse({f"{figure} has no setting {unknown[:1]}": bool(unknown)})
-    return figure, state(figure, **{name: _parsed(name, value) for name, value in pairs})
+    return figure, state(figure, **{name: _parsed(name, unquote(value)) for name, value in pairs})
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -85,8 +87,9 @@ def _parsed(name: str, text: str) -> Any:
     try:
         if "choices" in field:
             return text
-        if field.get("list"):
-            return [int(one) for one in text.split(".") if one]
-        return {"true": True, "false": False}[text] if isinstance(field["value"], bool) else float(text)
+        if isinstance(field["value"], bool):
+            return {"true": True, "false": False}[text]
+        refuse({"no number": not re.fullmatch("[-+.0-9e]*", text, re.IGNORECASE)})
+        return [int(one) for one in text.split(".") if one] if field.get("list") else float(text)
     except (ValueError, KeyError):
         raise ValueError(f"{name} is {text[:40]!r} in this address, should look like {_text(field['value'])}") from None

@@ -1,0 +1,213 @@
+"""A living figure on a page: hostile addresses, requests that cannot be, rest while unseen, memory, size, access."""
+
+import re
+from pathlib import Path
+
+import pytest
+from labpage import engine_page, file_of, page_of, until
+
+from earlystop.lab import address, model, read, script, state
+from earlystop.lab.state import SCRIPTS, SETTINGS
+
+pytest_plugins = ["labpage"]
+
+TOP = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.M)
+QUICK = {"samples": 20, "hidden_units": 20, "iterations": 60}  # a run of milliseconds
+DONE = "document.querySelector('.lab-says').textContent && !document.querySelector('.lab[aria-busy]')"
+MANY = "&".join(f"p{i}=1" for i in range(1000))
+HOSTILE = {  # what a reader could ask for, and the settings that are refused
+    "k=1e9": "k", "hidden_units=1e9": "hidden_units", "hidden_units=3": "hidden_units", "samples=NaN": "samples",
+    "samples=Infinity": "samples", "seed=-1": "seed", "seed=1e309": "seed", "seed=1.5": "seed", "seed=": "seed",
+    "seed": "seed", "seed=3=4": "seed", "seed=0x10": "seed", "seed=1_0": "seed", "seed=%": "seed",
+    f"seed={'9' * 5000}": "seed", "activation=%E0%A4%A": "activation", "activation=Gaussian+softplus": "activation",
+    "activation=<script>alert(1)</script>": "activation", "<script>=1": "<script>", "shell=yes": "shell",
+    "shell=__proto__": "shell", "__proto__=1": "__proto__", "constructor=1": "constructor", "changed=1.x": "changed",
+    "changed=1e2": "changed", "changed=-1": "changed", "changed=400": "changed", "toString=1&seed=x": "toString, seed",
+    MANY: ", ".join(f"p{i}" for i in range(1000)),
+}  # fmt: skip
+SHOWN = ["k=1e9", "<script>=1", "seed=%", "activation=<script>alert(1)</script>", "toString=1&seed=x", MANY]
+GOOD = {
+    "": {}, "&&": {}, "seed=4": {"seed": 4}, "seed=3&seed=4": {"seed": 4}, "seed=4e0": {"seed": 4}, "changed=": {},
+    "input_noise=.25": {"input_noise": 0.25}, "input_noise=1e-3": {"input_noise": 0.001},
+    "changed=3.1.3": {"changed": [1, 3]}, "activation=Gaussian%20softplus": {"activation": "Gaussian softplus"},
+    "shell=true&axes=false": {"shell": True},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return page_of("stop", QUICK)
+
+
+def go(page, mark):
+    """As a reader who changes the end of the address."""
+    page.evaluate("(mark) => { location.hash = mark }", mark)
+
+
+@pytest.fixture(scope="module")
+def code(chromium):
+    """`code(text, argument)` in a page where `lab` has what the figures share."""
+    page = chromium.new_page()
+    page.goto(engine_page("stop"))
+    page.wait_for_function("globalThis.lab")
+    yield page.evaluate
+    page.close()
+
+
+@pytest.mark.parametrize("end", HOSTILE, ids=lambda end: end[:20])
+def test_a_hostile_address_is_refused_in_both_languages(code, end):
+    mark = f"#lab-stop&dim=7&{end}"
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        read(mark)
+    assert code("(mark) => lab.read('stop', mark)", mark) == {
+        "state": state("stop", dim=7),
+        "refused": HOSTILE[end].split(", "),
+    }
+
+
+@pytest.mark.parametrize("end", SHOWN, ids=lambda end: end[:20])
+def test_a_hostile_address_is_refused_in_a_sentence(lab_page, quick, end):
+    """By a figure that works with its usual settings."""
+    lab_page.goto(f"{quick}#lab-stop&iterations=60&samples=20&{end}")
+    said, names = lab_page.inner_text(".lab-refused"), ", ".join(HOSTILE[end].split(", ")[:5])
+    assert f"({names.replace('<', '%3C').replace('>', '%3E')})" in said
+    until(lab_page, DONE)
+    assert re.match(r"Stopped after iteration 20: .* of 20 answers", lab_page.inner_text(".lab-says"))
+
+
+def test_hostile_addresses_one_after_another(lab_page, quick):
+    """Each is told while the page stands, and forgotten with the next that fits."""
+    lab_page.goto(quick)
+    for end in ["k=1e9", "seed=-1", "changed=-1"]:
+        go(lab_page, f"#lab-stop&{end}")
+        until(lab_page, "(name) => document.querySelector('.lab-refused')?.textContent.includes(name)", HOSTILE[end])
+    go(lab_page, "#lab-stop&seed=7&iterations=60")
+    until(lab_page, "!document.querySelector('.lab-refused')")
+    assert lab_page.input_value("input[name=seed]") == "7"
+    until(lab_page, DONE)
+
+
+@pytest.mark.parametrize("mark", ["#lab-constructor", "#lab-nothing&seed=3", "#lab-", "#lab-stop2"])
+def test_an_unknown_figure_is_refused(lab_page, quick, mark):
+    with pytest.raises(ValueError, match="no figure"):
+        read(mark)
+    lab_page.goto(f"{quick}{mark}")
+    assert f"({mark[1:].split('&')[0]})" in lab_page.inner_text(".lab-refused")
+    until(lab_page, DONE)
+
+
+@pytest.mark.parametrize("end", GOOD)
+def test_addresses_mean_the_same_in_both_languages(code, end):
+    wanted = state("stop", **GOOD[end])
+    assert code("(text) => lab.read('stop', text)", f"#lab-stop&{end}") == {"state": wanted, "refused": []}
+    assert read(f"#lab-stop&{end}") == ("stop", wanted)
+
+
+@pytest.mark.parametrize("figure", SETTINGS["figures"])
+def test_presets_and_standards_fit(code, figure):
+    """Every named state goes through an address and back, in both languages."""
+    for changes in [{}, *SETTINGS["figures"][figure]["presets"].values()]:
+        settings = state(figure, **changes)
+        text = code("([figure, state]) => lab.address(figure, state)", [figure, settings])
+        assert code("([figure, text]) => lab.read(figure, text)", [figure, text]) == {"state": settings, "refused": []}
+        assert read(text) == (figure, settings)
+
+
+IMPOSSIBLE = [
+    {"classes": 3, "clusters": 2},
+    {"samples": 4, "clusters": 8},
+    {"samples": 20, "changed": [3, 20]},
+    {"axes": True, "dim": 2, "clusters": 5},
+    {"dim": 2, "clusters": 8, "input_noise": 1.0},
+]
+
+
+@pytest.mark.parametrize("changes", IMPOSSIBLE, ids=lambda changes: "-".join(changes))
+def test_what_cannot_be_is_refused_in_the_same_words(lab_page, quick, changes):
+    settings = state("stop", **QUICK | changes)
+    with pytest.raises(ValueError) as refused:
+        model.run(settings)
+    lab_page.goto(quick)
+    go(lab_page, address("stop", settings))
+    until(lab_page, "(text) => document.querySelector('.lab-says').textContent.includes(text)", str(refused.value))
+    assert lab_page.locator("[aria-busy]").count() == 0
+    go(lab_page, address("stop", QUICK))
+    until(lab_page, "document.querySelector('.lab-says').textContent.startsWith('Stopped')")
+
+
+def test_an_odd_number_of_hidden_units_is_refused(code):
+    with pytest.raises(ValueError, match="should be even") as refused:
+        model.initial_weights(state("stop") | {"hidden_units": 3})
+    said = code("(config) => { try { lab.initialWeights(config) } catch (error) { return error.message } }",
+                state("stop") | {"hidden_units": 3})  # fmt: skip
+    assert said == str(refused.value)
+
+
+def test_modules_share_no_name():
+    """They become one script, where the later of two functions of one name would silently be both."""
+    names = [name for one in script.order("start") for name in TOP.findall((SCRIPTS / f"{one}.js").read_text("utf8"))]
+    assert len(names) > 50 and not {name for name in names if names.count(name) > 1}
+
+
+def test_the_script_is_light():
+    """Bytes before compression, of what computes and of what is seen."""
+    engine, everything = (len(text.encode()) for text in (script.body("engine"), script.classic()))
+    assert engine <= 60_000 and everything - engine <= 60_000
+
+
+SLOW = {"samples": 300, "hidden_units": 600, "dim": 20, "iterations": 20000}
+COUNT = """() => {
+  document.body.style.paddingBottom = "4000px";
+  globalThis.drawn = 0;
+  new MutationObserver(() => { drawn += 1 })
+    .observe(document.querySelector(".lab-chart"), { attributeFilter: ["d"], subtree: true });
+}"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SCROLL = "(away) => scrollTo({ top: away ? document.body.scrollHeight : 0, behavior: 'instant' })"
+
+
+@pytest.mark.parametrize("away", [HIDE, SCROLL], ids=["hidden", "scrolled"])
+@pytest.mark.parametrize("where", ["worker", "page"])
+def test_nothing_is_computed_unseen(lab_page, where, away):
+    """In a hidden tab or out of sight a run waits, and goes on when it is seen again."""
+    lab_page.goto(page_of("stop", SLOW) if where == "worker" else file_of("stop", SLOW).as_uri())
+    lab_page.evaluate(COUNT)
+    until(lab_page, "drawn > 2")
+    assert len(lab_page.workers) == (where == "worker")
+    lab_page.evaluate(away, True)
+    lab_page.wait_for_timeout(400)  # what was under way arrives
+    before = lab_page.evaluate("drawn")
+    lab_page.wait_for_timeout(800)
+    assert lab_page.evaluate("drawn") == before
+    lab_page.evaluate(away, False)
+    until(lab_page, "(before) => drawn > before + 2", before)
+
+
+PAUSES = """(config) => {
+  const asked = [], engine = new lab.Engine(() => {}, 0, (next) => asked.push(next));
+  engine.take({ id: 1, config });
+  for (const pause of [true, false, true, false, true, false]) engine.take({ pause });
+  for (const next of asked.splice(0)) next();
+  return asked.length;
+}"""
+
+
+def test_a_run_that_waited_goes_on_once(code):
+    """What was asked for before a pause is void after it: no second run beside the first."""
+    assert code(PAUSES, state("stop", **QUICK)) == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nobody_is_kept_out_of_a_figure(lab_page, quick, theme):
+    """Every rule of axe-core, all settings open."""
+    axe = pytest.importorskip("axe_playwright_python")
+    lab_page.goto(quick)
+    lab_page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+    lab_page.click("summary")
+    until(lab_page, DONE)
+    lab_page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf8"))
+    found = lab_page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert not [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
