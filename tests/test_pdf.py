@@ -76,6 +76,12 @@ def test_links_and_pictures_hold_in_one_document(book):
     assert "loading" not in pictures[0].attrs
 
 
+def test_links_hold_where_the_site_is_named_from_here(book, monkeypatch):
+    monkeypatch.chdir(book[0])
+    soup = BeautifulSoup(pdf.joined(Path("_build/html"), book[0]), "html.parser")
+    assert {"up", "to a part"} <= {link.text for link in soup.select("article a")}
+
+
 def test_a_file_beside_the_pages_is_a_link_where_the_book_has_an_address(book):
     (book[0] / "_config.yml").write_text("html: {baseurl: 'https://o.github.io/r'}")
     soup = BeautifulSoup(pdf.joined(book[1], book[0]), "html.parser")

@@ -57,7 +57,7 @@ def moved(address: str, here: str, names: set[str], site: Path, base: str) -> st
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return address
-    path = (site / "book" / unquote(parts.path)).resolve() if parts.path else site / "book" / f"{here}.html"
+    path = (site / "book" / (unquote(parts.path) or f"{here}.html")).resolve()
     if path.parent == (site / "book").resolve() and path.suffix == ".html" and path.stem in names:
         return f"#{path.stem}{'--' * bool(parts.fragment)}{parts.fragment}"
     return urljoin(urljoin(base, f"book/{here}.html"), address) if base else ""
