@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
+
+from rjsmin import jsmin
 
 from earlystop.lab import script
 
 
+@cache
+def published() -> str:
+    """The script as pages load it: without comments and spaces."""
+    return str(jsmin(script.classic()))
+
+
+@cache
 def digest() -> str:
     """A short hash of script and styles, for their address."""
     return hashlib.sha256((script.classic() + script.styles()).encode()).hexdigest()[:8]
@@ -25,7 +35,7 @@ def write(app, exception) -> None:
     """Write the script and the styles into the site."""
     if exception is None and app.builder.name == "html":
         static = Path(app.outdir) / "_static"
-        (static / "lab.js").write_text(script.classic(), encoding="utf8")
+        (static / "lab.js").write_text(published(), encoding="utf8")
         (static / "lab.css").write_text(script.styles(), encoding="utf8")
 
 

@@ -122,7 +122,8 @@ export function control(panel, name, { label, text = (value) => number(value, 3)
   if (typeof field.value === "boolean") return box(panel, name, caption);
   if (field.scale === "log") return evenControl(panel, name, caption, text);
   const shown = h("output", {}, text(panel.state[name]));
-  const input = h("input", { type: "range", min: least ?? field.least, max: most ?? field.most, step: field.step, name,
+  const type = field.most - field.least > 1e6 * field.step ? "number" : "range"; // too many steps for a slider
+  const input = h("input", { type, min: least ?? field.least, max: most ?? field.most, step: field.step, name,
     oninput: () => panel.set({ [name]: Number(input.value) }) });
   const show = () => {
     input.value = panel.state[name];
