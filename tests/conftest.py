@@ -2,6 +2,7 @@
 
 import functools
 import os
+from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
@@ -12,6 +13,13 @@ for name in ("EARLYSTOP_SCALE", "EARLYSTOP_DEVICE", "EARLYSTOP_PRECISION", "EARL
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+MAKERS = (  # of networks and weights; each is changed before a later one imports it
+    ("architectures", "conv_net"),
+    ("architectures", "resnet"),
+    ("network", "initial_weights"),
+    ("lab.model", "initial_weights"),
+)
 
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
 
@@ -27,9 +35,8 @@ def pytest_configure(config):
     """Perturb networks before the tests import what makes them."""
     seed = config.getoption("--perturb")
     if seed is not None:
-        from earlystop import architectures, network
-
-        for module, name in ((architectures, "conv_net"), (architectures, "resnet"), (network, "initial_weights")):
+        for place, name in MAKERS:
+            module = import_module(f"earlystop.{place}")
             setattr(module, name, perturbed(getattr(module, name), seed))
 
 

@@ -7,6 +7,7 @@ import functools
 import html
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -17,6 +18,7 @@ import pytest
 from pages import POLICY
 
 from earlystop.lab import script
+from earlystop.lab.state import SCRIPTS
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 QUIET = [
@@ -26,6 +28,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+EXPORT = re.compile(r"^export (?:class|const|function\*?) (\w+)", re.M)
 # With the policy and the theme of the book's own pages.
 PAGE = """<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf8"><title>Laboratory</title>
@@ -41,17 +44,35 @@ html[data-theme="dark"] body {{ background: #14181e; color: #ced6dd }}</style></
 def file_of(figure, state="{}"):
     """The file of a page with one figure, some of its settings changed (JSON, or a dictionary)."""
     text = state if isinstance(state, str) else json.dumps(state)
-    folder = Path(tempfile.mkdtemp(dir=_folder()))
-    (folder / "lab.js").write_text(script.classic(), encoding="utf8")
-    (folder / "lab.css").write_text(script.styles(), encoding="utf8")
-    page = folder / "index.html"
-    page.write_text(PAGE.format(figure=figure, state=html.escape(text), policy=POLICY), encoding="utf8")
-    return page
+    page = PAGE.format(figure=figure, state=html.escape(text), policy=POLICY)
+    return _written({"lab.js": script.classic(), "lab.css": script.styles(), "index.html": page})
 
 
 def page_of(figure, state="{}"):
     """The address of such a page on a server of this process; `file_of(...).as_uri()` is that of its file."""
-    return f"{_address()}/{file_of(figure, state).relative_to(_folder())}"
+    return _served(file_of(figure, state))
+
+
+def engine_page(main="engine"):
+    """The address of an empty page whose `lab` has all that a module of the laboratory, and those it needs, export."""
+    names = [name for one in script.order(main) for name in EXPORT.findall((SCRIPTS / f"{one}.js").read_text("utf8"))]
+    files = {
+        "engine.js": f"{script.body(main)}\nexport {{ {', '.join(names)} }};\n",
+        "probe.js": 'import * as lab from "./engine.js";\nglobalThis.lab = lab;\n',
+        "index.html": '<!doctype html><title>Engine</title><script type="module" src="probe.js"></script>',
+    }
+    return _served(_written(files))
+
+
+def _written(files):
+    folder = Path(tempfile.mkdtemp(dir=_folder()))
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf8")
+    return folder / "index.html"
+
+
+def _served(file):
+    return f"{_address()}/{file.relative_to(_folder())}"
 
 
 @functools.cache

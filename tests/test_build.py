@@ -45,7 +45,7 @@ def copy_of_the_book(tmp_path):
     """The book's own configuration and package, with empty pages."""
     shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
-    for name in ("_config.yml", "CITATION.cff", "requirements.txt", "book/references.bib"):
+    for name in ("_config.yml", "CITATION.cff", "requirements.txt", "book/references.bib", "book/notation.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(
         ROOT / "src" / "earlystop", tmp_path / "src" / "earlystop", ignore=shutil.ignore_patterns("__pycache__")

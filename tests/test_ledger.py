@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import jsonschema
@@ -252,8 +253,20 @@ def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
         assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
         assert entry.get("why", entry.get("fixed")) in text
     assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))
-    assert text.count('class="sign') == 2 * len(content["claims"]) + sum(map(bool, content["counts"].values()))
+    among = {(entry["place"], entry["verdict"]) for entry in content["claims"]}
+    signs = len(content["claims"]) + len(among) + sum(map(bool, content["counts"].values()))
+    assert text.count('class="sign ') == signs
     assert set(content["counts"]) <= set(scorecard.SIGNS) == set(scorecard.MEANINGS)
+
+
+def test_every_verdict_can_be_chosen_and_counts_add_up(content):
+    text = "\n".join(scorecard.counts(content))
+    chosen = re.findall(r'id="only-([\w-]+)"', text)
+    assert chosen == ["all", *(scorecard.slug(one) for one in scorecard.SIGNS if content["counts"].get(one))]
+    assert all(text.count(f"#only-{one}:checked") == 2 and f".claim:not(.{one})" in text for one in chosen[1:])
+    places = [list(claims) for _, claims in groupby(content["claims"], key=lambda one: one["place"])]
+    told = re.findall(r"</span> (\d+)", " ".join(map(scorecard.signs, places)))
+    assert sum(map(int, told)) == len(content["claims"])
 
 
 def test_the_page_begins_with_what_does_not_hold(content):

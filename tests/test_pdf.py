@@ -2,11 +2,13 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pdf
 import pytest
 from bs4 import BeautifulSoup
 
+STATIC = Path(__file__).resolve().parents[1] / "book/_static"
 TOC = """format: jb-book
 root: book/index
 parts:
@@ -26,6 +28,8 @@ PAGES = {
 <a href="https://example.org">out</a><img src="../_images/a.svg" loading="lazy" alt="a">
 <details class="hide above-input"><summary>Show code</summary><div class="cell_input">folded</div></details>
 <details class="credit"><summary>Paper scale</summary><p>the rest</p></details>
+<details class="place"><summary>Eq. 1</summary><details class="claim"><summary>A claim</summary>
+<div class="evidence"><p>found</p><p>asked for</p><p>by whom</p></div></details></details>
 <details class="solution"><summary>Solution</summary><p>the answer</p></details>
 <noscript><img src="../_images/still.svg" alt="still"></noscript>""",
 }
@@ -83,6 +87,7 @@ def test_solutions_are_open_and_folded_code_is_left_out(book):
     soup = BeautifulSoup(pdf.joined(book[1], book[0]), "html.parser")
     text = soup.select_one("#\\30 1_one").text
     assert "the answer" in text and "Paper scale" in text
+    assert "A claim" in text and "asked for" in text and "by whom" not in text
     assert "folded" not in text and "Show code" not in text and "the rest" not in text
     assert all("open" in one.attrs for one in soup.select("details"))
 
@@ -124,6 +129,33 @@ def test_the_pdf_has_bookmarks_links_and_whole_boxes(printed):
     titles = [one.decode() for one in re.findall(rb"/Title \(([^)]*)\)", content)]
     assert {"Home", "About", "Sub", "1. One", "A part"} <= set(titles)
     assert content.count(b"/Subtype /Link") >= 7
+
+
+def test_what_is_only_for_screens_is_not_printed(book):
+    """Colours and signs of the book's own style, against those of a theme."""
+    sessions = pytest.importorskip("playwright.sync_api")
+    if not any(map(shutil.which, pdf.BROWSERS)):
+        pytest.skip("no browser found")
+    root, site = book
+    theme = "figure figcaption { color: silver } .bd-content { margin: 1cm }"
+    ours = [(STATIC / f"{name}.css").read_text() for name in ("book", "figures", "print")]
+    (site / "_static/a.css").write_text("\n".join([theme, *ours]))
+    text = """<h1>About</h1><figure><figcaption>A caption</figcaption></figure>
+<details class="credit"><summary>Paper scale</summary></details>
+<div class="solution admonition"><details><summary>Solution</summary><p>the answer</p></details></div>
+<table><tr><td><p><code><span class="pre">a_long_name</span></code></p></td></tr></table>"""
+    (site / "book/about.html").write_text(HTML.format(text))
+    (root / "whole.html").write_text(pdf.joined(site, root))
+    with sessions.sync_playwright() as session:
+        page = session.chromium.launch(executable_path=pdf.browser_program(), args=["--no-sandbox"]).new_page()
+        page.goto((root / "whole.html").as_uri())
+        page.emulate_media(media="print")
+        computed = "([one, name, of]) => getComputedStyle(document.querySelector(one), of)[name]"
+        style = lambda one, name, of="": page.evaluate(computed, [one, name, of])
+        assert style("figcaption", "color") == style("body", "color") == "rgb(0, 0, 0)"
+        assert style("body", "margin") == "0px" and int(style(".credit summary", "fontWeight")) < 500
+        assert style(".solution summary", "content", "::after") == "none"
+        assert style("td .pre", "overflowWrap") == "break-word"  # "anywhere" lets a column be narrower than its words
 
 
 def test_a_box_that_is_higher_than_a_page_is_told(printed):

@@ -131,6 +131,16 @@ def test_numbers_that_would_touch_are_left_out():
     assert [label.get_text() for label in axes[0, 0].get_xticklabels()] == ["0.00", "0.08"]  # what is seen
 
 
+def test_numbers_outside_an_axis_do_not_count():
+    figure, axes = grid(1, 1)
+    axes[0, 0].set_xticks([-3, 0, 0.04, 0.08], labels=["-3.00", "0.00", "0.04", "0.08"])
+    axes[0, 0].set_xlim(-1, 2)
+    figure.draw_without_rendering()
+    phone.thin_out(figure)
+    seen = [tick.label1.get_text() for tick in axes[0, 0].xaxis.get_major_ticks() if tick.label1.get_visible()]
+    assert seen == ["-3.00", "0.00", "0.08"]
+
+
 @pytest.mark.parametrize(("columns", "width"), [(1, 6), (2, 7), (3, 9)])
 def test_letters_are_legible_on_both_screens(columns, width):
     figure, axes = grid(1, columns, figsize=(width, 3.2))
@@ -177,28 +187,28 @@ def book(tmp_path):
     return SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "out", builder=builder)
 
 
-def test_a_page_names_both_figures_and_their_sizes(book):
+def test_a_page_names_all_figures_and_their_sizes(book):
     document = new_document("page")
     document += nodes.image(uri="made/one.svg")
     figures.part(book, document)
     figures.part(book, document)  # a page is read again
-    context = {"body": '<img alt="A" src="../_images/one.svg" /><img alt="B" src="../_images/one.svg" /><img src="x">'}
+    own = '<img alt="B" class="b" src="../_images/one.svg" />'
+    context = {"body": f'<img alt="A" src="../_images/one.svg" />{own}<img src="x">'}
     figures.finish_page(book, "page", "", context, document)
-    first, second, third = re.findall(r"<img[^>]*>", context["body"])
-    assert "lazy" not in first and 'loading="lazy"' in second and third == '<img src="x">'
-    assert re.search(r' width="6\d\d" height="\d+"', first)
-    source = '<picture><source media="(max-width: 600px)" srcset="../_images/one.phone.svg" width="4'
-    assert context["body"].count(source) == 2
-    assert (book.outdir / "_images" / "one.phone.svg").read_text().count("<svg ") == 1
+    *shown, unknown = re.findall(r"<img[^>]*>", context["body"])
+    assert unknown == '<img src="x">' and all('loading="lazy"' in one for one in shown)
+    assert [re.search(r'class="([^"]*)"', one)[1] for one in shown] == [
+        "only-light", "only-dark", "only-light b", "only-dark b"
+    ]  # fmt: skip
+    assert all(re.search(r' width="6\d\d" height="\d+"', one) for one in shown)
+    assert [re.search(r'src="([^"]*)"', one)[1] for one in shown[:2]] == [
+        "../_images/one.svg", "../_images/one.dark.svg"
+    ]  # fmt: skip
+    for name in ("one.phone.svg", "one.phone.dark.svg"):
+        source = f'<picture><source media="(max-width: 600px)" srcset="../_images/{name}" width="4'
+        assert context["body"].count(source) == 2
+        assert (book.outdir / "_images" / name).read_text().count("<svg ") == 1
     assert not figures.PHONE.search((book.srcdir / "made" / "one.svg").read_text())
-
-
-def test_a_picture_that_keeps_its_colours_follows_the_page_around_them(book):
-    document = new_document("page")
-    document += nodes.container("", nodes.image(uri="made/one.svg"), classes=["cell", "tag_no-invert"])
-    figures.part(book, document)
-    for name in ("one.svg", "one.phone.svg"):
-        assert (book.srcdir / "made" / name).read_text().count("prefers-color-scheme: dark") == 1
 
 
 def test_a_download_has_figures_without_those_for_phones():

@@ -55,3 +55,14 @@ def test_a_map_has_longitude_across_and_latitude_up():
     (points,) = [line for line in ax.lines if len(line.get_xdata())]
     assert np.allclose(points.get_xydata(), [[0, 0], [np.pi / 2, 0], [0, np.pi / 2]])
     plt.close("all")
+
+
+def test_a_logarithmic_axis_has_plain_numbers_at_powers_of_ten_or_where_it_is_told():
+    _, axes = plt.subplots(1, 2)
+    for ax, ticks in zip(axes, (None, (0.0003, 2, 5000))):
+        ax.loglog([1e-4, 1e4], [1e-4, 1e4])
+        plots.log_ticks(ax.yaxis, ticks)
+    seen = [[label.get_text() for label in ax.get_yticklabels()] for ax in axes]
+    assert {"0.0001", "0.01", "1", "100", "10,000"} <= set(seen[0]) and seen[1] == ["0.0003", "2", "5,000"]
+    assert not any(len(ax.get_yticks(minor=True)) for ax in axes)
+    plt.close()

@@ -99,8 +99,8 @@ def test_page_is_light_and_sound(page):
     assert not soup.select("[onclick], [tabindex]:not([tabindex='0'], [tabindex='-1']), math [tabindex]")
     ids = [tag["id"] for tag in soup.select("[id]")]
     assert not {name for name in ids if ids.count(name) > 1}
-    for number, image in enumerate(soup.select("article img")):
-        assert int(image["width"]) > 0 and int(image["height"]) > 0 and (image.get("loading") == "lazy") == bool(number)
+    for image in soup.select("article img"):
+        assert int(image["width"]) > 0 and int(image["height"]) > 0 and image.get("loading") == "lazy"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -389,11 +389,55 @@ def test_each_numbered_item_of_the_paper_is_one_click_away(window, address):
     page, _ = window
     for item in ITEMS:
         page.goto(f"{address}/book/scorecard.html", wait_until="domcontentloaded")
-        page.locator(".places").get_by_text(item, exact=True).click()
-        target = page.evaluate("location.hash") + " + h3"
-        assert page.locator(target).inner_text().startswith(item)
-        page.wait_for_function(
-            "([one, y = document.querySelector(one).getBoundingClientRect().y]) => 0 <= y && y < innerHeight",
-            arg=[target],
-        )
-        assert page.locator(f"section:has(> h3:text('{item}')) .claim .verdict").count() >= 1
+        place = page.locator(".place", has=page.locator("h3").get_by_text(item, exact=True))
+        assert not place.locator(".claim:visible").count()
+        place.locator("summary").first.click()
+        assert place.locator(".claim:visible").count() >= 1
+
+
+@pytest.mark.leg
+def test_what_holds_is_short_and_opens_where_an_address_leads(window, address):
+    page, _ = window
+    page.goto(f"{address}/book/scorecard.html", wait_until="domcontentloaded")
+    assert page.evaluate("document.querySelector('article').getBoundingClientRect().height / innerHeight") < 6
+    page.locator("#only-not-reproduced").check()
+    failed = page.locator(".counts label", has=page.locator("#only-not-reproduced")).locator("b").inner_text()
+    assert (
+        page.locator(".claim:visible").count() == int(failed)
+        and page.locator(".place:not([open]):visible").count() == 0
+    )
+    name = page.locator(".claim.in-part").first.get_attribute("id")
+    page.goto(f"{address}/book/scorecard.html#{name}")  # also what the choice had hidden
+    page.wait_for_function("one => document.getElementById(one).open", arg=name)
+    claim = page.locator(f"#{name}")
+    assert claim.locator(".evidence").is_visible() and page.locator(".place[open]").count() == 1
+    assert 0 <= claim.evaluate("e => e.getBoundingClientRect().y") < page.viewport_size["height"]
+
+
+@pytest.mark.leg
+def test_what_holds_is_chosen_without_scripts(browser, address):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{address}/book/scorecard.html")
+    every = page.locator(".place:visible").count()
+    page.locator("#only-not-reproduced").check()
+    assert 0 < page.locator(".place:visible").count() < every
+    page.close()
+
+
+@pytest.mark.leg
+def test_a_symbol_tells_what_it_means(plain, address):
+    page, _ = plain
+    page.goto(f"{address}/{CHAPTERS[1]}.html", wait_until="networkidle")
+    symbol = page.locator("span[data-tip]:visible").first
+    symbol.evaluate("e => e.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.wait_for_timeout(100)  # scrolling hides it
+    symbol.hover()
+    assert page.locator("#tip").inner_text() == symbol.get_attribute("data-tip")
+    assert symbol.evaluate("e => e.tabIndex") == -1
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_every_bar_of_folded_code_has_a_name_of_its_own(page):
+    names = [bar.p.text for bar in page_soup(page).select("details.above-input > summary")]
+    assert names and not [name for name in names if "cell" in name or not name.startswith("Code")]
+    assert all(names.count(name) < 3 for name in names)

@@ -26,6 +26,31 @@ def test_actions_are_pinned_by_commit():
     assert used and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in used)
 
 
+def test_a_called_workflow_asks_for_no_more_than_its_caller_grants():
+    """Else GitHub starts neither: a job that names its permissions has no others."""
+    asks = lambda flow: [one.get("permissions", {}) for one in (flow, *flow["jobs"].values())]
+    called = [(flow, job) for flow in WORKFLOWS.values() for job in flow["jobs"].values() if "uses" in job]
+    assert len(called) > 3
+    for flow, job in called:
+        granted = job.get("permissions", flow["permissions"]).items()
+        assert all(one.items() <= granted for one in asks(WORKFLOWS[Path(job["uses"]).name])), job
+
+
+def test_what_setup_python_keeps_is_filled():
+    """With an empty cache of pip the action fails a job when it ends: uv fills none, so it is not used there."""
+    for name, flow in WORKFLOWS.items():
+        for job in flow["jobs"].values():
+            keeps = any(step.get("with", {}).get("cache") == "pip" for step in job.get("steps", []))
+            assert not keeps or (flow.get("env", {}) | job.get("env", {})).get("UV") == "", name
+    (step,) = (s for _, s in STEPS if s.get("uses", "").startswith("actions/cache@"))
+    assert "book/results/**" in step["with"]["key"]  # what a page depends on; the same key is written once
+    assert "cache" not in str(WORKFLOWS["release.yml"]["jobs"]["files"])
+
+
+def test_a_run_by_hand_ends_no_publication():
+    assert "github.workflow " in WORKFLOWS["test.yml"]["concurrency"]["group"]
+
+
 def test_newer_actions_are_proposed():
     (update,) = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
     assert update["package-ecosystem"] == "github-actions" and update["directory"] == "/"
@@ -43,6 +68,15 @@ def test_templates_of_issues_are_forms(name):
 def test_scripts_parse(name, step):
     script = re.sub(r"\$\{\{.*?\}\}", "x", step["run"])
     assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
+
+
+def test_what_workflows_make_and_run_is_there():
+    targets = re.search(r"(?m)^\.PHONY: (.*)", (ROOT / "Makefile").read_text())[1].split()
+    lines = [step["run"] for _, step in STEPS if "run" in step]
+    made = re.findall(r"(?m)^(?:\s*)make (?:-C \S+ )?([a-z-]+)", "\n".join(lines))
+    called = re.findall(r"(?<![\w/])((?:\.ci|book|tests|notebooks)/[\w./-]+)", "\n".join(lines))
+    assert len(made) > 10 and set(made) <= set(targets)
+    assert len(called) > 10 and all((ROOT / one).exists() for one in called)
 
 
 def test_every_job_ends_by_itself():

@@ -1,16 +1,16 @@
-"""Figures and tables of a built page: a figure of its own for phones, sizes, captions, header cells.
+"""Figures and tables of a built page: figures of their own for phones and dark pages, sizes, captions, header cells.
 
 `earlystop.phone` leaves the figure for a phone behind the other, in one file. The two are parted when a page has been
-read, and the page names both.
+read. The page names both, and the same in dark; what its theme hides is not loaded.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-import shutil
 from pathlib import Path
 
+from dark import dark
 from docutils import nodes
 from PIL import Image
 from sphinx.transforms import SphinxTransform
@@ -19,11 +19,7 @@ from earlystop.phone import MARK
 
 PHONE = re.compile(re.escape(MARK).replace(r"\{\}", "([A-Za-z0-9+/=]+)"))
 NARROW = "(max-width: 600px)"
-# Pictures keep their colours on a dark page: what is around them follows the page.
-DARK = """<style>@media (prefers-color-scheme: dark) {
-#figure_1 > #patch_1 path { fill: none !important }
-[id^="text_"] > g:not([style*="fill"]) { fill: #ced6dd }
-}</style>"""
+SHADES = ("light", "dark")  # of pages
 
 
 def alone(svg: str) -> str:
@@ -61,56 +57,60 @@ def part(app, doctree) -> None:
         if path.suffix != ".svg" or not path.is_file():
             continue
         svg = path.read_text(encoding="utf8")
-        style = DARK if keeps_colours(image) else ""
         if found := PHONE.search(svg):
-            narrow = base64.b64decode(found[1]).decode()
-            path.with_suffix(".phone.svg").write_text(styled(narrow, style), encoding="utf8")
-            path.write_text(styled(alone(svg), style), encoding="utf8")
-
-
-def keeps_colours(node: nodes.Node | None) -> bool:
-    """Whether an image is in a cell with the tag no-invert."""
-    while node is not None and "tag_no-invert" not in getattr(node, "attributes", {}).get("classes", ()):
-        node = node.parent
-    return node is not None
-
-
-def styled(svg: str, style: str) -> str:
-    """A figure with a style of its own."""
-    return re.sub(r"(<svg\b[^>]*>)", lambda start: start[0] + style, svg, count=1)
+            path.with_suffix(".phone.svg").write_text(base64.b64decode(found[1]).decode(), encoding="utf8")
+            path.write_text(alone(svg), encoding="utf8")
 
 
 def finish_page(app, pagename, templatename, context, doctree) -> None:
-    """Name the figures for phones, say how large images are, and load those after the first when they are near."""
+    """Name the figures for phones and dark pages, say how large images are, and load each when it is near."""
     if "body" not in context:
         return
-    sources, seen = {name: path for path, name in app.builder.images.items()}, []
+    sources = {name: path for path, name in app.builder.images.items()}
 
     def better(tag: re.Match) -> str:
         source = sources.get(re.search(r'src="(?:[^"]*/)?([^"/]*)"', tag[0])[1])
         if source is None:
             return tag[0]
-        seen.append(source)
-        return picture(app, Path(app.srcdir, source), tag[0], lazy=len(seen) > 1)
+        path = Path(app.srcdir, source)
+        if path.suffix != ".svg":
+            return later(tag[0], path)
+        return "".join(figure(app, path, tag[0], shade) for shade in SHADES)
 
     context["body"] = re.sub(r'<img\b[^>]*\bsrc="[^>]*>', better, context["body"])
     context["body"] = context["body"].replace('<th class="head', '<th scope="col" class="head')
 
 
-def picture(app, path: Path, tag: str, lazy: bool) -> str:
-    """An image of a page as it should be, with the one for phones if there is one."""
-    later = ' loading="lazy"' * lazy
-    tag = re.sub(r"\s*/?>$", f"{later}{size(path) if ' width=' not in tag else ''} />", tag)
-    narrow = path.with_suffix(".phone.svg")
-    if not narrow.exists():
-        return tag
-    address = re.search(r'src="([^"]*)"', tag)[1]
-    name = Path(address).with_suffix(".phone.svg").name
+def figure(app, path: Path, tag: str, shade: str) -> str:
+    """A figure for light or for dark pages, with the one for phones if there is one."""
+    folder, name = re.search(r'src="([^"]*?)([^"/]*)"', tag).groups()
+    tag = tag.replace(f'{name}"', f'{publish(app, path, name, shade)}"')
+    if ' class="' in tag:
+        tag = tag.replace(' class="', f' class="only-{shade} ')
+    else:
+        tag = tag.replace("<img", f'<img class="only-{shade}"')
+    narrow, source = path.with_suffix(".phone.svg"), ""
+    if narrow.exists():
+        address = folder + publish(app, narrow, Path(name).with_suffix(".phone.svg").name, shade)
+        source = f'<source media="{NARROW}" srcset="{address}"{size(narrow)} />'
+    return f"<picture>{source}{later(tag, path)}</picture>"
+
+
+def publish(app, path: Path, name: str, shade: str) -> str:
+    """Write a figure for light or for dark pages where the page finds it, and return its name there."""
+    svg = path.read_text(encoding="utf8")
+    if shade == "dark":
+        name, svg = Path(name).with_suffix(".dark.svg").name, dark(svg)
     target = Path(app.outdir, app.builder.imagedir, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(narrow, target)
-    source = f'<source media="{NARROW}" srcset="{address.rpartition("/")[0]}/{name}"{size(narrow)} />'
-    return f"<picture>{source}{tag}</picture>"
+    target.write_text(svg, encoding="utf8")
+    return name
+
+
+def later(tag: str, path: Path) -> str:
+    """An image that says how large it is, and is loaded when it is near."""
+    sides = "" if " width=" in tag else size(path)
+    return re.sub(r"\s*/?>$", f' loading="lazy"{sides} />', tag)
 
 
 def size(path: Path) -> str:

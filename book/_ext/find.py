@@ -14,8 +14,8 @@ from bs4 import BeautifulSoup, SoupStrainer
 MOST = 5000  # characters of a section that are searched
 # Not searched: code and its outputs' names, formulas that stand alone, what folds repeat, numbers of sections' links.
 SILENT = (
-    "pre, .cell_input, div.math, a.headerlink, script, style, img, summary, .claim details, details.credit, "
-    ".places, .sign, .claim code"
+    "pre, .cell_input, div.math, a.headerlink, script, style, img, summary:not(.claim > summary), details.credit, "
+    ".counts, .signs, .evidence, .sign, .claim code"
 )
 OBJECTS = {
     "theorem": ".proof.theorem, .proof.lemma, .proof.proposition, .proof.corollary",
@@ -37,6 +37,8 @@ def plain(tag) -> str:
 
 def readable(soup) -> None:
     """Remove what is not for reading, and write formulas in one line."""
+    for tag in soup.select(".place, .place > summary"):
+        tag.unwrap()
     for tag in soup.select(SILENT):
         tag.decompose()
     for tag in soup.select("mover > mo"):
@@ -78,7 +80,7 @@ def entries(text: str, name: str) -> list[list[str]]:
             add(kind, short, tag.get("id", ""), f"{title[len(short) :]} {plain(tag)}".strip())
             tag.extract()
     for tag in soup.select(".claim"):
-        words = plain(tag.p.extract()) if tag.p else ""
+        words = plain(tag.summary.extract()) if tag.summary else ""
         add("claim", words[:150], tag.get("id", ""), f"{words[150:]} {plain(tag)}".strip())
         tag.extract()
     for tag in soup.select("table:has(caption)"):

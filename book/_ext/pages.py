@@ -5,20 +5,26 @@ Sphinx and its theme write a page; the functions of `STEPS` then change it, each
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import lab
 from bs4 import BeautifulSoup, NavigableString
+from find import plain, readable
+from formulas import mathml
 
 UNUSED = re.compile(
     r"fontawesome|togglebutton|sphinx_highlight|doctools|searchtools|language_data|searchindex|design-tabs|mathjax"
 )
 THEIRS = re.compile(r"dataset\.mode|toggle(?:Hint|Open|button)|MathJax|DOCUMENTATION_OPT|searchInput")
 STATIC = Path(__file__).resolve().parents[1] / "_static"
+NOTATION = STATIC.with_name("notation.md")
+LOCAL = "a, summary, h1, h2, h3, h4, .proof, .exercise, .solution"  # no symbols, or with meanings of their own
 OURS = ("early.js", "site.js", "find.js")  # the first one before a page is shown
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
@@ -72,8 +78,92 @@ def folds(soup, page) -> None:
         fold.extend([title.extract(), *list(box.contents)])
         box.append(fold)
         box["class"] = [name for name in box["class"] if name != "dropdown"]
+    for box in soup.select("div.claim"):
+        box.name, box.p.name = "details", "summary"
+    for section in soup.select("section:has(> .claim)"):
+        places(soup, section)
     for summary in soup.select("summary[aria-label]"):
         del summary["aria-label"]
+
+
+def places(soup, section) -> None:
+    """A place of the paper with its claims: a line that opens, with the name and the signs."""
+    bar, fold = soup.new_tag("summary"), soup.new_tag("details", attrs={"class": "place"})
+    heading, among = section.find("h3", recursive=False), section.find(class_="signs", recursive=False)
+    for link in heading.select(".headerlink"):
+        link.decompose()
+    heading.insert_before(fold)
+    among.name = "span"
+    for words in among.find_all("p"):
+        words.unwrap()
+    bar.extend([heading.extract(), among.extract()])
+    fold.extend([bar, *(claim.extract() for claim in section.find_all(class_="claim", recursive=False))])
+
+
+def bars(soup, page) -> None:
+    """Bars that open code name what it is for."""
+    for fold in soup.select("details.above-input"):
+        output = fold.find_next_sibling(class_="cell_output")
+        name = code_for(fold.pre.get_text(), output)
+        for words in fold.select("summary > p"):
+            words.string = name
+    for words in soup.select("details.above-output > summary > p"):
+        words.string = "What the code prints"
+
+
+def code_for(code: str, output) -> str:
+    """What code is for: a numbered picture or table, what its first line says, words, or what it defines."""
+    number, comment = output and output.select_one(".caption-number"), re.match(r"\s*# *(.+)", code)
+    if number or comment:
+        return f"Code of {number.get_text(strip=True)}" if number else f"Code: {comment[1]}"
+    if output:
+        return "Code of what stands below"
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:  # a line for IPython
+        return "Code"
+    defined = [one.name for one in body if isinstance(one, (ast.FunctionDef, ast.ClassDef))]
+    if not defined and any(isinstance(one, ast.Assert) for part in body for one in ast.walk(part)):
+        return "Code: a check"
+    set_last = [name.id for one in body if isinstance(one, ast.Assign) for name in one.targets if hasattr(name, "id")]
+    return f"Code: {', '.join(defined or set_last[-1:])}".removesuffix(": ")
+
+
+def numbers(soup, page) -> None:
+    """Figures and tables count within chapters; on a page that has no number, they have none."""
+    if not soup.select_one("article h1 .section-number"):
+        for number in soup.select("article .caption-number"):
+            number.decompose()
+
+
+@cache
+def symbols() -> dict[str, tuple[str, str]]:
+    """What the symbols of `book/notation.md` mean, by their MathML, and the one chapter that has them, or ''."""
+    found = {}
+    for row in re.findall(r"(?m)^\| \[\$.*$", NOTATION.read_text("utf8")):
+        names, meaning, *_, code = row.strip("| ").split(" | ")
+        several, chapter = re.findall(r"\$(.+?)\$", names), re.match(r"computed in .*<(.+)>", code)
+        texts = meaning.split(", ", len(several) - 1)
+        for tex, text in zip(several, texts, strict=True):
+            signs = str(BeautifulSoup(mathml(tex, False), "html.parser"))
+            found[signs] = in_words(text), chapter[1] if chapter else ""
+    return found
+
+
+def in_words(text: str) -> str:
+    """A line of Markdown without its marks, formulas in one line."""
+    text = re.sub(r"\$(.+?)\$", lambda tex: mathml(tex[1], False), text.replace("**", ""))
+    soup = BeautifulSoup(text, "html.parser")
+    readable(soup)
+    return plain(soup)
+
+
+def symbol_tips(soup, page) -> None:
+    """A formula that is one symbol tells what it means to whoever points at it; the keyboard does not stop there."""
+    for formula in soup.select(f"article span.math:not(:is({LOCAL}) *)"):
+        text, chapter = symbols().get(str(formula.math), ("", ""))
+        if text and page.name != "book/notation" and (not chapter or soup.find(id=chapter)):
+            formula["data-tip"] = text
 
 
 def roles(soup, page) -> None:
@@ -129,7 +219,7 @@ def search_page(soup, page) -> None:
         place.append(BeautifulSoup(RESULTS, "html.parser"))
 
 
-STEPS = (scripts, lab.load, folds, roles, code_switch, tips, joined, search_page, policy)
+STEPS = (scripts, lab.load, folds, numbers, bars, roles, code_switch, tips, symbol_tips, joined, search_page, policy)
 
 
 class Page:
@@ -180,9 +270,8 @@ def tidy(app, exception) -> None:
 
 def setup(app) -> dict:
     """Connect everything to Sphinx; all pages are written again after a change of what makes them."""
-    makers = [STATIC / name for name in OURS] + [
-        Path(__file__).with_name(f"{name}.py") for name in ("formulas", "pages")
-    ]
+    makers = [STATIC / name for name in OURS] + [NOTATION]
+    makers += [Path(__file__).with_name(f"{name}.py") for name in ("dark", "figures", "formulas", "pages")]
     app.add_config_value("pages_made_by", " ".join(map(digest, makers)), "html")
     app.connect("builder-inited", finish_pages)
     app.connect("build-finished", tidy)

@@ -146,7 +146,7 @@ class Book:
             self.notebooks[page] = read(root / "book" / f"{page}.md")
             for cell in self.notebooks[page].cells:
                 figure = cell.metadata.get("mystnb", {}).get("figure", {})
-                if figure.get("caption"):
+                if figure.get("caption") and chapter:  # elsewhere they have no numbers
                     self.number("Figure", chapter, figure.get("name"))
                 if cell.cell_type == "markdown":
                     self.collect(page, chapter, cell.source)

@@ -20,8 +20,8 @@ from pairs import contents, read_version
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LEFT_OUT = """.headerlink, script, source, .discuss, details.above-input, details.credit > :not(summary),
-.claim details > :not(summary), .onlyprint, .d-print-none"""
+LEFT_OUT = """.headerlink, script, source, .only-dark, .discuss, details.above-input, details.credit > :not(summary),
+.evidence > :nth-child(n + 3), .counts input, .counts legend, .onlyprint, .d-print-none"""
 BOXES = "figure, img, pre, div.cell_input, .proof, .admonition:not(.solution), .claim"
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-align: center">
@@ -29,7 +29,7 @@ FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-ali
 PAGE = """<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8"><title>{title}</title>
 {styles}
-<style>{css}</style></head><body>
+<style>{css}</style></head><body class="bd-content">
 <section class="cover"><h1>{short}</h1><p class="subtitle">{subtitle}</p><p>{authors}</p>
 <p>Version {version}, printed on {day}. {address}</p><p>On the paper: {paper}</p>
 <nav><p class="contents">Contents</p><ul>

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shutil
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def evidence(entry: dict, address: str) -> list[str]:
 
 
 def block(entry: dict, address: str) -> list[str]:
-    """One claim as MyST: its sign and words, its verdict, where it is examined, and its evidence in a fold."""
+    """One claim as MyST: a line that opens, then its verdict, where it is examined, and its evidence."""
     links = [f"{{ref}}`chapter-{entry['chapter']}`"] * bool(entry["chapter"])
     links += [f"{{numref}}`{entry['figure']}`"] * bool(entry["figure"])
     lines = [f"(claim-{entry['id']})=", f":::{{container}} claim {slug(entry['verdict'])}"]
@@ -125,31 +126,48 @@ def block(entry: dict, address: str) -> list[str]:
     lines += [" · ".join([badge(entry["verdict"]), *links, f"`{entry['id']}`"]), ""]
     if "why" in entry:
         return [*lines, f"*{entry['why']}*", ":::", ""]
-    folded = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
-    short = f"Evidence: {found(entry)}, asked for: {asked(entry)}"
-    return [*lines, f"<details><summary>{short}</summary>{folded}</details>", ":::", ""]
+    told = "".join(f"<p>{line}</p>" for line in evidence(entry, address))
+    return [*lines, f'<div class="evidence">{told}</div>', ":::", ""]
+
+
+def choice(name: str, words: str, checked: str = "") -> str:
+    """One choice of which claims are shown."""
+    return f'<label><input type="radio" name="only" id="only-{name}"{checked}> <span>{words}</span></label>'
+
+
+def shown(verdict: str) -> str:
+    """A rule of style that leaves the claims of a verdict, and the places that have some."""
+    name = slug(verdict)
+    when = f".bd-article:has(#only-{name}:checked)"
+    return f"{when} .claim:not(.{name}), {when} section:has(> .place):not(:has(.{name})) {{ display: none }}"
 
 
 def counts(content: dict) -> list[str]:
-    """How many claims have which verdict, and what that means; a list."""
-    rows = [(verdict, content["counts"].get(verdict, 0)) for verdict in SIGNS]
-    lines = [f"- {sign(verdict)} **{count}** {badge(verdict)}: {MEANINGS[verdict]}" for verdict, count in rows if count]
-    return [":::{container} counts", *lines, ":::", ""]
+    """How many claims have which verdict, and what that means; each a choice, which needs no script."""
+    rows = [(verdict, content["counts"][verdict]) for verdict in SIGNS if content["counts"].get(verdict)]
+    texts = {one: f"{sign(one)} <b>{count}</b> {badge(one)}: {MEANINGS[one]}" for one, count in rows}
+    choices = [choice("all", f"all <b>{len(content['claims'])}</b> claims", " checked")]
+    choices += [choice(slug(verdict), text) for verdict, text in texts.items()]
+    rules = [shown(verdict) for verdict in texts]
+    fields = ['<fieldset class="counts"><legend>Which claims are shown below</legend>', *choices, "</fieldset>"]
+    return [*fields, f"<style>{' '.join(rules)}</style>", ""]
+
+
+def signs(claims: list[dict]) -> str:
+    """The signs of a place, each with how many claims have it."""
+    many = Counter(claim["verdict"] for claim in claims)
+    return " ".join(f"{sign(verdict)} {many[verdict]}" for verdict in SIGNS if many[verdict])
 
 
 def page(content: dict, address: str) -> list[str]:
-    """The claims as MyST: what does not hold, every place of the paper with its signs, and the claims."""
+    """The claims as MyST: what does not hold, then every place of the paper, which opens, with its claims."""
     groups = [(name, list(claims)) for name, claims in groupby(content["claims"], key=lambda one: one["place"])]
     failed = [one for one in content["claims"] if one["verdict"] == "not reproduced"]
     lines = [f"- [{one['place']}](#claim-{one['id']}): {one['statement']}" for one in failed]
     lines = ["## What we could not reproduce", "", *(lines or ["Nothing."]), "", "## The paper, place by place", ""]
-    lines += [":::{container} places"]
+    lines += ["A place opens on a click and shows its claims; so does a claim, and shows its evidence.", ""]
     for name, claims in groups:
-        signs = " ".join(sign(claim["verdict"]) for claim in claims)
-        lines.append(f"- [{name}](#place-{slug(name)}) {signs}")
-    lines += [":::", ""]
-    for name, claims in groups:
-        lines += [f"(place-{slug(name)})=", f"### {name}", ""]
+        lines += [f"(place-{slug(name)})=", f"### {name}", "", ":::{container} signs", signs(claims), ":::", ""]
         lines += [line for claim in claims for line in block(claim, address)]
     return lines
 

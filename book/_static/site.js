@@ -1,4 +1,4 @@
-// Buttons, the switch of all code, and tooltips of references.
+// Buttons, the switch of all code, folds that an address leads to, and tooltips of references and symbols.
 (() => {
   const root = document.documentElement;
   const does = { print: () => window.print(), fullscreen: () => window.toggleFullScreen() };
@@ -17,8 +17,22 @@
   }
 
   addEventListener("beforeprint", () => {
-    for (const box of document.querySelectorAll(".solution > details")) box.open = true;
+    for (const box of document.querySelectorAll(".solution > details, .place, .claim")) box.open = true;
   });
+
+  const choices = document.querySelectorAll("[name=only]"), places = document.querySelectorAll(".place");
+  for (const choice of choices)
+    choice.addEventListener("change", () => { for (const place of places) place.open = choice !== choices[0]; });
+  const reveal = () => { // what an address leads to
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let fold = target?.closest("details") || target?.closest("section")?.querySelector(":scope > .place");
+    if (!fold) return;
+    if (choices[0] && !choices[0].checked) choices[0].click(); // it may not be among those that are shown
+    for (; fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
 
   let tip;
   const hide = () => { tip?.remove(); tip = null; };
@@ -26,7 +40,7 @@
     hide();
     tip = Object.assign(document.createElement("div"), { id: "tip", role: "tooltip", textContent: link.dataset.tip });
     document.body.append(tip);
-    link.setAttribute("aria-describedby", "tip");
+    if (link.href) link.setAttribute("aria-describedby", "tip");
     const at = link.getBoundingClientRect();
     const below = at.bottom + tip.offsetHeight + 8 < innerHeight;
     tip.style.left = `${Math.max(8, Math.min(at.left, innerWidth - tip.offsetWidth - 8))}px`;

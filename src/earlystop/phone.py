@@ -148,7 +148,9 @@ def thin_out(figure: Figure) -> None:
     """Leave out every second number at an axis where they would touch; the figure has been laid out."""
     for axis in [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]:
         low, high = f"{axis.axis_name}0", f"{axis.axis_name}1"
-        numbers = [label for label in axis.get_ticklabels() if re.search(r"\d", label.get_text())]
+        start, end = sorted(axis.get_view_interval())
+        shown = [tick.label1 for tick in axis.get_major_ticks() if start <= tick.get_loc() <= end]
+        numbers = [label for label in shown if re.search(r"\d", label.get_text())]
         numbers.sort(key=lambda label: getattr(label.get_window_extent(), low))
         boxes = [label.get_window_extent() for label in numbers if label.get_visible()]
         if any(getattr(first, high) > getattr(second, low) for first, second in pairwise(boxes)):

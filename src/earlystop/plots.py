@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from earlystop import phone
@@ -55,6 +57,14 @@ def line(style: dict) -> dict:
 def level_color(index: int, count: int) -> tuple:
     """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is not the green of tests."""
     return LEVEL_MAP(0.5 * index / max(1, count - 1))
+
+
+def log_ticks(axis: Axis, ticks: Sequence[float] | None = None) -> None:
+    """Plain numbers along a logarithmic axis, at `ticks` or else at powers of ten, and no marks between them."""
+    if ticks is not None:
+        axis.set_ticks(ticks)
+    axis.set_major_formatter(lambda value, _: f"{value:,.12f}".rstrip("0").rstrip("."))
+    axis.set_minor_locator(NullLocator())
 
 
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:

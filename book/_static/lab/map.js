@@ -3,7 +3,7 @@
 import { number, s } from "./page.js";
 import { nearest } from "./theory.js";
 
-const WIDTH = 360, HEIGHT = 250, TOP = 26, LEFT = 46, GOLDEN = Math.PI * (3 - Math.sqrt(5));
+const WIDTH = 360, HEIGHT = 250, TOP = 26, LEFT = 46, MIDDLE = (HEIGHT + TOP) / 2, GOLDEN = Math.PI * (3 - Math.sqrt(5));
 
 /** The disc of each cluster: its row is its class, the highest label on top. */
 function discs(classOf, classes, spread) {
@@ -43,9 +43,9 @@ export class SampleMap {
     const all = discs(classOf, data.labels.length, spread), tightest = Math.min(...all.map((one, i) => one.r / Math.sqrt(data.sizes[i])));
     this.where = places(data, all);
     this.at = Math.min(this.at, this.where.length - 1);
-    const rows = Array.from(data.labels, (label, i) => s("text", { x: 2, y: all[classOf.indexOf(i)].y + 4, class: "lab-tick" }, number(label)));
-    this.back.replaceChildren(s("text", { x: 2, y: 15, class: "lab-title" }, `${data.given.length} samples in ${all.length} clusters, a row for each true label`),
-      ...rows, ...all.map(({ x, y, r }) => s("circle", { cx: x, cy: y, r, class: "lab-disc" })));
+    const rows = Array.from(data.labels, (label, i) => s("text", { x: 22, y: all[classOf.indexOf(i)].y + 4, class: "lab-tick" }, number(label)));
+    this.back.replaceChildren(s("text", { x: 2, y: 15, class: "lab-title" }, `${data.given.length} samples in ${all.length} clusters`),
+      s("text", { x: 12, y: MIDDLE, class: "lab-name", "text-anchor": "middle", transform: `rotate(-90 12 ${MIDDLE})` }, "true label"), ...rows, ...all.map(({ x, y, r }) => s("circle", { cx: x, cy: y, r, class: "lab-disc" })));
     this.dots = this.where.map(({ x, y }, i) => this.dot(x, y, Math.max(2.2, Math.min(7, 0.68 * tightest)), i));
     this.front.replaceChildren(...this.dots);
     this.svg.setAttribute("aria-label", `${this.where.length} samples in ${all.length} clusters. Arrow keys move between samples, enter changes a given label.`);

@@ -39,7 +39,7 @@ from earlystop.training import evaluate_stack, least_squares
 SHOWN = 8  # images with a wrong label, and as many with a right one
 NAMES = {"cifar10": ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")}
 LINES = {"truth": "true", "given": "given", "early": "early", "late": "end"}  # below an image
-GRAY = "#7a7a7a"  # is legible on a white page and on a dark one
+GRAY = "#767676"  # of words, and of labels that are neither
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _seen(run: Run, sizes: SimpleNamespace) -> Seen:
 
 def draw_images(seen: Seen) -> Figure:
     """Images with a wrong label and with a right one; below each its labels, and what the network says of it."""
-    fig, axes = plt.subplots(1, 2, figsize=(7, 3.4), facecolor="none")  # as it is on a dark page
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.4))
     for side, (ax, title) in enumerate(zip(axes, ("given label is wrong", "given label is right"))):
         for place in range(SHOWN):
             _tile(ax, seen, side * SHOWN + place, place % 4, -2.1 * (place // 4))

@@ -104,6 +104,7 @@ def picture(runs: dict[float, list[Cell]], key: str = "distance") -> Figure:
     words = "distance, all weights together" if key == "distance" else "distance, mean over the tensors"
     axes[0].set(title="(a) accuracy, given labels", xlabel=words, ylim=(0, 1.03))
     axes[1].set(title="(b) mean loss, given labels", xlabel=words, yscale="log")
+    plots.log_ticks(axes[1].yaxis)
     title = {"title": "labels drawn again, ρ′", "loc": "outside lower center", "ncols": 6}
     fig.legend(*axes[0].get_legend_handles_labels(), **title)
     return fig

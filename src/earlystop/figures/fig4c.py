@@ -181,6 +181,7 @@ def draw_alignment(result: Result) -> Figure:
             plots.band(ax, range(1, shares.shape[1] + 1), shares, name, **look)
         ax.axhline(result.numbers("flipped", head=head)[0], label="share of wrong labels", **plots.REFERENCE)
         ax.set(xscale="log", title=f"{time} training", xlabel="number of directions")
+        plots.log_ticks(ax.xaxis)
     axes[0].set(ylabel="share inside their span")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
@@ -202,6 +203,8 @@ def frame(left: Axes, right: Axes) -> None:
     right.axhline(0.1, **plots.REFERENCE)
     left.set(yscale="log", xlabel="singular value / largest", ylabel="count")
     right.set(xscale="log", yscale="log", xlabel="index", ylabel="singular value / largest")
+    for axis in (left.yaxis, right.xaxis, right.yaxis):
+        plots.log_ticks(axis)
     left.legend()
 
 

@@ -149,7 +149,7 @@ def summary(times, cell: Cell, dataset: Dataset, outputs, distance, weights: lis
 def iterations_axis(ax: Axes) -> None:
     """Iterations from the first on, on a logarithmic axis with plain numbers."""
     ax.set(xscale="log", xlabel="iteration")
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    plots.log_ticks(ax.xaxis)
 
 
 def draw_errors(ax: Axes, given: Tensor, true: Tensor, flipped: float, words: str = "share of wrong labels") -> None:

@@ -70,8 +70,8 @@ def draw_times(ax: Axes, result: Result) -> None:
     ax.axvspan(1.5, torch.where(covered(result), grid(result, "scale").mean(0), 1.5).max().item(), **COVERED)
     ax.set(xscale="log", yscale="log", xlim=(1.5, 150), xlabel="‖C‖²/λ(C)", ylabel="full steps, T")
     ax.set(title="time until all is right")
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_major_formatter("{x:g}")
+    plots.log_ticks(ax.xaxis)
+    plots.log_ticks(ax.yaxis)
     ax.legend(fontsize=9, loc="upper left", borderpad=0.2, labelspacing=0.2)
 
 
@@ -85,9 +85,8 @@ def draw_distances(ax: Axes, result: Result) -> None:
     ax.axvspan(1.6, torch.where(covered(result), K.repeat(len(DIMS)), 1.6).max().item(), **COVERED)
     ax.set(xscale="log", yscale="log", xlim=(1.6, 40), xlabel="clusters, K", ylabel="‖W − W₀‖")
     ax.set(title="distance at the stop")
-    ax.set_xticks(K, labels=[str(k) for k in CLUSTERS])
-    ax.set_yticks((0.1, 0.2, 0.5, 1, 2, 5, 10), labels=("0.1", "0.2", "0.5", "1", "2", "5", "10"))
-    ax.minorticks_off()
+    plots.log_ticks(ax.xaxis, CLUSTERS)
+    plots.log_ticks(ax.yaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10))
     ax.legend(fontsize=9, loc="lower right")
 
 
@@ -111,9 +110,8 @@ def draw_drift(ax: Axes, result: Result) -> None:
         ranges(ax, radii, torch.stack(moved, dim=1), label, level(0, 2), **look)
     ax.plot(radii, radii * moved[0].mean() / radii[0], label="slope 1", **plots.REFERENCE)
     ax.set(title="drift after the stop", xscale="log", yscale="log", xlabel="radius, ε₀", ylabel="$\\|W_{2T} - W_T\\|$")
-    ax.set_xticks(RADII[::2], labels=[f"{radius:g}" for radius in RADII[::2]])
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")
+    plots.log_ticks(ax.xaxis, RADII[::2])
+    plots.log_ticks(ax.yaxis)
     ax.legend(fontsize=9, loc="upper left")
 
 
@@ -170,9 +168,8 @@ def draw_smallest(dim: int = 20, draws: int = 5) -> Figure:
         meeting = [smallest_eigenvalue(cluster_covariance(pair, phi)) for pair in pairs]
         right.plot(angles, meeting, label=phi.name, **plots.line(style))
     left.set(title="random centers", xscale="log", yscale="log", xlabel="clusters, K", ylabel="λ(C)")
-    left.set_xticks(counts[::2], labels=[str(count) for count in counts[::2]])
-    left.set_yticks((0.02, 0.05, 0.1, 0.2, 0.5), labels=("0.02", "0.05", "0.1", "0.2", "0.5"))
-    left.minorticks_off()
+    plots.log_ticks(left.xaxis, counts[::2])
+    plots.log_ticks(left.yaxis, (0.02, 0.05, 0.1, 0.2, 0.5))
     left.legend()
     right.set(title="two centers", xlabel="angle between them (radians)")
     return figure

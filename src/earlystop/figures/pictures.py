@@ -33,7 +33,7 @@ def growth(series: list[dict]) -> None:
         ax.set(xscale="log", yscale="log", xlabel=f"{one['x']}\n({one['fixed']})", ylabel="seconds", title=one["title"])
         ax.set_xticks(x, labels=[f"{value:,}" if value < 10_000 else f"{value / 1e3:,.0f}k" for value in x])
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter("{x:g}")
+        plots.log_ticks(ax.yaxis)
         ax.minorticks_off()
     for ax in axes.flat[len(series) :]:
         ax.axis("off")
@@ -57,13 +57,13 @@ def two_spaces(radii: Sequence[float], spectra: Sequence[Tensor], least, most, b
                   color=plots.level_color(i, len(radii)), label=f"ε₀ = {radius}")  # fmt: skip
     left.set(title="spectra", yscale="log", xlabel="index", ylabel="singular value of J", xticks=range(1, 13, 2))
     left.set_ylim(0.03, 60)
+    plots.log_ticks(left.yaxis)
     left.legend(fontsize=9, loc="upper right", ncol=2)
     right.plot(radii, least, label="information, least", **INFORMATION)
     right.plot(radii, most, label="nuisance, largest", **NUISANCE)
     right.plot(radii, bounds, label="bound on the nuisance", **plots.REFERENCE)
     right.set(title="the two spaces", xscale="log", xlabel="radius of a cluster, ε₀")
-    right.set_xticks(radii, labels=radii)
-    right.minorticks_off()
+    plots.log_ticks(right.xaxis, radii)
     right.legend(fontsize=9)
 
 
@@ -83,7 +83,8 @@ def two_clocks(times: Sequence[int], parts, predicted, clean, corrupted, togethe
     for ax in (left, right):
         ax.set(yscale="log", xlabel="iteration")
         ax.set_xscale("symlog", linthresh=1)
-        ax.set_xticks([0, 1, 10, 100, 1000], labels=["0", "1", "10", "100", "1,000"])
+        plots.log_ticks(ax.xaxis, (0, 1, 10, 100, 1000))
+        plots.log_ticks(ax.yaxis)
         ax.set_xlim(0, times[-1])
 
 
@@ -233,8 +234,8 @@ def two_labels(radii: Sequence[float], different: Tensor, certified: Tensor, ali
     ax.plot(radii, least, label="certificate: at least so far", **plots.REFERENCE)
     plots.band(ax, radii, alike, "labels 1 and 1: both are right", **plots.CONTROL)
     ax.set(xscale="log", yscale="log", ylim=(0.5, 300), xlabel="distance of the two inputs, ε₀", ylabel="‖W − W₀‖")
-    ax.set(xticks=radii, xticklabels=radii, yticks=(1, 10, 100), yticklabels=(1, 10, 100))
-    ax.minorticks_off()
+    plots.log_ticks(ax.xaxis, radii)
+    plots.log_ticks(ax.yaxis)
     ax.legend()
     plt.show()
 
@@ -250,10 +251,10 @@ def more_wrong_labels(panels: dict[int, tuple], walked: Tensor) -> None:
         ax.plot(counts, expected, label="expected", **plots.REFERENCE)
         ax.axhline(without, label="no wrong label", **plots.CONTROL)
         ax.set(xscale="log", yscale="log", xlabel="wrong labels in the cluster, m", title=f"clusters of {size} samples")
-        ax.set_xticks(counts, labels=counts)
-        ax.minorticks_off()
+        plots.log_ticks(ax.xaxis, counts)
     plots.band(axes[0], next(iter(panels.values()))[0], walked, "gradient descent", **plots.KINDS[0])
-    axes[0].set(ylabel="‖W − W₀‖, Frobenius", yticks=(3, 10, 30, 100, 300), yticklabels=(3, 10, 30, 100, 300))
+    axes[0].set(ylabel="‖W − W₀‖, Frobenius")
+    plots.log_ticks(axes[0].yaxis, (3, 10, 30, 100, 300))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     plt.show()
 
@@ -265,8 +266,8 @@ def ways_by_width(widths: Sequence[int], far: Tensor, near: Tensor, control: Ten
     plots.band(ax, widths, near, "stopped early", **plots.KINDS[0])
     plots.band(ax, widths, control, "no wrong label, all fitted", **plots.CONTROL)
     ax.set(xscale="log", yscale="log", xlabel="hidden units, k", ylabel="‖W − W₀‖, Frobenius", ylim=(0.7, 90))
-    ax.set(xticks=widths, xticklabels=widths, yticks=(1, 3, 10, 30), yticklabels=(1, 3, 10, 30))
-    ax.minorticks_off()
+    plots.log_ticks(ax.xaxis, widths)
+    plots.log_ticks(ax.yaxis, (1, 3, 10, 30))
     ax.legend()
     plt.show()
 
@@ -307,7 +308,7 @@ def gamma_of_spaces(result: Result, ranks: Sequence[int], names: dict[str, str])
         ax.annotate("δ/(2ρ)", (ranks[-1], most), xytext=(0, 3), textcoords="offset points", ha="right")
         ax.annotate("r", (ranks[-2], ranks[-2]), xytext=(4, -10), textcoords="offset points")
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter("{x:,.0f}")
+        plots.log_ticks(ax.yaxis)
     axes[0].set_ylabel("γ of the first r")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -319,7 +320,6 @@ def over_dimensions(result: Result, ranks: Sequence[int], names: dict[str, str])
     fig, grid = plt.subplots(1, len(shown), figsize=(7, 3.6), squeeze=False, sharey=True)
     for ax, name in zip(grid[0], shown):
         ax.set(title=names[name], xscale="log", xlabel="dimensions, r")
-        ax.set_xticks([1, 10, 100], labels=["1", "10", "100"])
+        plots.log_ticks(ax.xaxis, (1, 10, 100))
         ax.set_xlim(ranks[0], ranks[-1])
-        ax.minorticks_off()
     return fig, grid[0]

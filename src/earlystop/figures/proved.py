@@ -23,7 +23,7 @@ from earlystop.window import first_stretch, proved_path
 
 SHOWN = 60  # iterations whose errors are kept
 NEVER = -1  # an iteration that there is not
-MEASURED = plots.line(plots.KINDS[2]) | {"linestyle": "-"}  # wide and light, under what is proved
+MEASURED = plots.line(plots.KINDS[1]) | {"linestyle": "-"}  # wide and light, under what is proved
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def draw_windows(ax: Axes, result: Result) -> None:
         ax.plot([], [], color=color, lw=4, label=f"proved, k = {width:,}")
     ax.plot([], [], label="measured", **looks["measured"])
     ax.set(title="all of them", yscale="log", xlabel="radius of a cluster, ε₀", ylabel="iterations without an error")
-    ax.yaxis.set_major_formatter("{x:,.0f}")
+    plots.log_ticks(ax.yaxis)
     ax.set_xticks(range(len(radii)), labels=radii)
 
 

@@ -107,16 +107,15 @@ def draw(result: Result) -> Figure:
         hollow = look | {"linestyle": "", "ms": 6, "mfc": "none"}
         left.plot(*mean_errors(result, "ridge", key, rate), label=f"ridge, {label}", **hollow)
     left.set(title=f"training error, {shown(noisy)}", xscale="log", xlabel="‖W − W₀‖, mean")
-    left.set(ylim=(-0.01, 0.45), xlim=(0.6, 30), xticks=(1, 3, 10, 30), xticklabels=("1", "3", "10", "30"))
+    left.set(ylim=(-0.01, 0.45), xlim=(0.6, 30))
+    plots.log_ticks(left.xaxis, (1, 3, 10, 30))
     for rate, look in ((noisy, plots.KINDS[0]), (clean, plots.CONTROL)):
         ridge, stopped = (result.numbers(f"{way}_true", corruption_rate=rate) for way in ("ridge", "stopped"))
         plots.band(right, result["config"]["penalties"], 100 * (ridge - stopped), shown(rate), **look)
     right.set(title="ridge − stopping, in points", xscale="log", xlabel="μ, from large to small")
-    right.set(xticks=(10, 1, 0.1, 0.01), xticklabels=("10", "1", "0.1", "0.01"))
+    plots.log_ticks(right.xaxis)
     right.invert_xaxis()
     right.legend()
-    for ax in (left, right):
-        ax.minorticks_off()
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 

@@ -65,7 +65,7 @@ def draw(result: Result) -> Figure:
         ax.set(ylabel="error, true labels")
     for ax in axes[-1]:
         ax.set(xlabel="time, s = η σ₁² τ")
-        ax.set_xticks(TICKS, labels=[f"{tick:,g}" for tick in TICKS])
+        plots.log_ticks(ax.xaxis, TICKS)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 

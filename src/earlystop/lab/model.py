@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.data import Dataset, class_labels, refuse
+from earlystop.data import Dataset, class_labels, nearest_label, refuse
 from earlystop.descent import Trajectory, gradient_descent, largest_stable_step
 from earlystop.jacobian import gram
 from earlystop.lab.philox import Stream
@@ -115,8 +116,21 @@ class Outcome:
     weights: Tensor  # W₀
     step: float  # η
     path: Trajectory
-    by_given: Tensor  # (T+1,) share of samples whose answer is not the given label
-    by_true: Tensor  # (T+1,) and not the true one
+
+    @property
+    def answers(self) -> Float[Tensor, "T+1 n"]:
+        """The class label nearest to each output, after each iteration."""
+        return nearest_label(self.path.outputs, self.data.classes)
+
+    @property
+    def by_given(self) -> Float[Tensor, " T+1"]:
+        """Share of samples whose answer is not the given label."""
+        return (self.answers != self.data.labels).double().mean(-1)
+
+    @property
+    def by_true(self) -> Float[Tensor, " T+1"]:
+        """Share of samples whose answer is not the true label."""
+        return (self.answers != self.data.clean_labels).double().mean(-1)
 
     @property
     def loss(self) -> Tensor:
@@ -137,8 +151,7 @@ def run(state: State, iterations: int | None = None) -> Outcome:
         weights, data.inputs, data.labels, step_size=step, activation=phi,
         iterations=state["iterations"] if iterations is None else iterations,
     )  # fmt: skip
-    errors = [error_rate(path.outputs, labels, data.classes) for labels in (data.labels, data.clean_labels)]
-    return Outcome(data, weights, step, path, *errors)
+    return Outcome(data, weights, step, path)
 
 
 def linearized_outputs(state: State, times: Tensor) -> tuple[Dataset, Tensor]:

@@ -12,7 +12,7 @@ def show(figure: str, **changes: Any) -> None:
     """Show a figure of the laboratory, some of its settings changed.
 
     In a live session it is a widget; on a built page the place where a script brings it to life, in front of the
-    picture of the same cell, which stands there without a script and in print. `ValueError` for a wrong setting.
+    picture of the next cell, which stands there without a script and in print. `ValueError` for a wrong setting.
     """
     from IPython.display import HTML, display
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import matplotlib.pyplot as plt
-import torch
 from matplotlib.figure import Figure
 
 from earlystop import plots
@@ -38,8 +37,6 @@ def answers(**changes: Any) -> dict[str, int]:
     """What the sentence under the figure counts at the stop: samples, wrong labels, those put right, and errors."""
     now = state("stop", **changes)
     outcome = run(now, min(now["stop"], now["iterations"]))
-    data, outputs = outcome.data, outcome.path.outputs[-1]
-    right = (outputs[:, None] - data.classes).abs().argmin(1) == torch.searchsorted(data.classes, data.clean_labels)
-    wrong = data.flipped
+    right, wrong = outcome.answers[-1] == outcome.data.clean_labels, outcome.data.flipped
     return {"samples": len(wrong), "wrong": int(wrong.sum()), "right": int(right[wrong].sum()),
             "errors": int((~right).sum())}  # fmt: skip
