@@ -99,7 +99,7 @@ def _spaces(ax: Axes, it: Clockwork) -> None:
     ax.set(title="two spaces", xlabel="direction", ylabel="singular value of J", yscale="log")
     ax.set_ylim(0.01 * sigma[0].item(), 2 * sigma[0].item())
     ax.set_xticks(sorted({1, it.clusters, it.clusters + 1, len(sigma)}))
-    ax.yaxis.set_major_formatter("{x:g}")
+    plots.log_ticks(ax.yaxis)
 
 
 def _clocks(ax: Axes, it: Clockwork) -> None:
@@ -116,6 +116,5 @@ def _clocks(ax: Axes, it: Clockwork) -> None:
             ax.plot(found, (height, height), label=name, color=look["color"], linestyle=dash, linewidth=4)
     ax.set(title="two clocks", xlabel="iteration", ylabel="share not yet learned", ylim=(0, 1.2), yticks=(0, 0.5, 1))
     ax.set_xscale("symlog", linthresh=1)
-    ax.set_xticks([0, 1, 100, 10_000], labels=["0", "1", "100", "10,000"])
+    plots.log_ticks(ax.xaxis, (0, 1, 100, 10_000))
     ax.set_xlim(0, LATEST)
-    ax.minorticks_off()
