@@ -90,8 +90,9 @@ def shown_figures(browser, address, name, **options):  # noqa: F811
     context = browser.new_context(bypass_csp=True, **options)
     page, loaded = context.new_page(), set()
     page.on("request", lambda request: loaded.add(request.url))
-    page.goto(f"{address}/{name}.html", wait_until="networkidle")
+    page.goto(f"{address}/{name}.html", wait_until="load")
     found = page.evaluate(LOAD_SHOWN)
+    page.wait_for_load_state("networkidle")
     assert {url for url in loaded if "/_images/" in url} == {url for url, *_ in found}
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()
