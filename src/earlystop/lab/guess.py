@@ -34,9 +34,9 @@ def curves(result: Result) -> dict[str, Any]:
 def rules(cell: dict[str, Any], config: dict[str, Any]) -> dict[str, str]:
     """Who stops a run beside the reader, in words: the rules of the book, who knows the test, and nobody."""
     return fig1.stop_rules(cell, config) | {
-        "agreement": "agreement 1 − 0.9ρ′ with the given labels",
-        "best": "best on the test images",
-        "end": "nobody: trained to the end",
+        "agreement": "agreement 1 − 0.9ρ′",
+        "best": "best, in hindsight",
+        "end": "nobody, to the end",
     }
 
 
