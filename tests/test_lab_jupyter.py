@@ -60,6 +60,18 @@ def _wait_for(address, server, log):
     pytest.fail(f"no JupyterLab within {PATIENCE} s: {log.read_text()[-2000:]}")
 
 
+def _run_first_cell(page):
+    """Until it runs: JupyterLab forgets what it is asked before its kernel is quite there."""
+    prompt = page.locator(".jp-InputArea-prompt").first
+    for _ in range(PATIENCE // 5):
+        page.locator(".jp-Cell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        for _ in range(50):
+            if prompt.inner_text().strip() != "[ ]:":
+                return
+            page.wait_for_timeout(100)
+
+
 @pytest.fixture(scope="module")
 def notebook(chromium, place):
     """The page of the notebook, whose cell has run, and what its kernel says: (page, python)."""
@@ -68,9 +80,8 @@ def notebook(chromium, place):
     folder, address = place
     page = chromium.new_page(viewport={"width": 1000, "height": 1300})
     page.goto(address)
-    page.get_by_text("| Idle").wait_for(timeout=1000 * PATIENCE)  # before, JupyterLab would forget what it is asked
-    page.locator(".jp-Cell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
+    page.get_by_text("| Idle").wait_for(timeout=1000 * PATIENCE)
+    _run_first_cell(page)
     until(page, DONE, seconds=PATIENCE)
     client = BlockingKernelClient(connection_file=str(next((folder / "runtime").glob("kernel-*.json"))))
     client.load_connection_file()
