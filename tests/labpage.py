@@ -96,6 +96,11 @@ def _address():
     return f"http://127.0.0.1:{server.server_port}"
 
 
+def program_of():
+    """The path of a browser, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def until(page, code, argument=None, seconds=30):
     """Wait until JavaScript says yes; the page's policy forbids playwright's own way to wait."""
     end = time.monotonic() + seconds
@@ -111,7 +116,7 @@ def chromium():
     """A browser; without one these tests are skipped, or fail where they are required."""
     missing = pytest.fail if os.environ.get("EARLYSTOP_REQUIRE_SITE") == "1" else pytest.skip
     playwright = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = program_of()
     if program is None:
         missing(f"no browser found ({', '.join(BROWSERS)})")
     with playwright.sync_playwright() as session:

@@ -1,6 +1,9 @@
 """A living figure on a page: hostile addresses, requests that cannot be, rest while unseen, memory, size, access."""
 
+import json
+import random
 import re
+import time
 from pathlib import Path
 
 import lab
@@ -213,3 +216,74 @@ def test_nobody_is_kept_out_of_a_figure(lab_page, quick, theme):
     lab_page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf8"))
     found = lab_page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     assert not [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
+
+
+class Memory:
+    """What a page and its worker hold after garbage collection, by Chromium's own counters."""
+
+    def __init__(self, page):
+        self.page, self.worker, self.answers = page, None, {}
+        self.session = page.context.new_cdp_session(page)
+        self.session.on("Target.attachedToTarget", self._attached)
+        self.session.on("Target.receivedMessageFromTarget", self._answered)
+        self.session.send(
+            "Target.setAutoAttach", {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
+        )
+        while self.worker is None:
+            page.wait_for_timeout(20)
+
+    def _attached(self, event):
+        self.worker = event["sessionId"]
+
+    def _answered(self, event):
+        message = json.loads(event["message"])
+        self.answers[message.get("id")] = message.get("result")
+
+    def _ask_worker(self, method):
+        self.answers.clear()
+        text = json.dumps({"id": 1, "method": method})
+        self.session.send("Target.sendMessageToTarget", {"sessionId": self.worker, "message": text})
+        while 1 not in self.answers:
+            self.page.wait_for_timeout(20)
+        return self.answers[1]
+
+    def held(self):
+        """Bytes of the page and of the worker, nodes, and listeners."""
+        for _ in range(3):
+            self.session.send("HeapProfiler.collectGarbage")
+            self._ask_worker("HeapProfiler.collectGarbage")
+            self.page.wait_for_timeout(100)
+        heaps = self.session.send("Runtime.getHeapUsage"), self._ask_worker("Runtime.getHeapUsage")
+        page, worker = (one["usedSize"] + one["backingStorageSize"] for one in heaps)
+        counted = self.session.send("Memory.getDOMCounters")
+        return {"page": page, "worker": worker, "nodes": counted["nodes"], "listeners": counted["jsEventListeners"]}
+
+
+def play_with(page, seconds, seed):
+    """Change settings all the time, as many readers would; then the usual state again."""
+    dice, end = random.Random(seed), time.monotonic() + seconds
+    while time.monotonic() < end:
+        clusters = dice.randint(2, 8)
+        changes = {"seed": dice.randint(0, 999), "clusters": clusters, "classes": dice.randint(2, min(4, clusters)),
+                   "samples": dice.randint(8, 80), "corruption_rate": dice.randint(0, 60) / 100,
+                   "activation": dice.choice(SETTINGS["fields"]["activation"]["choices"]),
+                   "hidden_units": 2 * dice.randint(5, 60), "stop": dice.randint(0, 60), "iterations": 60}  # fmt: skip
+        page.evaluate("(mark) => location.replace(mark)", address("stop", changes))
+        page.wait_for_timeout(dice.choice([20, 200, 400]))
+    page.evaluate("(mark) => location.replace(mark)", address("stop", QUICK | {"seed": 5}))
+    page.wait_for_timeout(500)
+    until(page, DONE)
+
+
+@pytest.mark.leg
+def test_memory_does_not_grow(lab_page, quick):
+    lab_page.goto(quick)
+    until(lab_page, DONE)
+    memory = Memory(lab_page)
+    play_with(lab_page, 15, seed=1)  # until everything has been compiled
+    before = memory.held()
+    play_with(lab_page, 60, seed=2)
+    after = memory.held()
+    print(before, after)
+    assert after["page"] - before["page"] < 300_000 and after["worker"] - before["worker"] < 300_000
+    assert after["nodes"] <= before["nodes"] + 50 and after["listeners"] <= before["listeners"]

@@ -51,7 +51,7 @@ function enlivenPage() {
 
 /** In a notebook: the state is the widget's, both ways. */
 export function render({ model, el }) {
-  const root = h("div", { class: "lab" });
+  const root = h("div", { class: "lab", "data-lm-suppress-shortcuts": "true" }); // JupyterLab leaves arrow keys to the sliders
   el.append(root);
   const panel = enliven(root, model.get("figure"), model.get("state"), (state) => {
     model.set("state", { ...state });

@@ -1,5 +1,6 @@
 """A living figure where it is asked for: on a built page, or as a widget in a live session."""
 
+import functools
 import html
 import json
 from typing import Any
@@ -36,6 +37,7 @@ def widget(figure: str, data: dict[str, Any] | None = None, **changes: Any) -> A
     return _widget_class()(figure=figure, data=data, state=state(figure, **changes))
 
 
+@functools.cache
 def _widget_class() -> type:
     import anywidget
     import traitlets
