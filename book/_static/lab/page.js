@@ -83,7 +83,7 @@ function parsed(field, text) {
   let value;
   try { value = decodeURIComponent(text); } catch { return undefined; }
   if (field.choices) return value;
-  if (field.list) return /^[\d.]*$/.test(value) ? value.split(".").filter(Boolean).map(Number) : undefined;
+  if (field.list) return /^[-\d.]*$/.test(value) ? value.split(".").filter(Boolean).map(Number) : undefined;
   if (typeof field.value === "boolean") return value === "true" || (value === "false" ? false : undefined);
   return /^[-+.\de]+$/i.test(value) ? Number(value) : undefined;
 }

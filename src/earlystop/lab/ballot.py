@@ -63,7 +63,9 @@ def targets(labels: Scale, kind: str, own: int) -> list[int]:
         return [(own + one) % (last + 1) for one in range(1, last + 1)]
     if kind == NEXT:
         return [own + 1 if own < last else own - 1]
-    up, down = (labels.gap(own, one) / max(1, abs(labels.at[end] - labels.at[own])) for one, end in ((1, last), (0, 0)))
+    up, down = (
+        labels.gap(own, one) / max(1, abs(labels.at[end] - labels.at[own])) for one, end in ((True, last), (False, 0))
+    )
     return [last if up <= down else 0]
 
 
@@ -136,7 +138,7 @@ def lost_among(state: State, own: int) -> np.ndarray:
     np.add.at(one, np.array(steps) - low, 1 / len(steps))
     sums, found = np.ones(1), []  # the distribution of the shift, from m · low on
     for wrong in range(size + 1):
-        shifts = wrong * low + np.arange(len(sums))
+        shifts = range(wrong * low, wrong * low + len(sums))
         found.append(sum(share for shift, share in zip(shifts, sums) if share and labels.lost(own, shift, size)))
         sums = np.convolve(sums, one)
     return np.array(found)

@@ -52,10 +52,11 @@ def _draw_allowed(ax: Axes, now: State) -> None:
     ax.axvspan(0, found.theorem, color="#e4e4e4", lw=0)
     ax.plot(rates, alone, color="black", label="weakest cluster")
     ax.plot(rates, some, "--", color="black", label="any cluster")
-    theory = {"facecolor": "none", "edgecolor": "black", "linestyle": ":"}
+    theory: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linestyle": ":"}
+    vote: dict[str, Any] = {"color": plots.NOISY["color"]}
     theorem = "Theorem 2.2, δ/(8K)" if now["one_cluster"] else "Theorem 2.2, δ/8"
     for up, share, name, look in ((1.9, found.theorem, theorem, theory),
-                                  (1.6, found.vote, "the vote itself", {"color": plots.NOISY["color"]}),
+                                  (1.6, found.vote, "the vote itself", vote),
                                   (1.3, found.anywhere, f"Theorem 4.1, γ = {now['classes']}", theory)):  # fmt: skip
         ax.barh(up, share, 0.08, **look)
         ax.text(MOST, up + 0.06, f"{name}: ρ = {share:.3g}", fontsize=9, ha="right", bbox={"color": "white", "pad": 1})
