@@ -52,7 +52,7 @@ NUMBERS = {
     "growth.json": "c18b973d3c79",
     "proved-paper.json": "218dc0db734f",
     "ridge-paper.json": "b94d0db8352b",
-    "recipes-paper-e79519d36ef6.json": "0d1406765474",
+    "recipes-paper-552026ee6f48.json": "af169472fc3e",
     "silent.json": "86b06902897a",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "theorem22-paper.json.gz": "99ac30e9dccf",
