@@ -6,13 +6,11 @@ import re
 import time
 from pathlib import Path
 
-import lab
 import pytest
 from labpage import engine_page, file_of, page_of, until
-from rjsmin import jsmin
 
 from earlystop.lab import address, model, read, script, state
-from earlystop.lab.state import SCRIPTS, SETTINGS
+from earlystop.lab.state import FIGURES, SCRIPTS, SETTINGS
 
 pytest_plugins = ["labpage"]
 
@@ -150,15 +148,26 @@ def test_an_odd_number_of_hidden_units_is_refused(code):
 
 def test_modules_share_no_name():
     """They become one script, where the later of two functions of one name would silently be both."""
-    names = [name for one in script.order("start") for name in TOP.findall((SCRIPTS / f"{one}.js").read_text("utf8"))]
+    names = [
+        name
+        for one in script.order(*FIGURES, "start")
+        for name in TOP.findall((SCRIPTS / f"{one}.js").read_text("utf8"))
+    ]
     assert len(names) > 50 and not {name for name in names if names.count(name) > 1}
 
 
-def test_the_script_is_light():
-    """Bytes as pages load it, before compression: of what computes, and of what is seen."""
-    computing = [script.body("engine"), *((SCRIPTS / f"{one}.js").read_text("utf8") for one in ("ballot", "pair"))]
-    engine, everything = len(jsmin("\n".join(computing)).encode()), len(lab.published().encode())
+@pytest.mark.parametrize("figures", [["stop"], ["clocks"], ["far"], ["guess"], ["vote"], ["stop", "vote"]])
+def test_the_script_is_light(figures):
+    """Bytes of a page's script before compression, of what computes and of what is seen."""
+    engine, everything = (len(text.encode()) for text in (script.body("engine"), script.classic(figures)))
     assert engine <= 60_000 and everything - engine <= 60_000
+
+
+def test_no_word_is_lost_on_the_way_into_one_script():
+    lines = [line.strip() for path in SCRIPTS.glob("*.js") for line in path.read_text("utf8").splitlines()]
+    one = script.classic().splitlines()
+    kept = [line for line in lines if line and not line.startswith(("//", "/**", "import", "*"))]
+    assert len(kept) > 1000 and not {line.removeprefix("export ") for line in kept} - set(one)
 
 
 SLOW = {"samples": 300, "hidden_units": 600, "dim": 20, "iterations": 20000}

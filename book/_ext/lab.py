@@ -1,20 +1,15 @@
-"""The laboratory on built pages: one script and one style sheet, which only pages with a living figure load."""
+"""The laboratory on built pages: a script for the figures that a page shows, and a style sheet, on no other page."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
-from rjsmin import jsmin
-
 from earlystop.lab import script
 
-
-@cache
-def published() -> str:
-    """The script as pages load it: without comments and spaces."""
-    return str(jsmin(script.classic()))
+NAME = re.compile(r"_static/lab-([a-z-]+)\.js")
 
 
 @cache
@@ -24,19 +19,23 @@ def digest() -> str:
 
 
 def load(soup, page) -> None:
-    """Let a page with a living figure load the laboratory."""
-    if soup.select_one("[data-lab]"):
+    """Let a page with living figures load what they need."""
+    figures = sorted({place["data-lab"] for place in soup.select("[data-lab]")})
+    if figures:
         root, version = soup.html.get("data-content_root", "./"), digest()
         soup.head.append(soup.new_tag("link", rel="stylesheet", href=f"{root}_static/lab.css?v={version}"))
-        soup.head.append(soup.new_tag("script", src=f"{root}_static/lab.js?v={version}", defer=""))
+        source = f"{root}_static/lab-{'-'.join(figures)}.js?v={version}"
+        soup.head.append(soup.new_tag("script", src=source, defer=""))
 
 
 def write(app, exception) -> None:
-    """Write the script and the styles into the site."""
+    """Write the scripts that pages load, and the styles, into the site."""
     if exception is None and app.builder.name == "html":
-        static = Path(app.outdir) / "_static"
-        (static / "lab.js").write_text(published(), encoding="utf8")
-        (static / "lab.css").write_text(script.styles(), encoding="utf8")
+        out = Path(app.outdir)
+        for page in out.rglob("*.html"):
+            for name in NAME.findall(page.read_text(encoding="utf8")):
+                (out / "_static" / f"lab-{name}.js").write_text(script.classic(name.split("-")), encoding="utf8")
+        (out / "_static" / "lab.css").write_text(script.styles(), encoding="utf8")
 
 
 def setup(app) -> dict:

@@ -2,7 +2,7 @@
 
 import { Chart, iterations, iterationSlider, legend } from "./chart.js";
 import { dot } from "./matrices.js";
-import { Computer, button, control, h, number, presets, s, share, speaker } from "./page.js";
+import { FIGURES, Computer, button, control, h, number, presets, s, share, speaker } from "./page.js";
 import { Linearized, moments, predictedWindow } from "./theory.js";
 
 const LATEST = 100000, FAINTEST = 0.01, BEYOND = 8; // iterations; of σ₁, the least that is drawn; nuisance directions that are shown
@@ -195,6 +195,4 @@ class Clocks {
   }
 }
 
-export function clocks(panel) {
-  return new Clocks(panel);
-}
+FIGURES.clocks = (panel) => new Clocks(panel);

@@ -3,7 +3,7 @@
 import { Chart, iterationSlider, legend } from "./chart.js";
 import { initialWeights } from "./data.js";
 import { Pair, filterOf, onCircle } from "./pair.js";
-import { Computer, button, control, h, later, number, presets, s, share, speaker } from "./page.js";
+import { FIGURES, Computer, button, control, h, later, number, presets, s, share, speaker } from "./page.js";
 import { slopesAt, spectralNorm } from "./theory.js";
 
 const LONGEST = 200000, WITHIN = 0.01; // iterations of a training, and how well it fits
@@ -28,7 +28,7 @@ class RoundAbout {
     this.answers = [0, 1].map(() => s("circle", { r: 5, class: "far-stopped" }));
     const levels = [-1, 0, 1].flatMap((one) => [s("circle", { cx: 150, cy: 158, r: 80 + 22 * one, class: "lab-disc" }),
       s("text", { x: 150, y: 242 + 22 * one, "text-anchor": "middle", class: "far-level" }, number(one))]);
-    this.svg = s("svg", { viewBox: "0 0 300 300", class: "lab-map", role: "img" }, s("text", { x: 0, y: 13, class: "lab-title" }, "answers around a circle: larger, further out"),
+    this.svg = s("svg", { viewBox: "0 0 300 300", class: "lab-map", role: "img" }, s("text", { x: 0, y: 13, class: "lab-title" }, "answers around the circle"),
       ...levels, ...this.lines, ...this.answers, ...this.points);
     const grip = this.points[1];
     grip.addEventListener("pointerdown", (event) => grip.setPointerCapture(event.pointerId));
@@ -200,6 +200,4 @@ class Far {
   }
 }
 
-export function far(panel) {
-  return new Far(panel);
-}
+FIGURES.far = (panel) => new Far(panel);

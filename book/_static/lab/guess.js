@@ -1,7 +1,7 @@
 // Guess when to stop: stored runs that the reader stops, against the rules of the book; and a threshold on stored losses.
 
 import { Chart, iterations, legend } from "./chart.js";
-import { button, control, h, number, share, speaker } from "./page.js";
+import { FIGURES, button, control, h, number, share, speaker } from "./page.js";
 
 const inPercent = (part, digits = 1) => (Number.isNaN(part) ? "–" : `${(100 * part).toFixed(digits)}%`);
 const sumOf = (list) => list.reduce((sum, one) => sum + one, 0);
@@ -38,10 +38,10 @@ function runOf({ state, data: { runs } }) {
   return runs[closest(runs.map((one) => 1000 * one.drawn_again + one.run), 1000 * state.drawn_again + state.run)];
 }
 
-export function guess(panel) {
+FIGURES.guess = (panel) => {
   if (panel.data) (panel.data.epochs ? stopping : suspecting)(panel);
   else panel.root.append(h("p", {}, "This figure shows stored runs of the book, and this page has none."));
-}
+};
 
 /** Chapter 4: accuracies grow with the epoch, the reader stops, and the truth is told. */
 function stopping(panel) {

@@ -3,6 +3,9 @@
 import SETTINGS from "./settings.json" with { type: "json" };
 import { Engine } from "./engine.js";
 
+/** What brings each figure to life: a function of its panel. */
+export const FIGURES = {};
+
 /** An element with attributes, listeners (`onclick`, ...) and children; numbers and text become text. */
 export function h(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);

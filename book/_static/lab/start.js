@@ -1,14 +1,7 @@
 // Where the figures come to life: on a page of the book, in a notebook, or in a worker that computes.
 
-import { clocks } from "./clocks.js";
 import { Engine } from "./engine.js";
-import { far } from "./far.js";
-import { guess } from "./guess.js";
-import { Panel, address, h, read } from "./page.js";
-import { stop } from "./stop.js";
-import { vote } from "./vote.js";
-
-const FIGURES = { stop, clocks, vote, far, guess };
+import { FIGURES, Panel, address, h, read } from "./page.js";
 
 /** Bring a figure to life in an element, in a state of its own, with the stored numbers that it may show. */
 function enliven(root, figure, state, keep, data) {

@@ -2,7 +2,7 @@
 
 import { Chart, iterations, iterationSlider, legend } from "./chart.js";
 import { SampleMap } from "./map.js";
-import { Computer, button, control, h, later, number, presets, share, speaker, still } from "./page.js";
+import { FIGURES, Computer, button, control, h, later, number, presets, share, speaker, still } from "./page.js";
 import { nearest } from "./theory.js";
 
 const SWEEP = 4000; // milliseconds in which `play` goes from the first to the last iteration
@@ -127,6 +127,4 @@ class Stop {
   }
 }
 
-export function stop(panel) {
-  return new Stop(panel);
-}
+FIGURES.stop = (panel) => new Stop(panel);

@@ -2,7 +2,7 @@
 
 import { KINDS, allowedShares, ballots, lossChances, gapOf, labelScale, pulls } from "./ballot.js";
 import { Chart, legend } from "./chart.js";
-import { button, control, h, number, presets, s, share, speaker } from "./page.js";
+import { FIGURES, button, control, h, number, presets, s, share, speaker } from "./page.js";
 
 const BALLOT = { width: 360, height: 350, edge: 20, top: 26, bottom: 290 }, LABELS_APART = 10; // hundredths between two labels
 const VOTE_RATES = Array.from({ length: 121 }, (_, i) => i / 200);
@@ -107,7 +107,7 @@ function showLimits(chart, state, limits) {
 
 const voteKey = (look, words) => h("li", {}, s("svg", { width: 14, height: 10, "aria-hidden": "true" }, s("rect", { x: 1, width: 12, height: 10, class: `lab-vote-${look}` })), " ", words);
 
-export function vote(panel) {
+FIGURES.vote = (panel) => {
   const { state } = panel, { elements, say } = speaker(), rows = new VoteRows(panel);
   const chart = new Chart({ title: "what a vote bears", height: BALLOT.height,
     x: { low: 0, high: 0.6, ticks: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], label: "share of wrong labels, ρ" },
@@ -140,4 +140,4 @@ export function vote(panel) {
     h("details", {}, h("summary", {}, "more settings"), h("div", { class: "lab-controls" }, control(panel, "cluster_size"), control(panel, "seed"), presets(panel))));
   panel.on(draw);
   draw();
-}
+};

@@ -1,44 +1,47 @@
-"""The laboratory as one script: its modules in order, without their imports."""
+"""The laboratory as one script: the modules that some figures need, in order, without their imports."""
 
 import json
 import re
 from collections.abc import Sequence
 
-from earlystop.lab.state import SCRIPTS, SETTINGS
+from earlystop.lab.state import FIGURES, SCRIPTS, SETTINGS
 
 IMPORT = re.compile(r'^import [^;]*?from "\./([\w-]+)\.js";\n', re.M)
 OTHERS = re.compile(r"^import [^;]*;\n", re.M)
+COMMENT = re.compile(r"//|/\*\*.*\*/$")  # of a line
 
 
-def order(name: str, before: Sequence[str] = ()) -> list[str]:
-    """The modules that one needs, itself last. `ValueError` for imports in a circle."""
+def order(*names: str) -> list[str]:
+    """These modules in front of each other, and in front of each all that it needs. `ValueError` for a circle."""
+    return list(dict.fromkeys(one for name in names for one in _needed(name, [])))
+
+
+def _needed(name: str, before: list[str]) -> list[str]:
     if name in before:
         raise ValueError(f"modules of the laboratory import each other in a circle: {' -> '.join([*before, name])}")
-    found: list[str] = []
-    for needed in IMPORT.findall(_text(name)):
-        found += [one for one in order(needed, [*before, name]) if one not in found]
-    return [*found, name]
+    return [*(one for needed in IMPORT.findall(_text(name)) for one in _needed(needed, [*before, name])), name]
 
 
 def _text(name: str) -> str:
     return (SCRIPTS / f"{name}.js").read_text(encoding="utf8")
 
 
-def body(main: str = "start") -> str:
-    """The code of all modules that `main` needs, with the settings."""
-    texts = [OTHERS.sub("", IMPORT.sub("", _text(name))).strip() for name in order(main)]
+def body(*names: str) -> str:
+    """The code of these modules and of all that they need, with the settings, without comments and indentation."""
+    texts = [OTHERS.sub("", IMPORT.sub("", _text(name))) for name in order(*names)]
     settings = f"const SETTINGS = {json.dumps(SETTINGS, ensure_ascii=False, separators=(',', ':'))};"
-    return "\n\n".join([settings, *(re.sub(r"^export ", "", text, flags=re.M) for text in texts)])
+    lines = (line.strip().removeprefix("export ") for text in texts for line in text.splitlines())
+    return "\n".join([settings, *(line for line in lines if line and not COMMENT.match(line))])
 
 
-def classic() -> str:
-    """One script for a page, which also works from a file and as a worker."""
-    return f'(() => {{\n"use strict";\n{body()}\n}})();\n'
+def classic(figures: Sequence[str] = tuple(FIGURES)) -> str:
+    """One script for a page with these figures, which also works from a file and as a worker."""
+    return f'(() => {{\n"use strict";\n{body(*figures, "start")}\n}})();\n'
 
 
 def module() -> str:
     """One module for a notebook, whose default export is what a widget asks for."""
-    return f"{body()}\n\nexport default {{ render }};\n"
+    return f"{body(*FIGURES, 'start')}\nexport default {{ render }};\n"
 
 
 def styles() -> str:
