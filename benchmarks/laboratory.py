@@ -14,7 +14,7 @@ import torch
 from common import about, arguments, print_about, print_table, save, timed
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "tests"))
 
 from labpage import BROWSERS, QUIET, engine_page, file_of, page_of, program_of  # noqa: E402
 

@@ -16,7 +16,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from pages import POLICY
 
 from earlystop.lab import script
 from earlystop.lab.state import SCRIPTS
@@ -29,6 +28,9 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; script-src 'self'"
+)
 EXPORT = re.compile(r"^export (?:class|const|function\*?) (\w+)", re.M)
 # With the policy and the theme of the book's own pages.
 PAGE = """<!doctype html>

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from labpage import engine_page, file_of, page_of, until
+from labpage import POLICY, engine_page, file_of, page_of, until
 
 from earlystop.lab import address, model, read, script, state
 from earlystop.lab.state import FIGURES, SCRIPTS, SETTINGS
@@ -144,6 +144,10 @@ def test_an_odd_number_of_hidden_units_is_refused(code):
     said = code("(config) => { try { lab.initialWeights(config) } catch (error) { return error.message } }",
                 state("stop") | {"hidden_units": 3})  # fmt: skip
     assert said == str(refused.value)
+
+
+def test_pages_here_have_the_policy_of_the_book():
+    assert POLICY in (Path(__file__).parents[1] / "book/_ext/pages.py").read_text("utf8")
 
 
 def test_modules_share_no_name():

@@ -44,7 +44,8 @@ function enlivenPage() {
 
 /** In a notebook: the state is the widget's, both ways. */
 export function render({ model, el }) {
-  const root = h("div", { class: "lab", "data-lm-suppress-shortcuts": "true" }); // JupyterLab leaves arrow keys to the sliders
+  // JupyterLab would move its cells by arrow keys, were they not given to what has the focus.
+  const root = h("div", { class: "lab", onfocusin: ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true") });
   el.append(root);
   const panel = enliven(root, model.get("figure"), model.get("state"), (state) => {
     model.set("state", { ...state });
