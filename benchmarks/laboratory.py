@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from labpage import BROWSERS, QUIET, engine_page, file_of, page_of, program_of  # noqa: E402
 
-from earlystop.lab import model, script, state  # noqa: E402
+from earlystop import laboratory  # noqa: E402
+from earlystop.lab import model, state  # noqa: E402
 
 SIZES = {"n = 200, d = 20, k = 200": {"samples": 200, "dim": 20, "hidden_units": 200},
          "n = 400, d = 20, k = 1000": {"samples": 400, "dim": 20, "hidden_units": 1000}}  # fmt: skip
@@ -95,8 +96,8 @@ def summary(gaps: list[float], tasks: list[float]) -> list[float]:
 
 def sizes() -> list[tuple[str, int, int]]:
     """Bytes of each part of what a page loads, as it is and packed."""
-    engine, everything = script.body("engine"), script.classic()
-    parts = {"engine": engine, "engine and views": everything, "styles": script.styles()}
+    engine, everything = laboratory.body("engine"), laboratory.classic()
+    parts = {"engine": engine, "engine and views": everything, "styles": laboratory.styles()}
     return [(name, len(text.encode()), len(gzip.compress(text.encode()))) for name, text in parts.items()]
 
 

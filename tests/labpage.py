@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from earlystop.lab import script
-from earlystop.lab.state import SCRIPTS
+from earlystop import laboratory
+from earlystop.laboratory import SCRIPTS
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 QUIET = [
@@ -48,7 +48,7 @@ def file_of(figure, state="{}"):
     """The file of a page with one figure, some of its settings changed (JSON, or a dictionary)."""
     text = state if isinstance(state, str) else json.dumps(state)
     page = PAGE.format(figure=figure, state=html.escape(text), policy=POLICY)
-    return _written({"lab.js": script.classic(), "lab.css": script.styles(), "index.html": page})
+    return _written({"lab.js": laboratory.classic(), "lab.css": laboratory.styles(), "index.html": page})
 
 
 def page_of(figure, state="{}"):
@@ -58,9 +58,11 @@ def page_of(figure, state="{}"):
 
 def engine_page(main="engine"):
     """The address of an empty page whose `lab` has all that a module of the laboratory, and those it needs, export."""
-    names = [name for one in script.order(main) for name in EXPORT.findall((SCRIPTS / f"{one}.js").read_text("utf8"))]
+    names = [
+        name for one in laboratory.order(main) for name in EXPORT.findall((SCRIPTS / f"{one}.js").read_text("utf8"))
+    ]
     files = {
-        "engine.js": f"{script.body(main)}\nexport {{ {', '.join(names)} }};\n",
+        "engine.js": f"{laboratory.body(main)}\nexport {{ {', '.join(names)} }};\n",
         "probe.js": 'import * as lab from "./engine.js";\nglobalThis.lab = lab;\n',
         "index.html": '<!doctype html><title>Engine</title><script type="module" src="probe.js"></script>',
     }

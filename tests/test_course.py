@@ -146,6 +146,39 @@ WRONG = {
         {1, 3},
     ),
     "ex-jacobian-worst": (["return m / n", "return m * K / n"], {3}),
+    "ex-dataset-outvoted": (
+        [
+            'prediction, changes = 12, {"corruption_rate": 0.0, "changed": [0, 1, 2]}\n'
+            'address = lab.address("stop", lab.state("stop", seed=SEED, **changes))'
+        ],
+        {2, 4},
+    ),
+    "ex-theorem-stop": (
+        [
+            'now = lab.state("stop", seed=SEED, corruption_rate=0.3, input_noise=0.2, stop=3000)\n'
+            'address = lab.address("stop", now)'
+        ],
+        {2},
+    ),
+    "ex-overfitting-nearer": (
+        ['prediction = 100\naddress = lab.address("far", lab.state("far", seed=SEED, distance=0.5))'],
+        {2, 3},
+    ),
+    "ex-mnist-guess": (
+        ['address = lab.address("guess", lab.state("guess", drawn_again=0.5, run=RUN, epoch=200))'],
+        {2, 3},
+    ),
+    "ex-cifar10-suspects": (
+        [
+            "also_at_the_end = True\n"
+            'address = lab.address("guess", lab.state("guess", drawn_again=0.5, run=RUN, threshold=0.05))'
+        ],
+        {2, 3},
+    ),
+    "ex-jacobian-wide": (
+        ['prediction = 2\naddress = lab.address("clocks", lab.state("clocks", seed=SEED, input_noise=0.2))'],
+        {2, 3},
+    ),
 }
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from labpage import POLICY, engine_page, file_of, page_of, until
 
-from earlystop.lab import address, model, read, script, state
-from earlystop.lab.state import FIGURES, SCRIPTS, SETTINGS
+from earlystop import laboratory
+from earlystop.lab import address, model, read, state
+from earlystop.laboratory import FIGURES, SCRIPTS, SETTINGS
 
 pytest_plugins = ["labpage"]
 
@@ -154,7 +155,7 @@ def test_modules_share_no_name():
     """They become one script, where the later of two functions of one name would silently be both."""
     names = [
         name
-        for one in script.order(*FIGURES, "start")
+        for one in laboratory.order(*FIGURES, "start")
         for name in TOP.findall((SCRIPTS / f"{one}.js").read_text("utf8"))
     ]
     assert len(names) > 50 and not {name for name in names if names.count(name) > 1}
@@ -163,13 +164,13 @@ def test_modules_share_no_name():
 @pytest.mark.parametrize("figures", [["stop"], ["clocks"], ["far"], ["guess"], ["vote"], ["stop", "vote"]])
 def test_the_script_is_light(figures):
     """Bytes of a page's script before compression, of what computes and of what is seen."""
-    engine, everything = (len(text.encode()) for text in (script.body("engine"), script.classic(figures)))
+    engine, everything = (len(text.encode()) for text in (laboratory.body("engine"), laboratory.classic(figures)))
     assert engine <= 60_000 and everything - engine <= 60_000
 
 
 def test_no_word_is_lost_on_the_way_into_one_script():
     lines = [line.strip() for path in SCRIPTS.glob("*.js") for line in path.read_text("utf8").splitlines()]
-    one = script.classic().splitlines()
+    one = laboratory.classic().splitlines()
     kept = [line for line in lines if line and not line.startswith(("//", "/**", "import", "*"))]
     assert len(kept) > 1000 and not {line.removeprefix("export ") for line in kept} - set(one)
 

@@ -286,7 +286,20 @@ def imports(code):
 def test_a_part_brings_what_its_programs_import(part):
     """So that a reader, who has the book's part alone, misses nothing."""
     lists = LISTS[:1] if part == "book" else [LISTS[0], ROOT / "requirements/slides.txt"]
-    kit = ["earlystop_book", "kernels", "meaning", "pairs", "course", "formulas", "pages", "find", "figures", "found"]
+    kit = [
+        "earlystop_book",
+        "kernels",
+        "meaning",
+        "pairs",
+        "course",
+        "formulas",
+        "pages",
+        "find",
+        "figures",
+        "found",
+        "lab",
+        "dark",
+    ]
     names = kit if part == "book" else ["slides"]
     programs = [(ROOT / "book/_ext" / f"{name}.py").read_text() for name in names]
     programs += [path.read_text() for path in (ROOT / "src/earlystop").rglob("*.py")]

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
-
-from earlystop.plots import LEVEL_MAP
 
 PAPER, INK = "#121212", "#ced6dd"  # background and text of the theme's dark pages
 LINES, LETTERS = 3, 4.5  # the contrast that they need
 GREY = 0.02  # chroma of what has no hue
 DARKEST, MEET = 0.57, 0.8  # lightness of the first level on a dark page, and of the one that stays as it is
+LEVEL_MAP = colormaps["viridis"]  # of `plots.level_color`
 LEVELS = {to_hex(LEVEL_MAP(number)) for number in range(LEVEL_MAP.N)}
 
 # The rectangles of the figure and of its panels; a text, before which Matplotlib writes its words; any other colour.

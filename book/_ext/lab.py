@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from earlystop.lab import script
+from earlystop import laboratory
 
 NAME = re.compile(r"_static/lab-([a-z-]+)\.js")
 
@@ -15,7 +15,7 @@ NAME = re.compile(r"_static/lab-([a-z-]+)\.js")
 @cache
 def digest() -> str:
     """A short hash of script and styles, for their address."""
-    return hashlib.sha256((script.classic() + script.styles()).encode()).hexdigest()[:8]
+    return hashlib.sha256((laboratory.classic() + laboratory.styles()).encode()).hexdigest()[:8]
 
 
 def load(soup, page) -> None:
@@ -34,8 +34,8 @@ def write(app, exception) -> None:
         out = Path(app.outdir)
         for page in out.rglob("*.html"):
             for name in NAME.findall(page.read_text(encoding="utf8")):
-                (out / "_static" / f"lab-{name}.js").write_text(script.classic(name.split("-")), encoding="utf8")
-        (out / "_static" / "lab.css").write_text(script.styles(), encoding="utf8")
+                (out / "_static" / f"lab-{name}.js").write_text(laboratory.classic(name.split("-")), encoding="utf8")
+        (out / "_static" / "lab.css").write_text(laboratory.styles(), encoding="utf8")
 
 
 def setup(app) -> dict:

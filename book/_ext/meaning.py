@@ -29,6 +29,7 @@ def key(sources: list[str], root: Path) -> str:
     package = root / "src" / "earlystop"
     data = [path for path in package.rglob("*") if path.is_file() and path.suffix not in FREE]
     data += [path for path in (root / "book" / "results").glob("*.json*")]
+    data += [path for path in [root / "book" / "_static" / "lab" / "settings.json"] if path.is_file()]
     for path in sorted([*data, root / "requirements.txt", *used(sources, package)]):
         if path.name != "minutes.json":  # how long chapters take
             digest.update(f"{path.relative_to(root).as_posix()} {of_file(path, path.stat().st_mtime_ns)} ".encode())

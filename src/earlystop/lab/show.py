@@ -42,7 +42,7 @@ def _widget_class() -> type:
     import anywidget
     import traitlets
 
-    from earlystop.lab.script import module, styles
+    from earlystop.laboratory import module, styles
 
     class Lab(anywidget.AnyWidget):
         """A living figure in a notebook."""

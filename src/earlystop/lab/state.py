@@ -1,18 +1,13 @@
 """The state of a living figure: its settings within their ranges, and the address that keeps them."""
 
-import json
 import re
 from numbers import Real
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from earlystop.data import refuse
+from earlystop.laboratory import SETTINGS
 
-HERE = Path(__file__).parent
-INSTALLED, BOOK = HERE / "static", HERE.parents[2] / "book" / "_static" / "lab"
-SCRIPTS = INSTALLED if INSTALLED.is_dir() else BOOK  # the scripts of the laboratory, in the package or in the book
-SETTINGS = json.loads((SCRIPTS / "settings.json").read_text(encoding="utf8"))
 FIELDS, FIGURES = SETTINGS["fields"], SETTINGS["figures"]
 
 

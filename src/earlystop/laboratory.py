@@ -1,11 +1,15 @@
-"""The laboratory as one script: the modules that some figures need, in order, without their imports."""
+"""The settings of the laboratory, and its figures as one script: the modules that they need, without their imports."""
 
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from earlystop.lab.state import FIGURES, SCRIPTS, SETTINGS
-
+HERE = Path(__file__).parent
+INSTALLED, BOOK = HERE / "lab" / "static", HERE.parents[1] / "book" / "_static" / "lab"
+SCRIPTS = INSTALLED if INSTALLED.is_dir() else BOOK  # the scripts of the laboratory, in the package or in the book
+SETTINGS = json.loads((SCRIPTS / "settings.json").read_text(encoding="utf8"))
+FIGURES = tuple(SETTINGS["figures"])
 IMPORT = re.compile(r'^import [^;]*?from "\./([\w-]+)\.js";\n', re.M)
 OTHERS = re.compile(r"^import [^;]*;\n", re.M)
 COMMENT = re.compile(r"//|/\*\*.*\*/$")  # of a line
@@ -34,7 +38,7 @@ def body(*names: str) -> str:
     return "\n".join([settings, *(line for line in lines if line and not COMMENT.match(line))])
 
 
-def classic(figures: Sequence[str] = tuple(FIGURES)) -> str:
+def classic(figures: Sequence[str] = FIGURES) -> str:
     """One script for a page with these figures, which also works from a file and as a worker."""
     return f'(() => {{\n"use strict";\n{body(*figures, "start")}\n}})();\n'
 
