@@ -360,7 +360,7 @@ def test_the_version_is_that_of_the_source():
 @pytest.fixture
 def package(tmp_path):
     """A copy of what the version is made of."""
-    for name in ("src", "book/results"):
+    for name in ("src", "book/results", "book/_static/lab"):
         shutil.copytree(
             ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "parts", "*.egg-info")
         )
@@ -376,6 +376,7 @@ def package(tmp_path):
         "src/earlystop/book.mplstyle",
         "src/earlystop/minutes.json",
         "book/results/silent.json",
+        "book/_static/lab/engine.js",
         "src/earlystop/new.py",
     ],
 )

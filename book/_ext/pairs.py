@@ -345,7 +345,7 @@ def source_version(root: Path = ROOT) -> str:
     built = [project["build-system"], project["project"], project["tool"].get("setuptools")]
     digest = hashlib.sha256(json.dumps(built, sort_keys=True).encode())
     paths = [path for pattern in PACKAGE for path in (root / "src/earlystop").rglob(pattern)]
-    for path in sorted([*paths, *(root / "book/results").glob("*.json*")]):
+    for path in sorted([*paths, *(root / "book/results").glob("*.json*"), *(root / "book/_static/lab").glob("*.*")]):
         content = path.read_bytes().replace(b"\r\n", b"\n")
         if path.name == "__init__.py":
             content = VERSION.sub("", content.decode("utf8")).encode()
