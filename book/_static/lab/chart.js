@@ -2,7 +2,7 @@
 
 import { h, number, s } from "./page.js";
 
-const MARGIN = { left: 54, right: 12, top: 26, bottom: 40 };
+const MARGIN = { left: 54, right: 12, top: 32, bottom: 40 };
 
 const SCALES = {
   linear: (x) => x,
@@ -19,7 +19,7 @@ export class Chart {
     this.svg = s("svg", { viewBox: `0 0 ${width} ${height}`, class: "lab-chart", role: "img", "aria-label": title });
     this.frame = s("g", { "aria-hidden": "true" });
     this.marks = s("g", { "aria-hidden": "true" });
-    this.svg.append(this.frame, this.marks, s("text", { x: MARGIN.left, y: 15, class: "lab-title" }, title));
+    this.svg.append(this.frame, this.marks, s("text", { x: MARGIN.left, y: 13, class: "lab-title" }, title));
     this.axes();
   }
 
@@ -132,8 +132,8 @@ export function iterations(last) {
   return { scale: "log1", low: 0, high: last, ticks, label: "iteration" };
 }
 
-/** A slider of iterations whose steps are even on a logarithmic axis. */
-export function iterationSlider(label, last, moved) {
+/** A slider of iterations whose steps are even on a logarithmic axis; arrow keys go to the next of `among`, if given. */
+export function iterationSlider(label, last, moved, among) {
   const steps = 400, shown = h("output");
   const value = (step) => Math.round((1 + last()) ** (step / steps) - 1);
   const input = h("input", { type: "range", min: 0, max: steps, step: 1, oninput: () => moved(value(Number(input.value))),
@@ -141,9 +141,14 @@ export function iterationSlider(label, last, moved) {
       const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      moved(Math.max(0, Math.min(last(), now + Math.sign(by) * Math.max(1, Math.round(0.02 * now)))));
+      moved(Math.max(0, Math.min(last(), beside(by))));
     } });
   let now = 0;
+  const beside = (by) => {
+    const list = among?.();
+    if (!list) return now + by * Math.max(1, Math.round(0.02 * now));
+    return list[Math.max(0, Math.min(list.length - 1, list.findLastIndex((one) => one <= now) + by))];
+  };
   const show = (iteration) => {
     now = iteration;
     input.value = Math.round((steps * Math.log1p(iteration)) / Math.log1p(last()));

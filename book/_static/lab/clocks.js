@@ -137,6 +137,7 @@ class Clocks {
     const { samples, clusters } = known?.config ?? {}, none = samples <= clusters && `${samples} samples in ${clusters} clusters leave no nuisance space`;
     this.error = `This cannot be: ${error ?? none}.`;
     this.known = error || none ? null : known;
+    this.panel.root.classList.toggle("lab-impossible", !this.known);
     if (this.known) this.derive();
   }
 

@@ -104,7 +104,7 @@ class Far {
     return [
       views([circle.svg, legend(["far-before", "before training"], ["", "stopped, or with ridge"], ["lab-given", "trained to the end"])],
         [ways.svg, legend(["", "different labels"], ["lab-control-line", "equal labels"], ["far-least", "certificate: at least"]),
-          h("p", { class: "far-key" }, "● gradient descent, ○ stopped, or with ridge")]),
+          h("p", { class: "far-key" }, "● gradient descent, at all that you tried (pink: different labels); ○ stopped, or with ridge")]),
       ...this.speech.elements,
       views([control(panel, "distance"), control(panel, "by"), wait.element, weigh, h("div", { class: "lab-row" }, same,
         button("another start", () => panel.set({ seed: (this.state.seed + 1) % 1000 })), share(panel))],

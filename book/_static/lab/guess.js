@@ -152,7 +152,7 @@ function suspecting(panel) {
   losses.drag((value) => panel.set({ threshold: edges[Math.min(closest(edges, value), edges.length - 2)] }));
   panel.root.append(
     h("div", { class: "lab-views" },
-      h("div", {}, losses.svg, legend(["guess-bars0", "right label"], ["guess-bars1", "wrong label"], ["guess-theory", "expected"]),
+      h("div", {}, losses.svg, legend(["guess-bars0", "right label"], ["guess-bars1", "wrong label"], ["guess-theory", "expected: right, and wrong"]),
         pick(panel, "threshold", edges.slice(0, -1), "suspect images with a loss above", (one) => number(one, 3))),
       h("div", {}, found.svg, legend(["", "this stop"], ["guess-other", "the other stops"]))),
     ...elements,

@@ -3,10 +3,9 @@
 import { Chart, iterations, iterationSlider, legend } from "./chart.js";
 import { SampleMap } from "./map.js";
 import { FIGURES, Computer, button, control, h, later, number, presets, share, speaker, still } from "./page.js";
-import { nearest } from "./theory.js";
+import { moments, nearest } from "./theory.js";
 
 const SWEEP = 4000; // milliseconds in which `play` goes from the first to the last iteration
-const SHOWN = ["corruption_rate", "input_noise"];
 const MORE = ["clusters", "classes", "samples", "dim", "hidden_units", "pace", "activation", "iterations", "seed", "one_cluster", "axes", "shell"];
 
 /** What the reader sees at a stop, counted. */
@@ -21,8 +20,9 @@ class Stop {
     Object.assign(this, { panel, state: panel.state, computer: new Computer(panel.root), speech: speaker(), rows: [], control: [] });
     this.chart = new Chart({ title: "share of wrong answers", x: iterations(this.state.iterations),
       y: { low: 0, high: 0.6, ticks: [0, 0.2, 0.4, 0.6], text: (one) => `${100 * one} %`, label: "training samples" } });
+    this.player = button("play", () => this.play());
     this.map = new SampleMap((i) => this.toggle(i));
-    this.slider = iterationSlider("stop after iteration", () => this.state.iterations, (stop) => this.stopAt(stop));
+    this.slider = iterationSlider("stop after iteration", () => this.state.iterations, (stop) => this.stopAt(stop), () => this.moments());
     this.chart.drag((value) => this.stopAt(Math.round(value)));
     panel.root.append(...this.elements());
     const again = later(() => this.compute());
@@ -35,10 +35,12 @@ class Stop {
     return [
       h("div", { class: "lab-views" }, h("div", {}, this.map.svg, SampleMap.legend(h)), h("div", {}, this.chart.svg,
         legend(["lab-given", "judged by given labels"], ["lab-true", "judged by true labels"], ["lab-control-line", "the same without wrong labels"]))),
-      this.slider.element, ...this.speech.elements,
-      h("div", { class: "lab-controls" }, ...SHOWN.map((name) => control(panel, name))),
-      h("div", { class: "lab-row" }, button("play", () => this.play()), button("other data", () => panel.set({ seed: (this.state.seed + 1) % 1000, changed: [] })),
+      this.slider.element,
+      h("div", { class: "lab-row" }, this.player, button("other data", () => panel.set({ seed: (this.state.seed + 1) % 1000, changed: [] })),
         button("undo my labels", () => panel.set({ changed: [] })), share(panel)),
+      ...this.speech.elements,
+      h("div", { class: "lab-controls" }, control(panel, "corruption_rate", { label: "wrong labels in a cluster, at most ρ" }),
+        control(panel, "input_noise", { most: 0.8 })),
       h("details", {}, h("summary", {}, "more settings"), h("div", { class: "lab-controls" }, presets(panel), ...MORE.map((name) => control(panel, name)))),
     ];
   }
@@ -50,7 +52,16 @@ class Stop {
 
   stopAt(stop) {
     this.playing = false;
-    this.panel.set({ stop: Math.min(stop, this.state.iterations) });
+    this.panel.set({ stop: this.nearest(stop) });
+  }
+
+  /** The iterations whose outputs are kept, of which one is the stop. */
+  moments() {
+    return moments(this.state.iterations);
+  }
+
+  nearest(stop) {
+    return this.moments().reduce((best, one) => (Math.abs(one - stop) < Math.abs(best - stop) ? one : best));
   }
 
   /** Train as the state says, then once more without wrong labels. */
@@ -75,12 +86,16 @@ class Stop {
 
   begin(known) {
     this.known = known;
+    this.player.disabled = false;
+    this.panel.root.classList.remove("lab-impossible");
     this.map.show(known.data, this.state.input_noise);
     this.focused?.();
   }
 
   refuse(reason) {
     this.known = null;
+    this.player.disabled = true;
+    this.panel.root.classList.add("lab-impossible");
     this.panel.root.removeAttribute("aria-busy");
     this.speech.say(`This cannot be: ${reason}.`);
   }
@@ -119,7 +134,7 @@ class Stop {
     const go = (now) => {
       if (!this.playing) return;
       const share = Math.max(0, Math.min(1, (now - begin) / SWEEP));
-      panel.set({ stop: Math.round((1 + state.iterations) ** share - 1) });
+      panel.set({ stop: this.nearest((1 + state.iterations) ** share - 1) });
       if (share < 1) requestAnimationFrame(go);
       else this.playing = false;
     };
