@@ -39,7 +39,7 @@ def said(page):
 def moments(last):
     """The iterations whose outputs the page keeps, at which the line can stand."""
     times = {*range(21), *(round(20 * 10 ** (m / 40)) for m in range(1, 200))}
-    return sorted(one for one in times if one < last) + [last]
+    return [*sorted(one for one in times if one < last), last]
 
 
 def as_python_says(changes):
