@@ -218,7 +218,7 @@ def draw_one(seen: Seen, index: int) -> Figure:
     for line, (key, label) in enumerate(said.items()):
         look = {"va": "center", "weight": "bold", "color": _color(label, said)}
         ax.text(1.15, 0.88 - 0.25 * line, WORDS[key], color=GRAY, va="center")
-        ax.text(2.85, 0.88 - 0.25 * line, str(seen.names[label]), **look)
+        ax.text(2.85, 0.88 - 0.25 * line, str(seen.names[label]), **look)  # pyright: ignore
     ax.set(xlim=(-0.02, 3.55), ylim=(-0.02, 1.02), aspect="equal")
     ax.axis("off")
     return fig

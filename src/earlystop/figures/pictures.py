@@ -213,7 +213,7 @@ def wrong_in_clusters(counts: Tensor, size: int, redrawn: float, wrong: float) -
     _, ax = plt.subplots(figsize=(6, 3.2))
     number, look = torch.arange(size // 2 + 1), {"color": plots.WRONG_COLOR + "66", "edgecolor": plots.WRONG_COLOR}
     share = torch.bincount(counts.long(), minlength=size + 1)[: len(number)] / len(counts)
-    ax.bar(number.tolist(), share.tolist(), label=f"drawn again, ρ′ = {redrawn}", **look)
+    ax.bar(number.tolist(), share.tolist(), label=f"drawn again, ρ′ = {redrawn}", **look)  # pyright: ignore
     law = torch.distributions.Binomial(size, torch.tensor(wrong)).log_prob(number.float()).exp()
     ax.plot(number, law, label="binomial", marker=".", **plots.REFERENCE)
     definition = plots.line(plots.KINDS[0] | {"linestyle": "--"})

@@ -60,9 +60,9 @@ def draw(result: Result) -> Figure:
     for ax, (title, panels) in zip(axes.flat[1:], COMPARED.items()):
         for (panel, name), style in zip(panels.items(), plots.KINDS):
             look = {"markevery": 6, "markersize": 4}
-            curve(ax, result, setting(panel, noise, max(steps)), name, **style | look)
+            curve(ax, result, setting(panel, noise, max(steps)), name, **style | look)  # pyright: ignore
             grey = plots.CONTROL | {"marker": style["marker"]} | look
-            curve(ax, result, setting(panel, 0.0, max(steps)), "_", **grey)
+            curve(ax, result, setting(panel, 0.0, max(steps)), "_", **grey)  # pyright: ignore
         ax.set(title=title)
     wrong = result.numbers("flipped", **setting(FIGURE5, noise, max(steps))).mean()
     for ax in axes.flat:
@@ -73,7 +73,7 @@ def draw(result: Result) -> Figure:
     for ax in axes[-1]:
         ax.set(xscale="log", xlabel="time, s = η σ₁² τ", ylim=(-0.01, 0.3))
         plots.log_ticks(ax.xaxis, TICKS)
-    handles, words = [axes[0, 0].lines[-2], share], ["no wrong labels", "share of wrong labels"]
+    handles, words = [axes[0, 0].lines[-2], share], ["no wrong labels", "share of wrong labels"]  # pyright: ignore
     fig.legend(handles, words, loc="outside lower center", ncols=2)
     return fig
 
@@ -84,7 +84,7 @@ def draw_steps(ax: Axes, result: Result) -> None:
     for i, step in enumerate(steps):
         look = {"color": plots.level_color(i, len(steps)), "lw": 1.3}
         curve(ax, result, setting(FIGURE5, noise, step), f"{step}/σ₁²", step == max(steps), **look)
-    curve(ax, result, setting(FIGURE5, 0.0, max(steps)), "_", **plots.CONTROL)
+    curve(ax, result, setting(FIGURE5, 0.0, max(steps)), "_", **plots.CONTROL)  # pyright: ignore
     ax.set(title="step size")
 
 

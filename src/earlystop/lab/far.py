@@ -46,7 +46,7 @@ def certificate(settings: State) -> float:
     gap, phi = 2.0 if settings["different"] else 0.0, activation_of(settings)
     if math.isinf(phi.smoothness):
         return 0.0
-    return interpolation_distance_bound(initial_weights(settings), *points(settings), gap, phi)
+    return interpolation_distance_bound(initial_weights(settings), *points(settings), gap, phi)  # pyright: ignore
 
 
 def filter_of(settings: State, step: float) -> Callable[[Tensor], Tensor]:
@@ -104,9 +104,9 @@ def _draw_ways(ax: Axes, settings: State) -> None:
     distances, dot = torch.logspace(-2, math.log10(1.95), 40).tolist(), {"ls": "", "marker": "o", "mec": "black"}
     for different, look, color, name in ((True, plots.line(plots.KINDS[0]), plots.WRONG_COLOR, "different labels"),
                                          (False, plots.CONTROL, plots.RIGHT_COLOR, "equal labels")):  # fmt: skip
-        ax.plot(distances, [linearized(one).ways[1] for one in at(distances, different)], label=name, **look)
+        ax.plot(distances, [linearized(one).ways[1] for one in at(distances, different)], label=name, **look)  # pyright: ignore
         walked = [train(one).path.distance[-1] for one in at(list(TRIED), different)]
-        ax.plot(TRIED, walked, color=color, label="gradient descent" if different else None, **dot)
+        ax.plot(TRIED, walked, color=color, label="gradient descent" if different else None, **dot)  # pyright: ignore
     least = [certificate(one) for one in at(distances, True)]
     ax.fill_between(distances, 0.1, least, color="#e4e4e4", lw=0)
     ax.plot(distances, least, label="certificate: at least", **plots.REFERENCE)

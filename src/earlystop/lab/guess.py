@@ -108,8 +108,8 @@ def draw(result: Result, **changes: Any) -> Figure:
     epochs, places = cell["epoch"], sorted(set(stops(cell, result["config"]).values()))
     fig, ax = plt.subplots(figsize=(6, 3.8))
     for key, label, style in (*plots.CURVES[:1], CHECKED, *plots.CURVES[1:]):
-        ax.plot(epochs, cell[key], label=label, **{"markersize": 4, "markevery": 4} | style)
-    ax.plot(epochs, control["test"], label="test, without wrong labels", **plots.CONTROL)
+        ax.plot(epochs, cell[key], label=label, **{"markersize": 4, "markevery": 4} | style)  # pyright: ignore
+    ax.plot(epochs, control["test"], label="test, without wrong labels", **plots.CONTROL)  # pyright: ignore
     ax.axhline(1 - 0.9 * cell["corruption_rate"], label="share of right labels", **plots.REFERENCE)
     ax.plot([epochs[i] for i in places], [cell["test"][i] for i in places], label="a rule stops here", **MARK)
     ax.set_xscale("symlog", linthresh=1)
@@ -127,7 +127,7 @@ def draw_losses(result: Result, **changes: Any) -> Figure:
         every = [suspects(one, first) for first in range(len(one["right"]))]
         recall, precision = zip(*[(found, wrong) for count, wrong, found in every if count])
         label, look = f"stopped {words}, epoch {one['epoch']}", {"markersize": 4, "linestyle": "-"}
-        ax.plot(recall, precision, label=label, **style | look)
+        ax.plot(recall, precision, label=label, **style | look)  # pyright: ignore
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
     ax.legend(loc="lower left")
     return fig

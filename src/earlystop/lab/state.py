@@ -41,9 +41,9 @@ def _number(name: str, value: Any, field: dict[str, Any]) -> float:
     fits = isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most
     refuse({f"{name} is {value!r}, should be between {least} and {most}": not fits})
     whole = isinstance(step, int)
-    uneven = whole and (value != int(value) or (value - least) % step != 0)
+    uneven = whole and (value != int(value) or (value - least) % step != 0)  # pyright: ignore
     refuse({f"{name} is {value!r}, should go from {least} in steps of {step}": uneven})
-    return int(value) if whole else float(value)
+    return int(value) if whole else float(value)  # pyright: ignore
 
 
 def address(figure: str, settings: dict[str, Any]) -> str:
