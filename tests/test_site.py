@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from labpage import BROWSERS, QUIET
 from test_build import numbers_of_pairs, numbers_on_pages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,14 +25,6 @@ REQUIRED = os.environ.get("EARLYSTOP_REQUIRE_SITE") == "1"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
 CHAPTERS = [page for page in PAGES if page.split("/")[-1][:2].isdigit()]
-BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def missing(what):
