@@ -51,5 +51,9 @@
     for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hide);
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  addEventListener("scroll", hide, { passive: true });
+  addEventListener("scroll", () => { // a tip of the keyboard goes with its link
+    const link = document.activeElement?.closest("[data-tip]");
+    if (tip && link) tell(link);
+    else hide();
+  }, { passive: true });
 })();
