@@ -244,11 +244,13 @@ def test_a_result_with_a_level_may_be_of_a_smaller_scale(tmp_path):
         results.load("fig1", tmp_path, losses="three")
 
 
-def test_the_folder_of_results_is_found_from_anywhere_in_the_book(tmp_path):
+def test_the_folder_of_results_is_found_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "book" / "results").mkdir(parents=True)
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     for start in ("", "book", "notebooks/deep"):
         assert results.folder(tmp_path / start) == tmp_path.resolve() / "book" / "results"
+    assert list(results.folder(Path("/")).glob("fig1-*.json"))  # the package's own
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "elsewhere" / "earlystop" / "runs" / "results.py"))
     with pytest.raises(StoreError, match="open this in a copy of the book"):
         results.folder(Path("/"))
 

@@ -173,7 +173,7 @@ class Result:
 
 
 def folder(start: Path | None = None) -> Path:
-    """`book/results` of the book around the current folder, or the copy in the installed package.
+    """`book/results` of the book around the current folder, or of the package: its copy, or the book that it is in.
 
     Raises `StoreError` if there is neither.
     """
@@ -181,8 +181,10 @@ def folder(start: Path | None = None) -> Path:
     for place in (here, *here.parents):
         if (place / "book" / "results").is_dir():
             return place / "book" / "results"
-    if (installed := Path(__file__).parents[1] / "results").is_dir():
-        return installed
+    package = Path(__file__).parents[1]
+    for place in (package / "results", package.parents[1] / "book" / "results"):  # installed, or in the book
+        if place.is_dir():
+            return place
     raise StoreError(f"no folder book/results in {here} or above: open this in a copy of the book")
 
 
