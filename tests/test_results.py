@@ -250,7 +250,7 @@ def test_the_folder_of_results_is_found_from_anywhere(tmp_path, monkeypatch):
     for start in ("", "book", "notebooks/deep"):
         assert results.folder(tmp_path / start) == tmp_path.resolve() / "book" / "results"
     assert list(results.folder(Path("/")).glob("fig1-*.json"))  # the package's own
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "elsewhere" / "earlystop" / "runs" / "results.py"))
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "some" / "where" / "earlystop" / "runs" / "results.py"))
     with pytest.raises(StoreError, match="open this in a copy of the book"):
         results.folder(Path("/"))
 
