@@ -55,7 +55,7 @@ def wheel(tmp_path_factory):
     source, target = (tmp_path_factory.mktemp(name) for name in ("source", "wheel"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
-    for name in ("src/earlystop", "book/results"):
+    for name in ("src/earlystop", "book/results", "book/_static/lab"):
         shutil.copytree(ROOT / name, source / name)
     call(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", target, source)
     return next(target.glob("*.whl"))
