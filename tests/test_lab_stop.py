@@ -93,6 +93,10 @@ def test_a_label_is_changed_by_click_and_by_key(figure):
     settled(page)
     assert read(page.url)[1]["changed"] == [1, 3]
     assert page.locator(".lab-sample[aria-pressed=true]").count() == 2
+    page.keyboard.press("ArrowRight")  # and goes on from there
+    page.keyboard.press("Enter")
+    settled(page)
+    assert read(page.url)[1]["changed"] == [1, 2, 3]
 
 
 def test_examples_and_what_cannot_be_are_said(figure):

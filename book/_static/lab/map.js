@@ -47,7 +47,9 @@ export class SampleMap {
     this.back.replaceChildren(s("text", { x: 2, y: 15, class: "lab-title" }, `${data.given.length} samples in ${all.length} clusters`),
       s("text", { x: 12, y: MIDDLE, class: "lab-name", "text-anchor": "middle", transform: `rotate(-90 12 ${MIDDLE})` }, "true label"), ...rows, ...all.map(({ x, y, r }) => s("circle", { cx: x, cy: y, r, class: "lab-disc" })));
     this.dots = this.where.map(({ x, y }, i) => this.dot(x, y, Math.max(2.2, Math.min(7, 0.68 * tightest)), i));
+    const chosen = this.front.contains(document.activeElement);
     this.front.replaceChildren(...this.dots);
+    if (chosen) this.dots[this.at].focus(); // the keyboard goes on where it was
     this.svg.setAttribute("aria-label", `${this.where.length} samples in ${all.length} clusters. Arrow keys move between samples, enter changes a given label.`);
   }
 

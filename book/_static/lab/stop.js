@@ -89,7 +89,6 @@ class Stop {
     this.player.disabled = false;
     this.panel.root.classList.remove("lab-impossible");
     this.map.show(known.data, this.state.input_noise);
-    this.focused?.();
   }
 
   refuse(reason) {
