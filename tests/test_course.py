@@ -308,6 +308,19 @@ def test_the_words_of_a_solution_are_in_no_notebook_that_becomes_the_students(sm
     assert told == [False, False, True]
 
 
+def test_an_exercise_names_what_to_read_first_and_links_it_where_the_book_is_published(small_book, tmp_path):
+    asked = page().replace("Write it.\n", "Write it.\n% read: Twice as *much*\n")
+    (chapter,) = small_book("## Twice as *much*\n\n" + asked)
+    question = course.notebook(chapter, "student").cells[2].source
+    assert "Read first: *Twice as *much**." in question and "% read" not in question
+    config = (tmp_path / "_config.yml").read_text()
+    (tmp_path / "_config.yml").write_text(config.replace('baseurl: ""', 'baseurl: "https://a.github.io/b/"'))
+    (chapter,) = course.read_course(root=tmp_path)
+    assert chapter.exercises[0].read == ["[Twice as *much*](https://a.github.io/b/book/01_page.html#twice-as-much)"]
+    with pytest.raises(course.CourseError, match="'% read: Thrice' is none of its headings: .*Twice as"):
+        small_book("## Twice as *much*\n\n" + asked.replace("% read: Twice as *much*", "% read: Thrice"))
+
+
 @pytest.mark.parametrize("options", [["--chapters", "09"], ["--exercises", "ex-none"]])
 def test_unknown_names_are_refused(options, capsys):
     assert course.main(options) == 1

@@ -23,6 +23,8 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pairs
+import yaml
+from docutils.nodes import make_id
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pairs import KERNEL, UNSEALED, Book, PairError, install_cell, package_address, seal, without_marks
 
@@ -37,6 +39,8 @@ SOLUTION = re.compile(
 REGION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[ \t]*\n.*?### END SOLUTION[ \t]*$", re.M | re.S)
 SEED = re.compile(r"^SEED = \d+", re.M)
 KIND = re.compile(r"^% (\w+), (\d+) minutes$", re.M)
+READ = re.compile(r"^% read: (.+)$", re.M)
+HEADING = re.compile(r"^#{2,3} (.+)$", re.M)
 RUBRIC = re.compile(r"^% (\d+) points?: (.+)$", re.M)
 LEAST_CHECKS = 3
 INTRODUCTION = """# {}: exercises
@@ -69,12 +73,19 @@ class Exercise:
     title: str
     kind: str
     minutes: int
+    read: list[str]  # sections of the chapter that it builds on, as links where the book's address is known
     question: str
     given: list[str]  # code in the exercise itself
     answers: list[str]  # cells that students fill in
     checks: list[Check]
     solution: str  # in words
     rubric: list[tuple[int, str]]
+
+    @property
+    def own_data(self) -> bool:
+        """Whether the answer is a value that holds only for the student's own number `SEED`."""
+        values = any(isinstance(node, ast.Assign) for answer in self.answers for node in ast.parse(answer).body)
+        return values and any("SEED" in check.source for check in self.checks)
 
     @property
     def points(self) -> tuple[int, int]:
@@ -132,8 +143,19 @@ def read_exercise(book: Book, where: str, asked: re.Match, below: str) -> Exerci
     answers = [cell.source for cell in cells if "### BEGIN SOLUTION" in cell.source]
     rubric = [(int(points), what) for points, what in RUBRIC.findall(solved[2])]
     asks = (kind[1], int(kind[2])) if kind else ("", 0)
-    head = (f"{where}: {label}", label, book.name_of(label, where), title, *asks)
+    read = [section(book, where, heading) for heading in READ.findall(text)]
+    head = (f"{where}: {label}", label, book.name_of(label, where), title, *asks, read)
     return Exercise(*head, question, [cell.source for cell in given], answers, checks, words, rubric)
+
+
+def section(book: Book, where: str, heading: str) -> str:
+    """A section of a chapter by its heading, with a link if `_config.yml` says where the book is."""
+    headings = HEADING.findall((book.root / where).read_text(encoding="utf8"))
+    if heading not in headings:
+        raise CourseError(f"{where}: '% read: {heading}' is none of its headings: {'; '.join(headings)}")
+    site = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf8")).get("html", {}).get("baseurl", "")
+    words = book.convert(heading, where)
+    return f"[{words}]({site.rstrip('/')}/{where[:-3]}.html#{make_id(heading)})" if site else f"*{words}*"
 
 
 def read_check(cell) -> Check:
@@ -209,6 +231,21 @@ def failure(source: str, space: dict) -> str:
     return ""
 
 
+def judges(node: ast.AST) -> bool:
+    """Whether a piece of a check can fail: an assertion, or a call of `answers.check` or `answers.equal`."""
+    called = getattr(node, "func", None)
+    return isinstance(node, ast.Assert) or (
+        isinstance(called, ast.Attribute)
+        and isinstance(called.value, ast.Name)
+        and (called.value.id, called.attr) in {("answers", "check"), ("answers", "equal")}
+    )
+
+
+def has_hint(node: ast.Assert | ast.Call) -> bool:
+    """Whether what can fail says what may be wrong."""
+    return bool(node.msg) if isinstance(node, ast.Assert) else any(one.arg == "hint" for one in node.keywords)
+
+
 def check_grades(chapter: Chapter, one: Exercise) -> None:
     """Run an exercise twice: its solution must pass every check, which give hints, and its stub none."""
     solved, blank = {"__name__": "__main__"}, {"__name__": "__main__"}
@@ -221,8 +258,9 @@ def check_grades(chapter: Chapter, one: Exercise) -> None:
             raise CourseError(f"{one.where}: the solution fails its own check {number}: {problem}")
         if not failure(check.source, dict(blank)):
             raise CourseError(f"{one.where}: check {number} passes without an answer, let it use what students write")
-        asserts = [node for node in ast.walk(ast.parse(check.source)) if isinstance(node, ast.Assert)]
-        if not asserts or not all(node.msg for node in asserts):
+        if not (hints := [has_hint(node) for node in ast.walk(ast.parse(check.source)) if judges(node)]) or not all(
+            hints
+        ):
             raise CourseError(f'{one.where}: check {number} gives no hint, write assert ..., "what may be wrong"')
 
 
@@ -257,7 +295,8 @@ def exercise_cells(one: Exercise, solved: bool) -> list:
     """All cells of one exercise; graders find solution and rubric in the cell of a written answer."""
     (code, words), name = one.points, one.label
     points = ", ".join(plural(code, " by checks") + plural(words, " for words"))
-    head = f"### {one.number}: {one.title}\n\n*About {one.minutes} minutes; {points}.*\n\n{one.question}"
+    head = f"### {one.number}: {one.title}\n\n*About {one.minutes} minutes; {points}.*\n"
+    head += "Read first: {}.\n".format(", ".join(one.read)) * bool(one.read) + f"\n{one.question}"
     cells = [cell("markdown", head, f"{name}-question")]
     cells += [cell("code", text, f"{name}-given-{at}", locked=True) for at, text in enumerate(one.given, start=1)]
     for number, text in enumerate(one.answers, start=1):
