@@ -194,6 +194,12 @@ def test_what_is_no_link_of_the_figure_is_said(address, said):
         answers.link(address, "guess")
 
 
+def test_one_number_is_asked_for():
+    assert answers.number(max, 1, 2.5) == answers.number(lambda: [torch.tensor(2.5)]) == 2.5
+    with pytest.raises(AssertionError, match=r"list\(\[1, 2\]\) gives \[1, 2\] where one number is expected"):
+        answers.number(list, [1, 2])
+
+
 def test_a_stub_stays_a_stub():
     def stub():
         raise NotImplementedError

@@ -57,6 +57,15 @@ def call(function: Callable, *arguments: object, **named: object) -> torch.Tenso
         raise AssertionError(f"{said} gives {problem}") from None
 
 
+def number(function: Callable, *arguments: object, **named: object) -> float:
+    """The same for a function that should give one number."""
+    got = call(function, *arguments, **named)
+    if got.numel() != 1:
+        said = _call(function, arguments, named)
+        raise AssertionError(f"{said} gives {_numbers(got)} where one number is expected")
+    return got.item()
+
+
 def check(
     function: Callable, *arguments: object, gives: object, hint: str, within: float | None = None,
     at: int | None = None, **named: object,
