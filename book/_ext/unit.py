@@ -1,6 +1,6 @@
 """Write what a class of the two-week unit needs: both tests, their keys, the project and the reading guide.
 
-Goals and questions stand in ``book/unit.yml``, handouts are sections of ``book/unit.md``; ``course.py`` writes them all.
+Goals and questions stand in ``book/unit.yml``, handouts are sections of ``book/unit.md``; ``course.py`` writes all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HANDOUTS = ("project", "reading")  # labels on the page, behind `unit-`
 OPTIONS = 4
 INTRODUCTION = """# A test, {} the unit
 
-Ten questions; one of the four options is right. You get no grade for it: it shows what the course has to explain.
+Ten questions; one of the four options is right. It is not graded: it shows what needs to be explained.
 A *given label* is what a network is told about a sample, its *true label* is what the sample really is; a given label
 that is not the true one is *wrong*."""
 KEY = """# Key of the test {} the unit
@@ -153,10 +153,11 @@ def told(option: Option) -> str:
 
 def explained(question: Question, goal: Goal, trained: list[str]) -> str:
     """A question with its key, for teachers."""
-    lines = [f"- {'✓' * option.right} **{letter}** {option.says}  \n  {told(option)}" for letter, option in lettered(question)]
+    marks = {True: "✓ ", False: ""}
+    options = [f"- {marks[one.right]}**{letter}** {one.says}  \n  {told(one)}" for letter, one in lettered(question)]
     exercises = ", ".join(trained) or "no exercise that was chosen"
     head = f"### {question.number}: {question.about}\n\n{question.ask}"
-    return "\n\n".join([head, "\n".join(lines), f"Goal {goal.number}, {goal.title}, which trains: {exercises}."])
+    return "\n\n".join([head, "\n".join(options), f"Goal {goal.number}, {goal.title}. It is trained by: {exercises}."])
 
 
 def key(questions: list[Question], form: str, goals: dict[str, Goal], trained: dict[str, list[str]]) -> str:
