@@ -25,13 +25,15 @@ INTRODUCTION = """# A test, {} the unit
 
 Ten questions; one of the four options is right. It is not graded: it shows what needs to be explained.
 A *given label* is what a network is told about a sample, its *true label* is what the sample really is; a given label
-that is not the true one is *wrong*."""
+that is not the true one is *wrong*.
+
+Your code, the same in both tests: """
 KEY = """# Key of the test {} the unit
 
 Right are **{}**. Below each option stands why it is right, or which misconception leads to it."""
 STYLE = """body { font: 11pt/1.45 system-ui, sans-serif; max-width: 44em; margin: 2em auto; padding: 0 1em }
 h1 { font-size: 1.5em } h2 { font-size: 1.25em } h3 { font-size: 1em; margin-bottom: .3em }
-section { break-inside: avoid } table { border-collapse: collapse; margin: .6em 0 }
+section { break-inside: avoid } table { border-collapse: collapse; margin: .6em 0; display: block; overflow-x: auto }
 th, td { border: 1px solid #999; padding: .2em .6em; text-align: left; vertical-align: top }
 ul { padding-left: 1.2em } li p { margin: 0 }"""
 HTML = """<!doctype html>
@@ -41,6 +43,7 @@ HTML = """<!doctype html>
 {}
 </body></html>
 """
+MARK = f'<!-- "generated": "{UNSEALED}" -->\n'  # by it the kit sees whether somebody changed the file
 
 
 class UnitError(PairError):
@@ -143,7 +146,7 @@ def asked(question: Question) -> str:
 
 def sheet(questions: list[Question], form: str) -> str:
     """What students get, as Markdown."""
-    return "\n\n".join([INTRODUCTION.format(form), *map(asked, questions)]) + "\n"
+    return "\n\n".join([INTRODUCTION.format(form) + "_" * 12, *map(asked, questions)]) + "\n"
 
 
 def told(option: Option) -> str:
@@ -169,7 +172,7 @@ def key(questions: list[Question], form: str, goals: dict[str, Goal], trained: d
 
 def sheet_notebook(questions: list[Question], form: str) -> str:
     """The sheet as a notebook, with a cell for each answer."""
-    cells = [new_markdown_cell(INTRODUCTION.format(form), id="introduction")]
+    cells = [new_markdown_cell(INTRODUCTION.format(form), id="introduction"), new_code_cell('code = ""', id="code")]
     for one in questions:
         cells.append(new_markdown_cell(asked(one), id=f"question-{one.number}"))
         cells.append(new_code_cell(f'answer_{one.number} = ""  # A, B, C or D', id=f"answer-{one.number}"))
@@ -238,7 +241,8 @@ def files(root: Path, trained: dict[str, list[str]]) -> dict[str, str]:
         made |= {f"{form}.ipynb": sheet_notebook(questions, form), f"moodle-{form}.xml": moodle(questions, form)}
     for name, text in texts.items():
         made |= {f"{name}.md": text, f"{name}.html": printable(text)}
-    return made
+    marked = {name: seal(f"{text}\n{MARK}") for name, text in made.items() if not name.endswith(".ipynb")}
+    return made | marked
 
 
 def goal_table(root: Path, trained: dict[str, list[str]]) -> list[str]:
