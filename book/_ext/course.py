@@ -356,9 +356,11 @@ def totals(course: list[Chapter]) -> list[int]:
 
 def overview(course: list[Chapter]) -> list[str]:
     """A MyST table of all exercises with their points, and the sums."""
-    header = "exercise | about | {ref}`goals <unit-goals>` | asks to | minutes | points by checks | for words"
+    every = [one for chapter in course for one in chapter.exercises]
+    goals = "{ref}`goals <unit-goals>`" if any(one.goals for one in every) else "goals"
+    header = f"exercise | about | {goals} | asks to | minutes | points by checks | for words"
     lines = [f"| {header} |", "|---|---|---|---|---:|---:|---:|"]
-    for one in [one for chapter in course for one in chapter.exercises]:
+    for one in every:
         points, goals = " | ".join(map(str, one.points)), ", ".join(str(goal.number) for goal in one.goals.values())
         row = f"{one.title} | {goals} | {one.kind} | {one.minutes} | {points}"
         lines.append(f"| {{numref}}`{{number}} <{one.label}>` | {row} |")
