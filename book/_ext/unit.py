@@ -247,7 +247,7 @@ def files(root: Path, trained: dict[str, list[str]]) -> dict[str, str]:
 
 def goal_table(root: Path, trained: dict[str, list[str]]) -> list[str]:
     """A MyST table of the goals with the exercises that train them."""
-    lines = ["| | students can | trained by |", "|---:|---|---|"]
+    lines = ["| goal | students can | trained by |", "|---:|---|---|"]
     for name, goal in read_goals(root).items():
         lines.append(f"| {goal.number} | **{goal.title}**: {goal.can} | {', '.join(trained.get(name, []))} |")
     return lines
