@@ -201,7 +201,7 @@ def text_in(parent, tag: str, text: str, **attributes: str):
 
 
 def moodle(questions: list[Question], form: str) -> str:
-    """A test in Moodle's XML, which other platforms read, too; the misconceptions are the feedback."""
+    """A test in Moodle's XML; the misconceptions are the feedback."""
     quiz = ElementTree.Element("quiz")
     category = ElementTree.SubElement(quiz, "question", type="category")
     text_in(category, "category", f"$course$/top/Stopping Early, {form} the unit")
