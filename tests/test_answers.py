@@ -4,23 +4,18 @@
 misconception, each with the numbers of the checks that have to refuse it. An answer replaces all cells of the solution.
 """
 
-import runpy
 from fractions import Fraction
-from pathlib import Path
 
 import course
 import numpy as np
 import pytest
 import torch
+from answer_tables import RIGHT, TABLES, WRONG
 
 from earlystop import answers
 
 CHAPTERS = {chapter.name: chapter for chapter in course.read_course()}
-TABLES = {path.stem: runpy.run_path(str(path)) for path in sorted((Path(__file__).parent / "answers").glob("*.py"))}
 EXERCISES = {one.label: (chapter, one) for chapter in CHAPTERS.values() for one in chapter.exercises}
-RIGHT, WRONG = (
-    {label: row for table in TABLES.values() for label, row in table[name].items()} for name in ("RIGHT", "WRONG")
-)
 LEAST_RIGHT, LEAST_WRONG = 5, 4
 
 
