@@ -31,7 +31,9 @@ import pairs
 import panels
 import yaml
 from bs4 import BeautifulSoup
+from docutils.utils.smartquotes import educate_tokens
 from formulas import FORMULA, mathml, write_font
+from math_core import LatexError
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 from PIL import Image
@@ -48,6 +50,9 @@ HEADING = re.compile(r"^##(?!#)[ \t]*", re.M)
 NOTES = re.compile(r"^> Notes:(.*\n?(?:>.*\n?)*)", re.M)
 SHOWN = re.compile(r"^\{(\w+)\}[ \t]*(\S*)[ \t]*(.*)$", re.M)
 MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.S)
+LITERAL = re.compile(r"(\$\$.+?\$\$|\$.+?\$|`.+?`)", re.S)  # in which quotes are no quotes
+ROLE = re.compile(r"\{[\w:]+\}`")
+EXERCISES = re.compile(r"^## Exercises", re.M)
 UNCOUNTED = [SHOWN, MATH, re.compile(r"^```.*?^```", re.M | re.S), re.compile(r"`[^`]*`"), re.compile(r"\]\([^)]*\)")]
 PICTURES = ("image/svg+xml", "image/png")
 SIDES = re.compile(r'\bviewBox="\S+ \S+ (\S+) (\S+)"')
@@ -123,13 +128,13 @@ def read(path: Path) -> list[Slide]:
     """The slides of a lecture; raises `SlidesError` for what nobody could teach from."""
     before, *parts = HEADING.split(path.read_text(encoding="utf8"))
     if before.strip():
-        raise SlidesError(f"{path.name}: the text before the first '## Heading' is on no slide")
+        raise SlidesError("the text before the first '## Heading' is on no slide")
     slides = [slide(part) for part in parts]
     for number, one in enumerate(slides, start=1):
         if problem := fault(one, number == 1):
-            raise SlidesError(f"{path.name}: slide {number} ({one.heading}) {problem}")
+            raise SlidesError(f"slide {number} ({one.heading}) {problem}")
     if not FEWEST <= len(slides) <= MOST:
-        raise SlidesError(f"{path.name}: {len(slides)} slides, should be {FEWEST} to {MOST}")
+        raise SlidesError(f"{len(slides)} slides, should be {FEWEST} to {MOST}")
     return slides
 
 
@@ -142,10 +147,12 @@ def slide(text: str) -> Slide:
 
 def fault(one: Slide, first: bool) -> str:
     """What is wrong with a slide by itself, or nothing."""
+    role = ROLE.search(one.heading + one.body + one.notes)
     faults = {
         "has no heading": not one.heading,
         "has no notes: say below it, after '> Notes:', what to say and what students ask": not (one.notes or first),
         f"has {one.words} words, should be at most {WORDS}": one.words > WORDS,
+        f"has {role and role[0]}, which means something on pages only": bool(role),
     }
     return next((words for words, found in faults.items() if found), "")
 
@@ -155,15 +162,16 @@ def fault(one: Slide, first: bool) -> str:
 
 def open_chapter(path: Path, executed: Path) -> Chapter:
     """A chapter with what its executed notebook shows; raises `SlidesError` if that is of another text."""
-    source = [cell for cell in pairs.read(path).cells if cell.cell_type == "code"]
-    done = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"][1:]
-    if [cell.source for cell in source] != [cell.source for cell in done]:
-        raise SlidesError(f"{path.name} has changed since it was executed: run make book first")
-    text = path.read_text(encoding="utf8")
-    found = Chapter(f"{int(path.stem[:2])}. {re.search(r'^# (.+)$', text, re.M)[1]}")
-    taught = re.split(r"^## Exercises", text, flags=re.M)[0].count("```{code-cell}")
-    for number, (cell, executed_cell) in enumerate(zip(source, done)):
-        collect(found, cell, executed_cell.outputs, number < taught)
+    code = (cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code")
+    title, done = re.search(r"^# (.+)$", path.read_text(encoding="utf8"), re.M)[1], [*code][1:]  # the first installs
+    found, taught = Chapter(f"{int(path.stem[:2])}. {title}"), True
+    for cell in pairs.read(path).cells:
+        if cell.cell_type == "markdown":
+            taught = taught and not EXERCISES.search(cell.source)
+        elif done and done[0].source == cell.source:
+            collect(found, cell, done.pop(0).outputs, taught)
+        else:
+            raise SlidesError("the chapter has changed since it was executed: run make book first")
     return found
 
 
@@ -208,14 +216,20 @@ def notebook(slides: list[Slide], chapter: Chapter):
     """The slides as a notebook, as nbconvert wants it."""
     cells = []
     for one in slides:
-        new = [new_markdown_cell(f"## {one.heading}"), *shown(one, chapter)]
+        new = [markdown(f"## {one.heading}"), *shown(one, chapter)]
         kinds = ["slide"] + ["-"] * (len(new) - 1)
         if one.notes:
-            new, kinds = [*new, new_markdown_cell(one.notes)], [*kinds, "notes"]
+            new, kinds = [*new, markdown(one.notes)], [*kinds, "notes"]
         for cell, kind in zip(new, kinds):
             cell.metadata["slideshow"] = {"slide_type": kind}
         cells += new
     return new_notebook(cells=cells, metadata={"title": chapter.title, "language_info": {"name": "python"}})
+
+
+def markdown(text: str):
+    """A cell of Markdown, with quotes and apostrophes as in print."""
+    parts = (("literal" if at % 2 else "plain", part) for at, part in enumerate(LITERAL.split(text.strip())))
+    return new_markdown_cell("".join(educate_tokens(parts, "q", "en")))
 
 
 def shown(one: Slide, chapter: Chapter) -> list:
@@ -223,11 +237,11 @@ def shown(one: Slide, chapter: Chapter) -> list:
     cells, at = [], 0
     for found in SHOWN.finditer(one.body):
         try:
-            cells += [new_markdown_cell(one.body[at : found.start()].strip()), thing(chapter, *found.groups())]
+            cells += [markdown(one.body[at : found.start()]), thing(chapter, *found.groups())]
         except SlidesError as problem:
             raise SlidesError(f"slide '{one.heading}': {problem}") from None
         at = found.end()
-    cells.append(new_markdown_cell(one.body[at:].strip()))
+    cells.append(markdown(one.body[at:]))
     return [cell for cell in cells if cell.source]
 
 
@@ -289,7 +303,10 @@ def page(slides: list[Slide], chapter: Chapter) -> str:
         "laboratory": laboratory.body(*figures, "start") if figures else "",
         "alive": (TEMPLATE / "alive.js").read_text(encoding="utf8"),
     }
-    return exporter().from_notebook_node(cells, resources)[0]
+    try:
+        return exporter().from_notebook_node(cells, resources)[0]
+    except LatexError as problem:
+        raise SlidesError(f"a formula cannot be shown: {' '.join(str(problem).split())}") from None
 
 
 def copy_reveal(out: Path) -> None:
@@ -300,25 +317,28 @@ def copy_reveal(out: Path) -> None:
         shutil.copy(reveal / name, out)
 
 
+def lecture(source: Path, executed: dict[str, Path]) -> str:
+    """The page of a source; raises `SlidesError`, which names it, for one that cannot be written."""
+    try:
+        if source.stem not in executed:
+            raise SlidesError(f"there is no such chapter, only {', '.join(sorted(executed))}")
+        return page(read(source), open_chapter(source.parents[1] / source.name, executed[source.stem]))
+    except SlidesError as problem:
+        raise SlidesError(f"book/slides/{source.name}: {problem}") from None
+
+
 def write(root: Path, out: Path) -> list[Path]:
-    """Write all lectures; raises `SlidesError` for one that cannot be written."""
-    executed = root / "_build/html/_sources/book"
-    if not (chapters := {path.stem: path for path in executed.glob("[0-9][0-9]_*.ipynb")}):
-        raise SlidesError(f"there are no executed notebooks in {executed}: run make book first")
-    sources, pages = sorted((root / "book/slides").glob("*.md")), {}
-    for source in sources:
-        if source.stem not in chapters:
-            raise SlidesError(f"{source.name} is of no chapter, only {', '.join(sorted(chapters))} were executed")
-        try:
-            chapter = open_chapter(root / "book" / source.name, chapters[source.stem])
-            pages[out / f"{source.stem}.html"] = page(read(source), chapter)
-        except SlidesError as problem:
-            raise SlidesError(f"book/slides/{source.name}: {problem}") from None
+    """Write all lectures, or none; raises `SlidesError`."""
+    folder = root / "_build/html/_sources/book"
+    if not (executed := {path.stem: path for path in folder.glob("[0-9][0-9]_*.ipynb")}):
+        raise SlidesError(f"there are no executed notebooks in {folder}: run make book first")
+    sources = sorted((root / "book/slides").glob("*.md"))
+    pages = {out / f"{source.stem}.html": lecture(source, executed) for source in sources}
     copy_reveal(out / "reveal")
     for path, text in pages.items():
         path.write_text(text, encoding="utf8")
-    texts = " ".join(one for text in pages.values() for one in FORMULA.findall(text))
-    write_font(set(html.unescape(re.sub(r"<[^>]*>", "", texts))), out / "math.woff")
+    formulas = " ".join(one for text in pages.values() for one in FORMULA.findall(text))
+    write_font(set(html.unescape(re.sub(r"<[^>]*>", "", formulas))), out / "math.woff")
     return list(pages)
 
 
