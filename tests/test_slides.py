@@ -129,7 +129,7 @@ def test_code_comes_without_imports_and_assertions_of_its_own(small):
 
 
 def test_a_figure_keeps_its_words_and_is_seen_whole_or_in_part(small):
-    whole, right = small("{figure} fig-one\n\n{figure} fig-one 2\n\n").select("figure")
+    whole, right = small("{figure} fig-one\n\n## Half\n\n{figure} fig-one 2\n\n> Notes: x\n\n").select("figure")
     assert whole.img["alt"] == "Two panels, 1 < 2." and "class" not in whole.attrs
     assert right.img["alt"] == "Panel 2 of this figure: Two panels, 1 < 2." and right["class"] == ["beside"]
     assert all(one.img["src"].startswith("data:image/svg+xml;base64,") for one in (whole, right))
@@ -146,7 +146,8 @@ def test_a_window_holds_the_panel_with_its_words_and_no_other():
 
 
 def test_a_living_figure_has_the_settings_of_the_chapter_or_its_own(small):
-    usual, own = small("{lab} stop\n\n{lab} stop {corruption_rate: 0.3}\n\n").select("[data-lab]")
+    text = "{lab} stop\n\n## More\n\n{lab} stop {corruption_rate: 0.3}\n\n> Notes: x\n\n"
+    usual, own = small(text).select("[data-lab]")
     assert (usual["data-state"], own["data-state"]) == ("{}", '{"corruption_rate":0.3}')
 
 
@@ -164,6 +165,7 @@ def test_a_living_figure_has_the_settings_of_the_chapter_or_its_own(small):
         ("$\\nonsense$\n\n", 11, "a formula cannot be shown: "),
         ("{ref}`x`\n\n", 11, "slide 1 (What?) has {ref}`, which means something on pages only"),
         ("word " * 41 + "\n\n", 11, "slide 1 (What?) has 41 words, should be at most 40"),
+        ("{figure} fig-one\n\n{lab} stop\n\n", 11, "slide 1 (What?) shows 2 figures, should be one"),
         ("## \n\n> Notes: x\n\n", 11, "slide 2 () has no heading"),
         ("## More\n\nWords.\n\n", 11, "slide 2 (More) has no notes: say below it, after '> Notes:', what to say"),
         ("", 10, "11 slides, should be 12 to 20"),
@@ -225,7 +227,7 @@ def written(tmp_path_factory):
 
 def four():
     """A picture of four panels."""
-    figure, _ = plt.subplots(2, 2, figsize=(7, 4))
+    figure, _ = plt.subplots(2, 2, figsize=(6, 3.4))
     figure.savefig(out := io.StringIO(), format="svg")
     plt.close(figure)
     return out.getvalue()

@@ -148,10 +148,12 @@ def slide(text: str) -> Slide:
 def fault(one: Slide, first: bool) -> str:
     """What is wrong with a slide by itself, or nothing."""
     role = ROLE.search(one.heading + one.body + one.notes)
+    figures = [kind for kind, *_ in SHOWN.findall(one.body) if kind != "code"]
     faults = {
         "has no heading": not one.heading,
         "has no notes: say below it, after '> Notes:', what to say and what students ask": not (one.notes or first),
         f"has {one.words} words, should be at most {WORDS}": one.words > WORDS,
+        f"shows {len(figures)} figures, should be one": len(figures) > 1,
         f"has {role and role[0]}, which means something on pages only": bool(role),
     }
     return next((words for words, found in faults.items() if found), "")
