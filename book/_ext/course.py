@@ -316,6 +316,8 @@ def exercise_cells(one: Exercise, solved: bool) -> list:
 def check_cell(one: Exercise, number: int, check: Check):
     """The cell that grades."""
     head, body = f"# {one.number}, check {number}: {plural(check.points)[0]}", check.source
+    if "answers." in body:  # a student may have used this name
+        body = f"from earlystop import answers\n\n{body}"
     if check.hidden:
         head, body = head + ", run when graded", f"### BEGIN HIDDEN TESTS\n{body}\n### END HIDDEN TESTS"
     return cell("code", f"{head}\n{body}", f"{one.label}-check-{number}", grade=True, locked=True, points=check.points)
