@@ -359,7 +359,7 @@ def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
         for form in ("student", "instructor", "solution"):
             texts[out / form / f"{name}.ipynb"] = seal(notebook(chapter, form))
         texts[out / "nbgrader" / "source" / name / f"{name}.ipynb"] = texts[out / "instructor" / f"{name}.ipynb"]
-    for file in ("nbgrader_config.py", "grading.py", "guard.py", "Dockerfile"):
+    for file in ("nbgrader_config.py", "grading.py", "submissions.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
     for path, text in texts.items():
         line = pairs.write(path, text, out / "changed")
