@@ -20,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import gradescope
 import jupytext
 import nbformat
 import pairs
@@ -334,19 +335,19 @@ def notebook(chapter: Chapter, form: str):
     cells += [new for one in chapter.exercises for new in exercise_cells(one, form == "solution")]
     result = new_notebook(cells=cells, metadata={"generated": UNSEALED, "kernelspec": KERNEL}, nbformat_minor=5)
     if form == "student":
-        result = released(result)
+        result = released(result, "ClearHiddenTests", "ComputeChecksums")
     for one in result.cells if form == "solution" else ():
         one.source = without_marks(one.source + "\n").rstrip()
     nbformat.validate(result)
     return result
 
 
-def released(instructor):
-    """What nbgrader makes of an instructor's notebook for students."""
+def released(instructor, *more: str):
+    """What nbgrader makes of an instructor's notebook: blank answers, and what `more` of its steps do."""
     from nbgrader import preprocessors as steps
 
     found, resources = instructor, {}
-    for step in ("LockCells", "ClearSolutions", "CheckCellMetadata", "ClearHiddenTests", "ComputeChecksums"):
+    for step in ("LockCells", "ClearSolutions", "CheckCellMetadata", *more):
         found, resources = getattr(steps, step)().preprocess(found, resources)
     return found
 
@@ -359,6 +360,7 @@ def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
         for form in ("student", "instructor", "solution"):
             texts[out / form / f"{name}.ipynb"] = seal(notebook(chapter, form))
         texts[out / "nbgrader" / "source" / name / f"{name}.ipynb"] = texts[out / "instructor" / f"{name}.ipynb"]
+        gradescope.pack(out / "gradescope" / f"{name}.zip", released(notebook(chapter, "instructor")))
     for file in ("nbgrader_config.py", "grading.py", "submissions.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
     for path, text in texts.items():
