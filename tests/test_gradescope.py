@@ -228,7 +228,8 @@ HARM = {
         "get_ipython().showtraceback = lambda *a, **o: None\ndef twice(x):\n    raise ValueError('x')",
         "ValueError",
     ),
-    "odd": ("def twice(x):\n    raise AssertionError(chr(0xd83d) + chr(0) + '\\x1b[31m' + 'long' * 10**6)", "?long"),
+    "half": ("def twice(x):\n    raise AssertionError(chr(0xd83d))", "surrogates not allowed"),
+    "odd": ("def twice(x):\n    raise AssertionError('so' + chr(0) + '\\x1b[31m' + 'long' * 10**6)", "solong"),
     "files": (
         "from pathlib import Path\ntext = ''.join(path.read_text() for path in Path(FOLDER).glob('source/*.ipynb'))\n"
         "def twice(x):\n    raise AssertionError('read: ' + text)",

@@ -329,10 +329,13 @@ def notebook(chapter: Chapter, form: str):
     cells = [cell("markdown", INTRODUCTION.format(chapter.title), f"introduction-{chapter.name[:2]}")]
     if form != "instructor":
         install = install_cell(chapter.name, package_address(ROOT)).source.rpartition("\n")[0]
+        install = f"{install}\nearlystop.checks.start()".replace("import earlystop.start", "import earlystop.checks")
         cells.append(cell("code", install, f"install-{chapter.name[:2]}"))
     for number, source in enumerate(chapter.setup, start=1):
         cells.append(cell("code", source, f"setup-{chapter.name[:2]}-{number}", locked=True))
     cells += [new for one in chapter.exercises for new in exercise_cells(one, form == "solution")]
+    if form != "instructor":
+        cells.append(cell("code", summary(chapter), f"summary-{chapter.name[:2]}"))
     result = new_notebook(cells=cells, metadata={"generated": UNSEALED, "kernelspec": KERNEL}, nbformat_minor=5)
     if form == "student":
         result = released(result, "ClearHiddenTests", "ComputeChecksums")
@@ -340,6 +343,17 @@ def notebook(chapter: Chapter, form: str):
         one.source = without_marks(one.source + "\n").rstrip()
     nbformat.validate(result)
     return result
+
+
+def summary(chapter: Chapter) -> str:
+    """The last cell of a student's notebook: which of its checks pass, and what follows."""
+    lines, hidden, words = [], 0, 0
+    for one in chapter.exercises:
+        known = {at: check.points for at, check in enumerate(one.checks, start=1) if not check.hidden}
+        lines += [f'    "{one.number}": {known},'] * bool(known)
+        hidden, words = hidden + one.points[0] - sum(known.values()), words + one.points[1]
+    head = '# What the checks said when they last ran: choose "Run all", then look here.'
+    return "\n".join([head, "earlystop.checks.summary({", *lines, f"}}, hidden={hidden}, for_words={words})"])
 
 
 def released(instructor, *more: str):

@@ -167,7 +167,7 @@ def said(failed) -> str:
         return BLANK
     if failed.ename == "AssertionError" and failed.evalue:
         return failed.evalue
-    return "\n".join([f"{failed.ename}: {failed.evalue}", *failed.traceback[-3:]])
+    return "\n".join(dict.fromkeys([f"{failed.ename}: {failed.evalue}", *failed.traceback[-3:]]))
 
 
 def words(cells: list) -> list[dict]:
