@@ -377,6 +377,7 @@ def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
         gradescope.pack(out / "gradescope" / f"{name}.zip", released(notebook(chapter, "instructor")))
     for file in ("nbgrader_config.py", "grading.py", "submissions.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
+    texts[out / "nbgrader" / "dashboard.py"] = Path(__file__).with_name("dashboard.py").read_text(encoding="utf8")
     for path, text in texts.items():
         line = pairs.write(path, text, out / "changed")
         if "; " in line:
