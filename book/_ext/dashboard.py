@@ -25,6 +25,7 @@ from nbgrader.api import Gradebook
 PART = re.compile(r"-(answer(-\d+)?|check-\d+|written)$")
 TITLE = re.compile(r"### (.+?): (.+)")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*[A-Za-z]")
+STUB = "raise NotImplementedError()"  # as nbgrader leaves it where nothing was written
 MOST_TEXT = 1500  # characters of an answer
 MOST_HINT = 300
 SHOWN = 5  # answers of an exercise, checks of an assignment
@@ -48,7 +49,7 @@ class Check:
 
     @property
     def share(self) -> float:
-        """Of all answers, those that it refuses."""
+        """Of all answers that are not blank, those that it refuses."""
         return len(self.said) / max(1, len(self.said) + self.passed)
 
 
@@ -65,6 +66,11 @@ class Exercise:
     most_words: float = 0.0
     words: list[float] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)  # students
+
+    @property
+    def mean(self) -> float:
+        """The points by checks that students have on average."""
+        return sum(self.scores) / max(1, len(self.scores))
 
 
 @dataclass
@@ -151,21 +157,20 @@ def add_code(one: Exercise, grades: list, named: dict, names: list[str]) -> None
         return
     one.most = sum(grade.max_score for grade in grades)
     one.scores.append(sum(grade.score for grade in grades))
-    failed = []
+    answers = [named[name] for name in names if named[name].metadata.nbgrader.get("solution")]
+    code = "\n".join(cell.source for cell in answers if cell.cell_type == "code")
+    blank, failed = STUB in code, []
+    one.blank += blank
     for grade in grades:
         source = named[grade.name].source
         check = one.checks.setdefault(grade.name, Check(title(source), "HIDDEN TESTS" in source))
         said = hint(named[grade.name])
         if said is None:
             check.passed += 1
-        else:
+        elif not (blank and said.startswith(("NotImplementedError", "NameError"))):
             check.said.append(said)
             failed.append((check.title, said))
-    answers = [named[name] for name in names if named[name].metadata.nbgrader.get("solution")]
-    code = "\n".join(cell.source for cell in answers if cell.cell_type == "code")
-    if failed and "raise NotImplementedError()" in code:
-        one.blank += 1
-    elif failed and code:
+    if failed and code and not blank:
         same, shown = canonical(code)
         one.wrong.append(Wrong(same, shown, tuple(name for name, _ in failed), failed[0][1]))
 
@@ -246,14 +251,16 @@ p, ul { margin: .4rem 0; }
 a { color: var(--bar); }
 .muted { color: var(--muted); }
 .rows { display: grid; grid-template-columns: minmax(4.5rem, max-content) minmax(0, 1fr); gap: .2rem .8rem; }
+@media (max-width: 40rem) { .wide { display: block; } .wide > :not(.bar, .said) { margin-top: .6rem; } }
 .bar { display: flex; align-items: center; gap: .5rem; min-width: 0; }
-.bar i { flex: none; height: .9rem; background: var(--bar); min-width: 2px; }
+.bar i { flex: none; height: .9rem; background: var(--bar); }
 .bar.wrong i { background: var(--wrong); }
 .said { grid-column: 2; color: var(--muted); overflow-wrap: anywhere; }
 pre { margin: .4rem 0; padding: .6rem; overflow-x: auto; background: var(--soft); border: 1px solid var(--line);
   font: .875rem/1.4 ui-monospace, monospace; }
 .answer { margin: .8rem 0; overflow-wrap: anywhere; }
 """
+WIDE = '<div class="rows wide">'  # on a phone below each other
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -272,6 +279,7 @@ def page(found: list[Assignment], names: bool = False, when: datetime | None = N
 
 def section(at: int, one: Assignment, names: bool) -> str:
     """One assignment."""
+    scored = [each for each in one.exercises.values() if each.scores]
     waiting = {name: each.waiting for name, each in one.exercises.items() if each.waiting}
     lines = [f'<h2 id="a{at}">{escape(one.title)}</h2>', f"<p>{counted(one.graded, 'notebook')} graded.</p>"]
     if one.failed:
@@ -282,11 +290,13 @@ def section(at: int, one: Assignment, names: bool) -> str:
         for name, who in waiting.items():
             items += f"<li>{escape(one.exercises[name].title)}: {len(who)}{listed(who, names)}</li>"
         lines.append(f"<p><b>{counted(total, 'answer')} in words</b> waiting for points:</p><ul>{items}</ul>")
+    rows = "".join(bar(each.title, each.mean, each.most, f"{each.mean:.1f} of {each.most:g}") for each in scored)
+    lines += [f"<h3>Points by checks, on average</h3>{WIDE}{rows}</div>"] * bool(scored)
     worst = [(check, each) for each in one.exercises.values() for check in each.checks.values() if check.said]
     worst = sorted(worst, key=lambda pair: -pair[0].share)[:SHOWN]
     if worst:
         rows = "".join(check_rows(check, f"{each.title.partition(':')[0]}, {check.title}") for check, each in worst)
-        lines.append(f"<h3>Checks that fail most</h3><div class=rows>{rows}</div>")
+        lines.append(f"<h3>Checks that fail most</h3>{WIDE}{rows}</div>")
     return "\n".join([*lines, *map(exercise, one.exercises.values())])
 
 
@@ -304,31 +314,31 @@ def exercise(one: Exercise) -> str:
     """One exercise: points, checks, wrong answers that recur."""
     lines = [f"<h3>{escape(one.title)}</h3>"]
     if one.scores:
-        mean, count = sum(one.scores) / len(one.scores), Counter(one.scores)
+        count, total = Counter(one.scores), len(one.scores)
         values = sorted({*count, *map(float, range(int(one.most) + 1))})
-        rows = "".join(bar(f"{value:g} points", count[value], len(one.scores)) for value in values)
-        lines += [f"<p>Points by checks: {mean:.1f} of {one.most:g} on average.</p><div class=rows>{rows}</div>"]
+        rows = "".join(bar(f"{value:g} of {one.most:g}", count[value], total, str(count[value])) for value in values)
+        lines += [f"<p>Students by their points for checks:</p><div class=rows>{rows}</div>"]
     if one.most_words:
         mean = f"{sum(one.words) / len(one.words):.1f} on average" if one.words else "none given yet"
         waiting = f"; {len(one.waiting)} waiting" * bool(one.waiting)
         lines.append(f"<p>For words, of {one.most_words:g}: {mean}{waiting}.</p>")
     rows = "".join(check_rows(check) for check in one.checks.values() if check.said)
-    lines += [f"<p>Checks that failed:</p><div class=rows>{rows}</div>"] * bool(rows)
+    lines += [f"<p>Checks that failed:</p>{WIDE}{rows}</div>"] * bool(rows)
     return "\n".join([*lines, *wrong_answers(one)])
 
 
-def bar(name: str, count: int, total: int, kind: str = "") -> str:
+def bar(name: str, value: float, total: float, text: str, kind: str = "") -> str:
     """A row with a bar and its number."""
-    size = f"{70 * count / max(1, total):.1f}%"
-    return f'<div>{escape(name)}</div><div class="bar {kind}"><i style="width: {size}"></i>{count}</div>'
+    size = f"{min(70.0, 70 * value / (total or 1)):.1f}%"
+    return f'<div>{escape(name)}</div><div class="bar {kind}"><i style="width: {size}"></i>{text}</div>'
 
 
 def check_rows(check: Check, name: str = "") -> str:
     """How often a check failed, and what it said most often."""
     failed, name = len(check.said), (name or check.title) + " (hidden)" * check.hidden
-    row = bar(name, failed, failed + check.passed, "wrong")
+    row = bar(name, failed, failed + check.passed, f"{failed} of {failed + check.passed}", "wrong")
     said = Counter(check.said).most_common(2)
-    return row + "".join(f"<div class=said>{escape(text)} <b>× {count}</b></div>" for text, count in said)
+    return row + "".join(f"<div class=said>{escape(text)} <b>×&nbsp;{count}</b></div>" for text, count in said)
 
 
 def wrong_answers(one: Exercise) -> list[str]:
