@@ -132,6 +132,11 @@ def test_right_answers_get_all_points_and_hidden_checks_show_later(kit, containe
     assert "secret" in (container.folder / "source" / FILE).read_text()  # it is there again
 
 
+def test_the_solution_as_the_kit_writes_it_gets_all_points(kit, container):
+    found = container({FILE: (kit / "kit" / "solution" / FILE).read_bytes()})
+    assert points(found) == VISIBLE | HIDDEN
+
+
 def test_a_blank_notebook_gets_nothing_and_hears_why(kit, container):
     found = container({FILE: smallcourse.answered(kit, {})})
     assert set(points(found).values()) == {0} and len(points(found)) == 6

@@ -1,4 +1,4 @@
-"""Write the course kit from the chapters' exercises: notebooks for students, graders and nbgrader.
+"""Write the course kit from the chapters' exercises: notebooks for students, graders, nbgrader and Gradescope.
 
     python book/_ext/course.py                     everything, into _build/course
     python book/_ext/course.py --chapters 01,03 --exercises ex-overfit-pair --seed 7 --out DIR
@@ -367,7 +367,7 @@ def released(instructor, *more: str):
 
 
 def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
-    """Write all notebooks, and a folder in which nbgrader works as it is; what was changed is kept, in `changed`."""
+    """Write all notebooks, their zips and nbgrader's folder; what was changed is kept, in `changed`."""
     nbgrader, texts = Path(__file__).parent / "nbgrader", {}
     for chapter in course:
         name = chapter.name + (f"-seed{seed}" if seed is not None else "")
@@ -418,7 +418,8 @@ def main(arguments: list[str]) -> int:
         return 1
     write(course, options.out, options.seed)
     count, _, code, words = totals(course)
-    print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words")
+    each = ", ".join("{}: {} + {}".format(one.name, *totals([one])[2:]) for one in course)
+    print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words ({each})")
     return 0
 
 
