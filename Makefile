@@ -56,7 +56,7 @@ real-data: with-book notebooks ## run the notebooks that ask for a GPU on the re
 	    --output "$(CURDIR)/_build/real/$$name.ipynb" || exit 1; \
 	done
 
-course: with-course ## write assignments for students and nbgrader into _build/course (COURSE="--chapters 01 --seed 7")
+course: with-course ## write assignments for students, nbgrader and Gradescope into _build/course (COURSE="--chapters 01 --seed 7")
 	$(BIN)/python book/_ext/course.py $(COURSE)
 
 slides: with-slides ## write the lectures of book/slides, with figures of the built book, into _build/slides

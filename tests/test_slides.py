@@ -292,6 +292,7 @@ def show(page, number):
         page,
         """() => [...Reveal.getCurrentSlide().querySelectorAll("[data-lab]")].every((one) =>
       one.querySelector(".lab-alive path") && one.querySelector(".lab-says")?.textContent !== "")""",
+        seconds=120,
     )
 
 

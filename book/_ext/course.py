@@ -1,4 +1,4 @@
-"""Write the course kit from the chapters' exercises: notebooks for students, graders and nbgrader.
+"""Write the course kit from the chapters' exercises: notebooks for students, graders, nbgrader and Gradescope.
 
     python book/_ext/course.py                     everything, into _build/course
     python book/_ext/course.py --chapters 01,03 --exercises ex-overfit-pair --seed 7 --out DIR
@@ -20,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import gradescope
 import jupytext
 import nbformat
 import pairs
@@ -335,40 +336,56 @@ def notebook(chapter: Chapter, form: str):
     cells = [cell("markdown", INTRODUCTION.format(chapter.title), f"introduction-{chapter.name[:2]}")]
     if form != "instructor":
         install = install_cell(chapter.name, package_address(ROOT)).source.rpartition("\n")[0]
+        install = f"{install}\nearlystop.checks.start()".replace("import earlystop.start", "import earlystop.checks")
         cells.append(cell("code", install, f"install-{chapter.name[:2]}"))
     for number, source in enumerate(chapter.setup, start=1):
         cells.append(cell("code", source, f"setup-{chapter.name[:2]}-{number}", locked=True))
     cells += [new for one in chapter.exercises for new in exercise_cells(one, form == "solution")]
+    if form != "instructor":
+        cells.append(cell("code", summary(chapter), f"summary-{chapter.name[:2]}"))
     result = new_notebook(cells=cells, metadata={"generated": UNSEALED, "kernelspec": KERNEL}, nbformat_minor=5)
     if form == "student":
-        result = released(result)
+        result = released(result, "ClearHiddenTests", "ComputeChecksums")
     for one in result.cells if form == "solution" else ():
         one.source = without_marks(one.source + "\n").rstrip()
     nbformat.validate(result)
     return result
 
 
-def released(instructor):
-    """What nbgrader makes of an instructor's notebook for students."""
+def summary(chapter: Chapter) -> str:
+    """The last cell of a student's notebook: which of its checks pass, and what follows."""
+    lines, hidden, words = [], 0, 0
+    for one in chapter.exercises:
+        known = {at: check.points for at, check in enumerate(one.checks, start=1) if not check.hidden}
+        lines += [f'    "{one.number}": {known},'] * bool(known)
+        hidden, words = hidden + one.points[0] - sum(known.values()), words + one.points[1]
+    head = '# What the checks said when they last ran: choose "Run all", then look here.'
+    return "\n".join([head, "earlystop.checks.summary({", *lines, f"}}, hidden={hidden}, for_words={words})"])
+
+
+def released(instructor, *more: str):
+    """What nbgrader makes of an instructor's notebook: blank answers, and what `more` of its steps do."""
     from nbgrader import preprocessors as steps
 
     found, resources = instructor, {}
-    for step in ("LockCells", "ClearSolutions", "CheckCellMetadata", "ClearHiddenTests", "ComputeChecksums"):
+    for step in ("LockCells", "ClearSolutions", "CheckCellMetadata", *more):
         found, resources = getattr(steps, step)().preprocess(found, resources)
     return found
 
 
 def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
-    """Write all notebooks, and a folder in which nbgrader works as it is; what was changed is kept, in `changed`."""
+    """Write all notebooks, their zips and nbgrader's folder; what was changed is kept, in `changed`."""
     nbgrader, texts = Path(__file__).parent / "nbgrader", {}
     for chapter in course:
         name = chapter.name + (f"-seed{seed}" if seed is not None else "")
         for form in ("student", "instructor", "solution"):
             texts[out / form / f"{name}.ipynb"] = seal(notebook(chapter, form))
         texts[out / "nbgrader" / "source" / name / f"{name}.ipynb"] = texts[out / "instructor" / f"{name}.ipynb"]
-    for file in ("nbgrader_config.py", "grading.py", "guard.py", "Dockerfile"):
+        gradescope.pack(out / "gradescope" / f"{name}.zip", released(notebook(chapter, "instructor")))
+    for file in ("nbgrader_config.py", "grading.py", "submissions.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
     texts |= {out / "unit" / name: text for name, text in unit.files(ROOT, trained(course, "{0.number}")).items()}
+    texts[out / "nbgrader" / "dashboard.py"] = Path(__file__).with_name("dashboard.py").read_text(encoding="utf8")
     for path, text in texts.items():
         line = pairs.write(path, text, out / "changed")
         if "; " in line:
@@ -427,7 +444,8 @@ def main(arguments: list[str]) -> int:
         print(problem, file=sys.stderr)
         return 1
     count, _, code, words = totals(course)
-    print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words")
+    each = ", ".join("{}: {} + {}".format(one.name, *totals([one])[2:]) for one in course)
+    print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words ({each})")
     return 0
 
 
