@@ -161,6 +161,28 @@ def test_a_message_shows_the_call_and_where_many_numbers_differ():
         answers.check(doubled, "a", gives=2, hint="by two")
 
 
+def test_one_of_several_numbers_is_judged():
+    def pair():
+        return [0.25, 0.5]
+
+    answers.check(pair, at=1, gives=0.5, hint="half")
+    with pytest.raises(AssertionError, match=r"pair\(\)\[0\] gives 0.25, not 0.5: half"):
+        answers.check(pair, at=0, gives=0.5, hint="half")
+    for short in (lambda: 0.5, lambda: [0.5]):
+        with pytest.raises(AssertionError, match="gives .*0.5.*, where at least 2 numbers are expected: half"):
+            answers.check(short, at=1, gives=0.5, hint="half")
+
+
+@pytest.mark.parametrize(
+    "address, said", [("", "no address of a figure"), (None, "no address"), ("#lab-far", "one of the figure 'far'"),
+                      ("#lab-guess&run=x", "run is 'x' in this address"), ("#lab-guess&run=0", "between 1 and")]
+)  # fmt: skip
+def test_what_is_no_link_of_the_figure_is_said(address, said):
+    assert answers.link("https://a.b/c.html#lab-guess&run=2", "guess")["run"] == 2
+    with pytest.raises(AssertionError, match=said):
+        answers.link(address, "guess")
+
+
 def test_a_stub_stays_a_stub():
     def stub():
         raise NotImplementedError

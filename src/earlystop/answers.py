@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from numbers import Number
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,14 +58,33 @@ def call(function: Callable, *arguments: object, **named: object) -> torch.Tenso
 
 
 def check(
-    function: Callable, *arguments: object, gives: object, hint: str, within: float | None = None, **named: object
-) -> None:
+    function: Callable, *arguments: object, gives: object, hint: str, within: float | None = None,
+    at: int | None = None, **named: object,
+) -> None:  # fmt: skip
     """Call a student's function on a small case; an `AssertionError` says what it gives, what is right, and the hint.
 
     `within` is the absolute tolerance; without it whole numbers have to be exact, and others right to .2 %.
+    Of an answer of several numbers only the one `at` a position is judged, if this is given.
     """
-    said = _call(function, arguments, named)
-    _compare(said, call(function, *arguments, **named), gives, hint, within)
+    said, got = _call(function, arguments, named), call(function, *arguments, **named)
+    if at is not None:
+        if got.squeeze().ndim != 1 or got.numel() <= at:
+            raise AssertionError(f"{said} gives {_numbers(got)}, where at least {at + 1} numbers are expected: {hint}")
+        said, got = f"{said}[{at}]", got.squeeze()[at]
+    _compare(said, got, gives, hint, within)
+
+
+def link(address: object, figure: str) -> dict[str, Any]:
+    """The settings that a link of the laboratory holds; an `AssertionError` says so if it is none of this figure."""
+    from earlystop.lab.state import read
+
+    try:
+        found, settings = read(str(address))
+    except ValueError as problem:
+        raise AssertionError(f"{problem}; copy the link that the figure gives") from None
+    if found != figure:
+        raise AssertionError(f"this link is one of the figure {found!r}, where {figure!r} is meant: copy the other one")
+    return settings
 
 
 def equal(*, gives: object, hint: str, within: float | None = None, **named: object) -> None:
