@@ -4,23 +4,18 @@
 misconception, each with the numbers of the checks that have to refuse it. An answer replaces all cells of the solution.
 """
 
-import runpy
 from fractions import Fraction
-from pathlib import Path
 
 import course
 import numpy as np
 import pytest
 import torch
+from answer_tables import RIGHT, TABLES, WRONG
 
 from earlystop import answers
 
 CHAPTERS = {chapter.name: chapter for chapter in course.read_course()}
-TABLES = {path.stem: runpy.run_path(str(path)) for path in sorted((Path(__file__).parent / "answers").glob("*.py"))}
 EXERCISES = {one.label: (chapter, one) for chapter in CHAPTERS.values() for one in chapter.exercises}
-RIGHT, WRONG = (
-    {label: row for table in TABLES.values() for label, row in table[name].items()} for name in ("RIGHT", "WRONG")
-)
 LEAST_RIGHT, LEAST_WRONG = 5, 4
 
 
@@ -137,12 +132,23 @@ def test_what_is_no_such_value_is_said(answer, said):
 
 
 @pytest.mark.parametrize(
-    "right, taken, refused", [(1 / 3, 0.333, 0.33), (0.15, 0.1501, 0.3), (2, 2.0, 2.01), (0, 0.0, 0.001)]
+    "right, taken, refused",
+    [(1 / 3, 0.333, 0.33), (0.15, 0.1501, 0.3), (2, 2.0, 2.01), (0, 0.0, 0.001), (0.017638, 0.0176, 0.01768)],
 )
 def test_digits_count_as_one_would_write_them(right, taken, refused):
     answers.equal(share=taken, gives=right, hint="a share")
     with pytest.raises(AssertionError, match="share is .* a share"):
         answers.equal(share=refused, gives=right, hint="a share")
+
+
+@pytest.mark.parametrize("given, asked", [(0.67, True), (0.7, True), (0.66, False), (0.64, False)])
+def test_more_digits_are_asked_for_where_digits_are_what_lacks(given, asked):
+    for right, answer in ((2 / 3, given), ([2 / 3, 0], [given, 0])):
+        with pytest.raises(AssertionError) as refused:
+            answers.equal(share=answer, gives=right, hint="two thirds")
+        assert ("give more digits" in str(refused.value)) == asked
+    with pytest.raises(AssertionError, match="0.67, not 0.66667: two thirds"):
+        answers.equal(share=0.67, gives=2 / 3, within=0.001, hint="two thirds")
 
 
 def test_a_message_shows_the_call_and_where_many_numbers_differ():
@@ -181,6 +187,12 @@ def test_what_is_no_link_of_the_figure_is_said(address, said):
     assert answers.link("https://a.b/c.html#lab-guess&run=2", "guess")["run"] == 2
     with pytest.raises(AssertionError, match=said):
         answers.link(address, "guess")
+
+
+def test_one_number_is_asked_for():
+    assert answers.number(max, 1, 2.5) == answers.number(lambda: [torch.tensor(2.5)]) == 2.5
+    with pytest.raises(AssertionError, match=r"list\(\[1, 2\]\) gives \[1, 2\] where one number is expected"):
+        answers.number(list, [1, 2])
 
 
 def test_a_stub_stays_a_stub():

@@ -57,13 +57,23 @@ def call(function: Callable, *arguments: object, **named: object) -> torch.Tenso
         raise AssertionError(f"{said} gives {problem}") from None
 
 
+def number(function: Callable, *arguments: object, **named: object) -> float:
+    """The same for a function that should give one number."""
+    got = call(function, *arguments, **named)
+    if got.numel() != 1:
+        said = _call(function, arguments, named)
+        raise AssertionError(f"{said} gives {_numbers(got)} where one number is expected")
+    return got.item()
+
+
 def check(
     function: Callable, *arguments: object, gives: object, hint: str, within: float | None = None,
     at: int | None = None, **named: object,
 ) -> None:  # fmt: skip
     """Call a student's function on a small case; an `AssertionError` says what it gives, what is right, and the hint.
 
-    `within` is the absolute tolerance; without it whole numbers have to be exact, and others right to .2 %.
+    `within` is the absolute tolerance; without it whole numbers have to be exact, and others right to .2 % or three
+    digits.
     Of an answer of several numbers only the one `at` a position is judged, if this is given.
     """
     said, got = _call(function, arguments, named), call(function, *arguments, **named)
@@ -107,13 +117,23 @@ def _compare(said: str, got: torch.Tensor, gives: object, hint: str, within: flo
     size = right[right.isfinite()].abs().max().item() if right.isfinite().any() else 0.0
     whole = bool((right[right.isfinite()] == right[right.isfinite()].round()).all())
     allowed = within if within is not None else EXACT if whole else DIGITS * size
+    digits = within is None and not whole  # are they a matter?
+    if digits:
+        error[_with_digits(3, got.reshape(right.shape), right)] = 0
     if not (error <= allowed).all():
-        close = ", close: give more digits" if not whole and (error <= 20 * allowed).all() else ""
+        few = _with_digits(2, got.reshape(right.shape), right) | _with_digits(1, got.reshape(right.shape), right)
+        close = ", close: give more digits" if digits and (few | (error <= allowed)).all() else ""
         if right.numel() > SHOWN:  # the first that is wrong will do
             at = int((~(error <= allowed)).flatten().nonzero()[0])
             got, right = got.flatten()[at], right.flatten()[at]
             said = f"{said}, at position {at} of {error.numel()},"
         raise AssertionError(f"{said} {verb} {_numbers(got)}, not {_numbers(right)}{close}: {hint}")
+
+
+def _with_digits(count: int, got: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Where a number is the right one, rounded to so many digits."""
+    unit = 10 ** (right.abs().log10().floor() + 1 - count)
+    return (got / unit - (right / unit).round()).abs() < 0.001
 
 
 def _kind(answer: object) -> str:
