@@ -63,7 +63,8 @@ def test_a_finding_that_seeds_or_rounding_decide_says_how_often(told):
 
 
 @pytest.mark.parametrize(
-    "accuracies, learned", [([0.1, 0.12, 0.1], False), ([], False), ([float("nan")] * 2, False), ([0.1, 0.3, 0.1], True)]
+    "accuracies, learned",
+    [([0.1, 0.12, 0.1], False), ([], False), ([float("nan")] * 2, False), ([0.1, 0.3, 0.1], True)],
 )
 def test_a_network_that_only_guesses_has_not_learned(accuracies, learned):
     assert page.learned(accuracies) == learned

@@ -16,8 +16,8 @@ from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
 from earlystop.runs.store import StoreError, read_json
 
 __all__ = [
-    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "learned", "load",
-    "progress", "read_json", "say", "show_sizes", "table",
+    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "learned",
+    "load", "progress", "read_json", "say", "show_sizes", "table",
 ]  # fmt: skip
 
 

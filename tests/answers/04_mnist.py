@@ -6,7 +6,10 @@ def rule(body):
     return "def stopping_epoch(accuracy, rate):\n    share = 1 - 0.9 * rate\n" + body
 
 
-def mean_label(body, uniform="1", following="0.5"):
+EVEN = "return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)"
+
+
+def mean_label(body=EVEN, uniform="1", following="0.5"):
     """Mean label and both limits."""
     limits = f"limit_uniform = {uniform}\nlimit_next = {following}\n"
     return f"def mean_label(rate, n_classes):\n    {body}\n\n{limits}"
@@ -21,8 +24,8 @@ def weights(body, pixels="((side - 4) // 2) ** 2"):
 def memorized(given="1 - 0.9 * rate * (1 - m)", true="1 - 0.9 * rate * m", back="1 - (1 - given) / (0.9 * rate)",
               mine="memorized_share(given_in_the_end, DRAWN)", pair="({}, {})"):  # fmt: skip
     """Both functions and the share of the run."""
-    functions = f"def accuracies(m, rate):\n    return {pair.format(given, true)}\n\ndef memorized_share(given, rate):\n"
-    return f"{functions}    return {back}\n\nmemorized = {mine}\n"
+    pair = f"def accuracies(m, rate):\n    return {pair.format(given, true)}\n\n"
+    return f"{pair}def memorized_share(given, rate):\n    return {back}\n\nmemorized = {mine}\n"
 
 
 def link(drawn="DRAWN", run="RUN", epoch="3", figure="guess"):
@@ -66,20 +69,23 @@ def share_right(rate, n_classes, own_included):
 """,
     },
     "ex-mnist-majority": {
-        "list": mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)"),
+        "list": mean_label(),
         "array": "import numpy as np\n\n" + mean_label(
-            "return (1 - rate) * np.eye(n_classes)[0] + rate * np.full(n_classes, 1 / n_classes)", "1.0", "np.float64(0.5)"),
+            "return (1 - rate) * np.eye(n_classes)[0] + rate * np.full(n_classes, 1 / n_classes)",
+            "1.0", "np.float64(0.5)"),
         "loop, rounded": mean_label(
             "return tuple(round((c == 0) * (1 - rate) + rate / n_classes, 3) for c in range(n_classes))", "1", "1 / 2"),
         "tensor in float64": mean_label(
             "return torch.eye(n_classes, dtype=torch.float64)[0].lerp("
-            "torch.full((n_classes,), 1 / n_classes, dtype=torch.float64), rate)", "torch.tensor(1)", "torch.tensor(0.5)"),
+            "torch.full((n_classes,), 1 / n_classes, dtype=torch.float64), rate)",
+            "torch.tensor(1)", "torch.tensor(0.5)"),
         "a row, from wrong and right": mean_label(
             "wrong = rate * (n_classes - 1) / n_classes\n"
             "    return torch.tensor([[1 - wrong] + [wrong / (n_classes - 1)] * (n_classes - 1)])"),
     },
     "ex-mnist-rule": {
-        "next with a default": rule("    return next((i for i, a in enumerate(accuracy) if a >= share), len(accuracy) - 1)\n"),
+        "next with a default": rule(
+            "    return next((i for i, a in enumerate(accuracy) if a >= share), len(accuracy) - 1)\n"),
         "loop": rule("""    for epoch in range(len(accuracy)):
         if accuracy[epoch] >= share:
             return epoch
@@ -124,8 +130,8 @@ def weights_of(widths, side=28, n_classes=10):
 def weights_of(widths, side, n_classes):
     from torch import nn
     a, b, c = widths
-    layers = [nn.Conv2d(1, a, 3), nn.Conv2d(a, b, 3), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(c), nn.Linear(c, n_classes)]
-    network = nn.Sequential(*layers)
+    filters = nn.Sequential(nn.Conv2d(1, a, 3), nn.Conv2d(a, b, 3), nn.MaxPool2d(2))
+    network = nn.Sequential(filters, nn.Flatten(), nn.LazyLinear(c), nn.Linear(c, n_classes))
     network(torch.zeros(1, 1, side, side))
     return sum(p.numel() for p in network.parameters())
 """,
@@ -142,7 +148,8 @@ def weights_of(widths, side, n_classes):
             back="(given - (1 - 0.9 * rate)) / (0.9 * rate)"),
         "array": "import numpy as np\n\n" + memorized(
             pair="np.array([{}, {}])", back="np.interp(given, [1 - 0.9 * rate, 1], [0, 1])"),
-        "rounded": memorized(pair="(round({}, 3), round({}, 3))", mine="round(float(memorized_share(given_in_the_end, DRAWN)), 3)"),
+        "rounded": memorized(
+            pair="(round({}, 3), round({}, 3))", mine="round(float(memorized_share(given_in_the_end, DRAWN)), 3)"),
         "mine by hand": memorized(mine="1 - (1 - run['noisy'][-1]) / (0.9 * DRAWN)"),
         "wrong share first": """
 def accuracies(m, rate):
@@ -224,15 +231,15 @@ def share_right(rate, n_classes, own_included):
             mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * 9"), {2}),
         "only the entry of the true class": (mean_label("return 1 - rate + rate / n_classes"), {1, 2}),
         "more than half": (
-            mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)", uniform="0.5 / 0.9"),
+            mean_label(uniform="0.5 / 0.9"),
             {3}),
         "a limit for the share of wrong labels": (
-            mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)", uniform="0.9"), {3}),
+            mean_label(uniform="0.9"), {3}),
         "a limit for the labels drawn again": (
-            mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)", following="0.5 / 0.9"),
+            mean_label(following="0.5 / 0.9"),
             {4}),
         "one-sided mistakes like random ones": (
-            mean_label("return [1 - rate + rate / n_classes] + [rate / n_classes] * (n_classes - 1)", following="1"), {4}),
+            mean_label(following="1"), {4}),
     },
     "ex-mnist-rule": {
         "no luck": ("""
@@ -241,7 +248,8 @@ def stopping_epoch(accuracy, rate):
     return reached[0] if reached else len(accuracy) - 1
 """, {1}),
         "nothing for a share that is not reached": (
-            rule("    for at, value in enumerate(accuracy):\n        if value >= share:\n            return at\n"), {2}),
+            rule("    for at, value in enumerate(accuracy):\n        if value >= share:\n            return at\n"),
+            {2}),
         "ends where the share is not reached": (
             rule("    return [at for at, value in enumerate(accuracy) if value >= share][0]\n"), {2}),
         "a bisection, as if accuracy never fell": (
@@ -253,23 +261,24 @@ def stopping_epoch(accuracy, rate):
         "the last one below": (
             rule("    return max(at for at, value in enumerate(accuracy) if value <= share)\n"), {1, 3, 4}),
         "the last crossing": (
-            rule("    return max((at for at, value in enumerate(accuracy) if value >= share), default=len(accuracy) - 1)\n"),
+            rule("    return max((i for i, a in enumerate(accuracy) if a >= share), default=len(accuracy) - 1)\n"),
             {1, 3}),
         "the best accuracy": (rule("    return accuracy.index(max(accuracy))\n"), {1, 3}),
         "the accuracy instead of its position": (
             rule("    return next((value for value in accuracy if value >= share), accuracy[-1])\n"), {1, 2, 3, 4}),
         "counted from 1": (
-            rule("    return next((i for i, a in enumerate(accuracy, 1) if a >= share), len(accuracy))\n"), {1, 2, 3, 4}),
+            rule("    return next((i for i, a in enumerate(accuracy, 1) if a >= share), len(accuracy))\n"),
+            {1, 2, 3, 4}),
     },
     "ex-mnist-count": {
         "the second convolution sees one channel": (weights(COUNT.replace("9 * first", "9")), {1}),
         "one side of the image": (weights(COUNT, "(side - 4) // 2"), {1}),
         "one bias a layer": (
             weights("9 * first + 9 * first * second + hidden * second * pixels + n_classes * hidden + 4"), {1, 2}),
-        "no biases": (weights("9 * first + 9 * first * second + hidden * second * pixels + n_classes * hidden"), {1, 2}),
+        "no biases": (
+            weights("9 * first + 9 * first * second + hidden * second * pixels + n_classes * hidden"), {1, 2}),
         "always 28 pixels and ten classes": (
-            weights("first * 10 + second * (9 * first + 1) + hidden * (second * pixels + 1) + 10 * (hidden + 1)", "144"),
-            {2}),
+            weights(COUNT.replace("n_classes", "10"), "144"), {2}),
         "no pool": (weights(COUNT, "(side - 4) ** 2"), {1, 2, 3}),
         "padded": (weights(COUNT, "(side // 2) ** 2"), {1, 2}),
         "half a pixel": (weights(COUNT, "((side - 4) / 2) ** 2"), {3}),
