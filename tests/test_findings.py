@@ -62,6 +62,15 @@ def test_a_finding_that_seeds_or_rounding_decide_says_how_often(told):
     assert [mark["differs"] for _, mark in told] == [False, True]
 
 
+@pytest.mark.parametrize(
+    "accuracies, learned",
+    [([0.1, 0.12, 0.1], False), ([], False), ([float("nan")] * 2, False), ([0.1, 0.3, 0.1], True)],
+)
+def test_a_network_that_only_guesses_has_not_learned(accuracies, learned):
+    assert page.learned(accuracies) == learned
+    assert not page.learned(accuracies, n_classes=2)
+
+
 @pytest.mark.parametrize("lost", ["name", "scale", "file", "damaged"])
 def test_a_finding_without_a_record_is_said_all_the_same(told, tmp_path, monkeypatch, lost):
     record = tmp_path / "book" / "results" / "findings.json"

@@ -16,8 +16,8 @@ from earlystop.runs.sizes import SCALES, Sized, current_scale, scale_text
 from earlystop.runs.store import StoreError, read_json
 
 __all__ = [
-    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "load",
-    "progress", "read_json", "say", "show_sizes", "table",
+    "Result", "counted", "credit", "current_scale", "environment", "explore", "finding", "folder", "here", "learned",
+    "load", "progress", "read_json", "say", "show_sizes", "table",
 ]  # fmt: skip
 
 
@@ -67,6 +67,11 @@ def finding(name: str, holds: Any, text: str, otherwise: str, value: Any = None,
         sentence += f" **On this machine it came out otherwise than on {record['device']}, where it was recorded.**"
     mark = {"finding": name, "differs": differs}
     display(Markdown(sentence), metadata={"earlystop": mark})
+
+
+def learned(accuracies: Sequence[float], n_classes: int = 10) -> bool:
+    """Whether a network was ever right twice as often as by guessing; below that nothing can be read off its run."""
+    return any(one > 2 / n_classes for one in accuracies)
 
 
 def _recorded(name: str) -> dict[str, Any] | None:
