@@ -23,7 +23,7 @@ the machinery: machines, sizes, files that survive, sweeps, results, fingerprint
 
 import os
 
-__version__ = "0.2.0+h3906117e"
+__version__ = "0.2.0+hd4aca163"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.
