@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from earlystop.data import Dataset, nearest_label, refuse
-from earlystop.network import ERF, Activation, Weights, output_weights
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors, values
+from earlystop.data import Dataset, nearest_label
+from earlystop.network import ERF, Activation, Weights, check_activation, output_weights
 from earlystop.streams import random_stream
 
 SHRINK = 0.85  # of the step, from one to the next: after 25 it is a sixtieth of the radius
@@ -22,6 +23,10 @@ def worst_inputs(
     Projected gradient ascent on f and on -f, from `starts` random inputs each for every cluster, all side by side. It
     finds local extremes: a wrong output that it misses may exist. `ValueError` for fewer than one start or step.
     """
+    kinds(Dataset, "a Dataset, as clusterable_dataset draws it", dataset=dataset)
+    check_activation(activation)
+    counts(starts=starts, steps=steps)
+    weights, _ = tensors(weights=(weights, "k d"), inputs=(dataset.inputs, "n d"))
     refuse({f"starts is {starts} and steps is {steps}, both should be at least 1": starts < 1 or steps < 1})
     radius, v = dataset.input_noise, output_weights(len(weights), weights)
     sign = torch.tensor([1.0, -1.0]).repeat_interleave(starts * len(dataset.centers)).to(weights)[:, None]
@@ -39,6 +44,8 @@ def worst_inputs(
 
 def onto_cap(x: Float[Tensor, "m d"], centers: Float[Tensor, "m d"], radius: float) -> Float[Tensor, "m d"]:
     """The nearest point to each row of `x` on the unit sphere within `radius` of the same row of `centers`."""
+    x, centers = tensors(x=(x, "m d"), centers=(centers, "m d"))
+    numbers(radius=radius)
     x = normalize(x)
     aside = normalize(x - (x * centers).sum(1, keepdim=True) * centers)
     edge = (1 - radius**2 / 2) * centers + radius * (1 - radius**2 / 4) ** 0.5 * aside
@@ -47,5 +54,7 @@ def onto_cap(x: Float[Tensor, "m d"], centers: Float[Tensor, "m d"], radius: flo
 
 def broken_clusters(outputs: Float[Tensor, " m"], found: Dataset) -> float:
     """The share of clusters with a wrong nearest label, by the outputs for what `worst_inputs` found."""
+    kinds(Dataset, "what worst_inputs found", found=found)
+    outputs, _ = values(outputs=(outputs, "m"), found=(found.clusters, "m"))
     wrong = nearest_label(outputs, found.classes) != found.clean_labels
     return len(found.clusters[wrong].unique()) / len(found.centers)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earlystop.data import refuse
+from earlystop.arguments import counts, kinds, refuse, short
 
 
 def conv_net(
@@ -22,6 +22,8 @@ def conv_net(
     At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is (channels, height, width).
     Raises `ValueError` below 6 × 6 pixels.
     """
+    image_shape, widths = (_three(name, one) for name, one in (("image_shape", image_shape), ("widths", widths)))
+    counts(least=1, n_classes=n_classes)
     channels, height, width = image_shape
     refuse({f"image_shape is {image_shape}, need at least 6 × 6 pixels": min(height, width) < 6})
     first, second, hidden = widths
@@ -32,6 +34,15 @@ def conv_net(
             nn.Linear(second * ((height - 4) // 2) * ((width - 4) // 2), hidden), nn.ReLU(),
             nn.Linear(hidden, n_classes),
         )  # fmt: skip
+
+
+def _three(name: str, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Three sizes, each at least 1. `ValueError` for others."""
+    message = f"{name} is {short(sizes)}, should be three numbers such as (1, 28, 28)"
+    refuse({message: not isinstance(sizes, list | tuple) or len(sizes) != 3})
+    for one in sizes:
+        counts(least=1, **{name: one})
+    return sizes[0], sizes[1], sizes[2]
 
 
 class ResidualBlock(nn.Module):
@@ -55,6 +66,8 @@ class ResidualBlock(nn.Module):
 
 def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0) -> nn.Sequential:
     """The ResNet for small images of He et al., 269,722 parameters by default. `ValueError` unless depth is 6m + 2."""
+    counts(depth=depth)
+    counts(least=1, channels=channels, width=width, n_classes=n_classes)
     blocks, rest = divmod(depth - 2, 6)
     refuse({f"depth is {depth}, should be 6m + 2, as 8, 14 or 20": rest > 0 or blocks < 1})
     with _seeded(seed):
@@ -71,6 +84,7 @@ def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int =
 
 def glorot(model: nn.Module, seed: int = 0) -> nn.Module:
     """The model with uniform weights by Glorot and Bengio and zero biases, the defaults of Keras."""
+    kinds(nn.Module, "a network, an nn.Module", model=model)
     with _seeded(seed):
         for weights in model.parameters():
             nn.init.xavier_uniform_(weights) if weights.dim() > 1 else nn.init.zeros_(weights)
@@ -82,12 +96,14 @@ INITIALIZATIONS = {"torch": lambda model, seed: model, "glorot": glorot}  # of a
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable parameters."""
+    kinds(nn.Module, "a network, an nn.Module", model=model)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw initial weights from a seed and leave the global generators as they were."""
+    counts(seed=seed)
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         yield

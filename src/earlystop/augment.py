@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from earlystop.arguments import kinds
 from earlystop.streams import random_stream
 from earlystop.training import ImageStack
 
@@ -43,6 +44,7 @@ class CropAndFlip(ImageStack):
 
 def crop_and_flip(images: ImageStack) -> CropAndFlip:
     """The same images, to be moved and mirrored."""
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
     moves = torch.tensor([EDGE, EDGE, 0], device=images.pixels.device).repeat(*images.pixels.shape[:2], 1)
     return CropAndFlip(images.pixels, images.mean, images.std, moves)
 

@@ -1,16 +1,16 @@
 """The loss of Eq. 3, the logistic loss, and gradient descent on them, Eq. 4."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.data import refuse
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors
 from earlystop.jacobian import gram
-from earlystop.network import ERF, Activation, Inputs, Weights, output_weights, predict
+from earlystop.network import ERF, Activation, Inputs, Weights, check_activation, output_weights, predict
 from earlystop.runs.progress import progress as bar
 
 
@@ -34,6 +34,7 @@ def loss(
     criterion: Criterion = LEAST_SQUARES,
 ) -> Float[Tensor, ""]:  # fmt: skip
     """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3); the sum of another `criterion`."""
+    weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     return criterion.value(predict(weights, inputs, activation), labels).sum()
 
 
@@ -42,9 +43,21 @@ def gradient(
     criterion: Criterion = LEAST_SQUARES,
 ) -> Weights:  # fmt: skip
     """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand; with σ(f) for f if logistic."""
+    weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     v = output_weights(len(weights), weights)
     residual = criterion.predicted(predict(weights, inputs, activation)) - labels
     return (residual[:, None] * activation.derivative(inputs @ weights.T) * v).T @ inputs
+
+
+def _taken(weights, inputs, labels, activation, criterion) -> Iterator[Tensor]:
+    """Weights, inputs and labels as tensors that fit each other."""
+    check_activation(activation)
+    _check_criterion(criterion)
+    return tensors(weights=(weights, "... k d"), inputs=(inputs, "... n d"), labels=(labels, "... n"))
+
+
+def _check_criterion(criterion: Criterion) -> None:
+    kinds(Criterion, "a Criterion, LEAST_SQUARES or LOGISTIC", criterion=criterion)
 
 
 def largest_stable_step(
@@ -54,6 +67,8 @@ def largest_stable_step(
 
     Infinite where no weight has a slope. Raises `ValueError` if there are no inputs.
     """
+    weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
+    _check_criterion(criterion)
     refuse({"there are no inputs: no step is too large or too small": not len(inputs)})
     largest = torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()
     return 2 / (criterion.curvature * largest) if largest > 0 else math.inf
@@ -84,6 +99,7 @@ def gradient_descent(
     arrays kept: about three times faster. With a leading axis, several runs descend together. `ValueError` on bad
     arguments, `DivergenceError` if the loss explodes.
     """
+    weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     _check_arguments(weights, inputs, labels, step_size, iterations, ridge, criterion)
     v = output_weights(weights.shape[-2], weights)
     start = weights.mT.contiguous()  # (d, k): the layout that is fastest
@@ -111,13 +127,14 @@ def gradient_descent(
 
 
 def _check_arguments(weights, inputs, labels, step_size, iterations, ridge, criterion) -> None:
-    (*runs, _, dim), (*groups, n, d) = weights.shape, inputs.shape
-    tensors = {"weights": weights, "inputs": inputs, "labels": labels}
+    numbers(step_size=step_size, ridge=ridge)
+    counts(iterations=iterations)
+    named = {"weights": weights, "inputs": inputs, "labels": labels}
+    runs, groups = weights.shape[:-2], inputs.shape[:-2]
     refuse({
-        f"weights are for inputs in R^{dim}, but inputs are in R^{d}": dim != d,
-        f"{n} inputs but labels of shape {tuple(labels.shape)}": labels.shape != inputs.shape[:-1],
         f"weights for {tuple(runs)} runs, but inputs for {tuple(groups)}": runs != groups,
-        **{f"{name} contain NaN or infinity": not torch.isfinite(one).all() for name, one in tensors.items()},
+        f"inputs for {tuple(groups)} runs, but labels for {tuple(labels.shape[:-1])}": labels.shape[:-1] != groups,
+        **{f"{name} contain NaN or infinity": not torch.isfinite(one).all() for name, one in named.items()},
         "a label is outside [0, 1]: the logistic loss needs probabilities":
             criterion is LOGISTIC and not ((labels >= 0) & (labels <= 1)).all(),
         f"step_size is {step_size}, should be above 0": not step_size > 0,

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from earlystop import phone
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors
 from earlystop.runs.progress import nobody_watches
 
 # One colour, marker and dash a meaning, the same in every chapter: blue, orange and green speak of nothing else.
@@ -51,27 +52,35 @@ def use_style() -> None:
 
 def line(style: dict) -> dict:
     """`style` without its marker, for curves of many points."""
+    kinds(dict, "a look, such as plots.TEST", style=style)
     return {key: value for key, value in style.items() if key != "marker"}
 
 
 def level_color(index: int, count: int) -> tuple:
     """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is not the green of tests."""
+    counts(index=index, count=count)
+    refuse({f"index is {index}, should be from 0 to {count - 1}": not 0 <= index < count})
     return LEVEL_MAP(0.5 * index / max(1, count - 1))
 
 
 def log_ticks(axis: Axis, ticks: Sequence[float] | None = None) -> None:
     """Plain numbers along a logarithmic axis, at `ticks` or else at powers of ten, and no marks between them."""
+    kinds(Axis, "one axis, as ax.xaxis", axis=axis)
     if ticks is not None:
+        next(tensors(ticks=(ticks, "ticks")))
         axis.set_ticks(ticks)
     axis.set_major_formatter(lambda value, _: f"{value:,.12f}".rstrip("0").rstrip("."))
     axis.set_minor_locator(NullLocator())
 
 
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:
-    """Mean over seeds as a line, and the range from lowest to highest as a band."""
-    runs = torch.as_tensor(runs).cpu()
+    """Mean over seeds as a line, and the range from lowest to highest as a band; a single run as a line."""
+    kinds(Axes, "axes to draw on, as plt.subplots gives", ax=ax)
+    (runs,) = tensors(runs=(runs, "... points"))
+    runs = runs.cpu()[None] if runs.ndim == 1 else runs.cpu()
+    runs, x = tensors(runs.dtype, runs=(runs, "seeds points"), x=(x, "points"))
     keep = some(runs.shape[1])
-    x, runs = torch.as_tensor(x)[keep], runs[:, keep]
+    x, runs = x[keep], runs[:, keep]
     (drawn,) = ax.plot(x, runs.mean(0), label=label, **style)
     if len(runs) > 1:
         ax.fill_between(x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0)
@@ -79,6 +88,8 @@ def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds point
 
 def some(points: int, most: int = MOST_POINTS) -> Int[Tensor, " kept"]:
     """Indices of at most `most` of `points`, first and last included, about evenly spread on a logarithmic axis."""
+    counts(least=0, points=points)
+    counts(least=2, most=most)
     if points <= most:
         return torch.arange(points)
     return (torch.logspace(0, 1, most, base=points, dtype=torch.float64) - 1).round().long().unique()
@@ -86,6 +97,9 @@ def some(points: int, most: int = MOST_POINTS) -> Int[Tensor, " kept"]:
 
 def share_bars(ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float) -> None:
     """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples."""
+    kinds(Axes, "axes to draw on, as plt.subplots gives", ax=ax)
+    numbers(top=top)
+    clean, flipped = tensors(clean=(clean, "bins"), flipped=(flipped, "bins"))
     edges = torch.linspace(0, top, len(clean) + 1)
     for shares, label, color in (
         (clean, "given label is right", RIGHT_COLOR),

@@ -7,19 +7,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from earlystop.data import check_rate, refuse
-from earlystop.network import ERF, Activation, Weights, predict
+from earlystop.arguments import counts, numbers, refuse, tensors, whole
+from earlystop.data import check_rate
+from earlystop.network import ERF, Activation, Weights, check_activation, predict
 from earlystop.streams import random_stream
 
 
 def spectral_norm(matrix: Float[Tensor, "m n"]) -> float:
     """The largest singular value."""
+    (matrix,) = tensors(matrix=(matrix, "m n"))
     return torch.linalg.matrix_norm(matrix, 2).item()
 
 
 def cluster_covariance(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> Float[Tensor, "K K"]:
     """Σ(C) = (CCᵀ) ⊙ E[φ'(Cg)φ'(Cg)ᵀ] in closed form (Definition 2.1). `ValueError` unless centers are unit vectors."""
-    centers = centers.double()
+    check_activation(activation)
+    (centers,) = tensors(torch.float64, centers=(centers, "K d"))
     refuse({"there are no centers": not len(centers)})
     norms = centers.norm(dim=1)
     worst = norms[(norms - 1).abs().argmax()].item()
@@ -32,7 +35,9 @@ def cluster_covariance_monte_carlo(
     centers: Float[Tensor, "K d"], activation: Activation = ERF, *, samples: int, seed: int = 0
 ) -> tuple[Float[Tensor, "K K"], Float[Tensor, "K K"]]:
     """Σ(C) as an average over `samples` draws of g, with the standard error of each entry."""
-    centers = centers.double().cpu()
+    check_activation(activation)
+    counts(least=1, samples=samples)
+    centers = next(tensors(torch.float64, centers=(centers, "K d"))).cpu()
     g = torch.randn(samples, centers.shape[1], generator=random_stream(seed, "monte carlo"), dtype=torch.float64)
     slopes = activation.derivative(g @ centers.T)  # (samples, K)
     mean = slopes.T @ slopes / samples
@@ -43,11 +48,13 @@ def cluster_covariance_monte_carlo(
 
 def smallest_eigenvalue(covariance: Float[Tensor, "K K"]) -> float:
     """λ(C), the smallest eigenvalue of Σ(C)."""
-    return torch.linalg.eigvalsh(covariance.double())[0].item()
+    (covariance,) = tensors(torch.float64, covariance=(covariance, "K K"))
+    return torch.linalg.eigvalsh(covariance)[0].item()
 
 
 def diversity(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> float:
     """λ(C) of given centers. `ValueError` that says why where it is zero, which the paper excludes."""
+    (centers,) = tensors(torch.float64, centers=(centers, "K d"))
     lam = smallest_eigenvalue(cluster_covariance(centers, activation))
     (count, dim), most = centers.shape, activation.rank(centers.shape[1])
     why = f"λ(C) is {max(lam, 0.0):.2g}: {activation.name} cannot tell these centers apart"
@@ -61,11 +68,12 @@ def diversity(centers: Float[Tensor, "K d"], activation: Activation = ERF) -> fl
 
 def _separation(centers: Float[Tensor, "K d"]) -> float:
     """ν, the smallest distance between two centers."""
-    return torch.pdist(centers.double()).min().item()
+    return torch.pdist(centers).min().item()
 
 
 def relu_diversity_bound(centers: Float[Tensor, "K d"]) -> float:
     """ν/(100 K²), below which λ(C) of ReLU is not (section 2); ν is the smallest distance between two centers."""
+    (centers,) = tensors(torch.float64, centers=(centers, "K d"))
     refuse({f"{len(centers)} center: ν is a distance between two": len(centers) < 2})
     return _separation(centers) / (100 * len(centers) ** 2)
 
@@ -86,9 +94,11 @@ def theorem_scales(
     centers: Float[Tensor, "K d"], label_separation: float, activation: Activation = ERF
 ) -> TheoremScales:
     """How Theorem 2.2 scales for given centers and δ. `ValueError` unless δ > 0 and λ(C) > 0, as it assumes."""
+    numbers(label_separation=label_separation)
+    (centers,) = tensors(torch.float64, centers=(centers, "K d"))
     refuse({f"label_separation is {label_separation}, should be above 0": not label_separation > 0})
     lam = diversity(centers, activation)
-    norm, k = spectral_norm(centers.double()) ** 2, len(centers)
+    norm, k = spectral_norm(centers) ** 2, len(centers)
     width, radius = k**2 * norm**2 / lam**4, label_separation * lam**2 / k**2
     return TheoremScales(norm, lam, norm / lam, width, radius, label_separation / 8)
 
@@ -104,8 +114,10 @@ def interpolation_distance_bound(
     y₂-y₁ with its sign, and the numerator the larger |(y₂-y₁) - (f(W₀,x₂)-f(W₀,x₁))|.
     Raises `ValueError` for coinciding or longer inputs, or an unbounded Γ.
     """
-    pair, gap = torch.stack([first, second]), (second - first).norm().item()
     check_smooth(activation)
+    numbers(label_gap=label_gap)
+    weights, first, second = tensors(weights=(weights, "k d"), first=(first, "d"), second=(second, "d"))
+    pair, gap = torch.stack([first, second]), (second - first).norm().item()
     refuse({
         "the two inputs coincide: no network fits two labels there": gap == 0,
         "the bound needs inputs of norm at most 1": not pair.norm(dim=1).max().item() <= 1 + 1e-5,
@@ -118,6 +130,7 @@ def interpolation_distance_bound(
 
 def check_smooth(activation: Activation) -> None:
     """Raise `ValueError` for an activation with an unbounded first or second derivative, such as ReLU."""
+    check_activation(activation)
     message = f"the bound needs |φ'| and |φ''| bounded, which those of {activation.name} are not"
     refuse({message: not math.isfinite(activation.smoothness)})
 
@@ -125,18 +138,24 @@ def check_smooth(activation: Activation) -> None:
 def jacobian_bound(inputs: Float[Tensor, "n d"], activation: Activation = ERF) -> float:
     """β = Γ‖X‖ ≥ ‖J(W)‖ for every W and unit inputs; ‖J(W) - J(W₀)‖ ≤ β‖W - W₀‖/√k."""
     check_smooth(activation)
-    return activation.smoothness * spectral_norm(inputs.double())
+    (inputs,) = tensors(torch.float64, inputs=(inputs, "n d"))
+    return activation.smoothness * spectral_norm(inputs)
 
 
 def nuisance_bound(weights: Weights, input_noise: float, samples: int, activation: Activation = ERF) -> float:
     """ε = Γ ε₀ √n (1 + ‖W‖/√k) ≥ ‖Jᵀu‖ for unit vectors u that sum to zero on every cluster."""
     check_smooth(activation)
+    (weights,) = tensors(weights=(weights, "k d"))
+    numbers(input_noise=input_noise)
+    counts(least=0, samples=samples)
     spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
     return activation.smoothness * input_noise * math.sqrt(samples) * spread
 
 
 def cluster_means(values: Float[Tensor, "... n"], clusters: Int[Tensor, " n"]) -> Float[Tensor, "... n"]:
     """Replace every value by the mean of its cluster: the projection on the information space."""
+    (clusters,) = whole(clusters=(clusters, "n"))
+    values, _ = tensors(values=(values, "... n"), clusters=(clusters, "n"))
     onehot = torch.nn.functional.one_hot(clusters).to(values)
     return (values @ onehot / onehot.sum(0).clamp(min=1)) @ onehot.T
 
@@ -146,6 +165,7 @@ def diffuseness(basis: Float[Tensor, "n r"]) -> float:
 
     γ is n times the largest leverage score. Raises `ValueError` unless the columns of `basis` are orthonormal.
     """
+    (basis,) = tensors(basis=(basis, "n r"))
     refuse({"the span of no vectors has no γ": not basis.numel()})
     gap = basis.T @ basis - torch.eye(basis.shape[1]).to(basis)
     refuse({"the columns of basis are not orthonormal": not gap.abs().max().item() <= 1e-4})
@@ -159,6 +179,7 @@ def conditional_mean_losses(corruption_rate: float, n_classes: int) -> tuple[flo
     at the true class and ρ/K at the others. Raises `ValueError` for another ρ or K.
     """
     check_rate(corruption_rate)
+    counts(n_classes=n_classes)
     refuse({f"n_classes is {n_classes}, should be at least 2": n_classes < 2})
     clean = 0.5 * corruption_rate**2 * (n_classes - 1) / n_classes
     return clean, clean + 1 - corruption_rate
@@ -172,9 +193,10 @@ def plateau_distance(
     √(ȳᵀΣ(C)⁻¹ȳ) from f(W₀) = 0: at most √(K/λ(C)), the √K of Theorem 2.2. `ValueError` where λ(C) = 0, or
     unless there is a finite mean for each center.
     """
+    asked = {"dataset_means": (dataset_means, "K"), "centers": (centers, "K d")}
+    dataset_means, centers = tensors(torch.float64, **asked)
     finite = bool(dataset_means.isfinite().all())
-    refuse({f"{len(dataset_means)} means for {len(centers)} centers": len(dataset_means) != len(centers),
-            "a mean is no finite number: a cluster without samples has none": not finite})  # fmt: skip
+    refuse({"a mean is no finite number: a cluster without samples has none": not finite})
     diversity(centers, activation)  # refuses a singular Σ(C)
-    means = dataset_means.double()
-    return math.sqrt(means @ torch.linalg.solve(cluster_covariance(centers, activation), means))
+    covariance = cluster_covariance(centers, activation)
+    return math.sqrt(dataset_means @ torch.linalg.solve(covariance, dataset_means))

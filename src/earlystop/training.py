@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
+from earlystop.arguments import counts, fitting, functions, kinds, numbers, refuse, tensors, values, whole
 from earlystop.images import Images
 from earlystop.runs.machine import Machine
 from earlystop.runs.store import sound
@@ -26,11 +27,25 @@ Loss = Callable[[Float[Tensor, "... classes"], Int[Tensor, "..."]], Float[Tensor
 
 def least_squares(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     """½‖f(x) - one-hot(y)‖² of every sample: the paper's loss for several classes."""
+    outputs, labels = _taken(outputs, labels)
     return 0.5 * (outputs - F.one_hot(labels, outputs.shape[-1])).square().sum(dim=-1)
+
+
+def _taken(outputs: Tensor, labels: Tensor) -> tuple[Float[Tensor, "... classes"], Int[Tensor, "..."]]:
+    """Outputs and labels as tensors. `ValueError` if there is not one label for all outputs of a sample."""
+    (outputs,), (labels,) = tensors(outputs=(outputs, "... classes")), values(labels=(labels, "*"))
+    shape, classes = outputs.shape[:-1], outputs.shape[-1]
+    told = f"labels has shape {tuple(labels.shape)}, should have {tuple(shape)} for outputs of {tuple(outputs.shape)}"
+    refuse({told: labels.shape != shape})
+    if not labels.is_cuda:  # a GPU does not wait for this
+        fit = bool(((labels >= 0) & (labels < classes) & (labels == labels.long())).all())
+        refuse({f"labels should be classes from 0 to {classes - 1}, as there are {classes} outputs": not fit})
+    return outputs, labels.long()
 
 
 def cross_entropy(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     """-log softmax(f(x))_y of every sample, for which the paper reports the same (footnote 3)."""
+    outputs, labels = _taken(outputs, labels)
     return -outputs.log_softmax(dim=-1).gather(-1, labels[..., None])[..., 0]
 
 
@@ -45,6 +60,9 @@ class Stack:
     """
 
     def __init__(self, models: Sequence[nn.Module], machine: Machine = Machine()):
+        kinds(list | tuple, "a list of networks", models=models)
+        kinds(nn.Module, "a network, an nn.Module", **{f"models[{i}]": one for i, one in enumerate(models)})
+        refuse({"models are none: a stack needs one network or more": not models})
         self.model, self.size, self.machine = models[0], len(models), machine
         self.parameters, self.buffers = stack_module_state(list(models))
         self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
@@ -92,34 +110,44 @@ class Stack:
         return {**self.parameters, **self.buffers}
 
 
+def _weights(stack: Stack, step_size: float) -> list[Tensor]:
+    """What an optimizer of a stack moves."""
+    kinds(Stack, "a Stack of networks", stack=stack)
+    numbers(step_size=step_size)
+    refuse({f"step_size is {step_size}, should be above 0": not step_size > 0})
+    return list(stack.parameters.values())
+
+
 def adadelta(stack: Stack, step_size: float = 1.0, rho: float = 0.9, eps: float = 1e-6) -> torch.optim.Optimizer:
     """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3; ρ and ε are PyTorch's."""
-    weights = list(stack.parameters.values())
+    weights = _weights(stack, step_size)
     return torch.optim.Adadelta(weights, lr=step_size, rho=rho, eps=eps, capturable=weights[0].is_cuda)
 
 
 def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:
     """Adam, with its usual decay rates and no weight decay."""
-    weights = list(stack.parameters.values())
+    weights = _weights(stack, step_size)
     return torch.optim.Adam(weights, lr=step_size, capturable=weights[0].is_cuda)
 
 
 def momentum(stack: Stack, step_size: float) -> torch.optim.Optimizer:
     """Stochastic gradient descent with Nesterov momentum 0.9 and no weight decay."""
-    weights = stack.parameters.values()
-    return torch.optim.SGD(weights, lr=step_size, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(_weights(stack, step_size), lr=step_size, momentum=0.9, nesterov=True)
 
 
 def sgd(stack: Stack, step_size: float) -> torch.optim.Optimizer:
     """Plain stochastic gradient descent, the algorithm that the paper's text names."""
-    return torch.optim.SGD(stack.parameters.values(), lr=step_size)
+    return torch.optim.SGD(_weights(stack, step_size), lr=step_size)
 
 
 OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum, "sgd": sgd}  # of a stack and a step size
 
 
 def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """The same numbers in the order that convolutions are fastest in, also for one channel."""
+    """The same numbers in the order that convolutions are fastest in, also for one channel; others as they are."""
+    (x,) = tensors(x=(x, "*"))
+    if x.ndim != 4:
+        return x
     return torch.empty_like(x, memory_format=torch.channels_last).copy_(x)
 
 
@@ -134,8 +162,13 @@ class ImageStack:
     @classmethod
     def of(cls, sets: Sequence[Images], training: Sequence[Images]) -> "ImageStack":
         """Stack M sets, each normalized by the mean and deviation of its own training set."""
-        values = [one.pixels.float() / 255 for one in training]
-        mean, std = (torch.stack([getattr(v, key)() for v in values]) for key in ("mean", "std"))
+        for name, ones in (("sets", sets), ("training", training)):
+            kinds(Sequence, "a list of Images, one for each run", **{name: ones})
+            kinds(Images, "Images", **{f"{name}[{i}]": one for i, one in enumerate(ones)})
+        told = f"sets are {len(sets)}, but training {len(training)}: one of each for a run"
+        refuse({told: len(sets) != len(training)})
+        shades = [one.pixels.float() / 255 for one in training]
+        mean, std = (torch.stack([getattr(v, key)() for v in shades]) for key in ("mean", "std"))
         if all(one is sets[0] for one in sets):  # shared: no copies
             pixels = sets[0].pixels.expand(len(sets), *sets[0].pixels.shape)
         else:
@@ -150,6 +183,11 @@ class ImageStack:
             pixels = self.pixels[torch.arange(len(columns), device=columns.device)[:, None], columns]
         mean, std = (v.view(-1, 1, 1, 1, 1) for v in (self.mean, self.std))
         return (pixels.float() / 255 - mean) / std
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many runs and samples there are."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
     def redraw(self, epoch: int, seeds: Sequence[int]) -> None:
         """Get ready for an epoch: these images stay as they are."""
@@ -168,10 +206,7 @@ def train(
     goes on from what it holds. Raises `ValueError` on bad arguments, and when a loss stops
     being finite.
     """
-    if epochs < 0 or batch_size < 1:
-        raise ValueError(f"epochs is {epochs} and batch_size {batch_size}, should be 0 or 1 and more")
-    if labels.shape != images.pixels.shape[:2]:
-        raise ValueError(f"{tuple(images.pixels.shape[:2])} images but {tuple(labels.shape)} labels")
+    labels = _check_training(stack, images, labels, optimizer, epochs, batch_size, seeds, loss)
     history, done = _resumed(stack, optimizer, epochs, checkpoint)
     if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
         stack.fuse(batch_size, stack.machine.evaluated)
@@ -186,6 +221,23 @@ def train(
         if checkpoint:
             checkpoint.save_when_due(partial(_state, stack, optimizer, history, epoch), now=epoch == epochs)
     return history
+
+
+def _check_training(stack, images, labels, optimizer, epochs, batch_size, seeds, loss) -> Tensor:
+    """The labels as a tensor. Raises `ValueError` for arguments that cannot be."""
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
+    kinds(torch.optim.Optimizer, "an optimizer, as adadelta(stack) gives", optimizer=optimizer)
+    counts(least=0, epochs=epochs)
+    counts(least=1, batch_size=batch_size)
+    kinds(Sequence, "a list of seeds, one for each network", seeds=seeds)
+    functions(loss=loss)
+    (labels,) = whole(labels=(labels, "M n"))
+    refuse({
+        f"seeds are {len(seeds)} for {stack.size} networks, should be one for each": len(seeds) != stack.size,
+        f"labels has shape {tuple(labels.shape)}, should have {images.size} as images": labels.shape != images.size,
+    })  # fmt: skip
+    return labels
 
 
 def _state(stack: Stack, optimizer: torch.optim.Optimizer, history: dict[str, list[Tensor]], epoch: int) -> dict:
@@ -295,9 +347,11 @@ class TrainingStep:
 @torch.no_grad()
 def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n classes"]:
     """All outputs of all networks in eval mode, `Machine.evaluated` samples at a time."""
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
     stack.model.eval()
     outputs, size = [], stack.machine.evaluated
-    for start in range(0, images.pixels.shape[1], size):
+    for start in range(0, images.size[1], size):
         with stack.machine.autocast():
             outputs.append(stack(images.inputs(slice(start, start + size))).float())
     return torch.cat(outputs, dim=1)
@@ -306,13 +360,18 @@ def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n class
 @torch.no_grad()
 def evaluate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = 1000) -> Float[Tensor, "n classes"]:
     """One model's outputs in eval mode."""
-    model.eval()
+    counts(least=1, batch_size=batch_size)
+    kinds(nn.Module, "a network, an nn.Module", model=model)
+    inputs = fitting(model.eval(), inputs)
     return torch.cat([model(part) for part in inputs.split(batch_size)])
 
 
 @torch.no_grad()
 def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Tensor, "M n units"], Tensor]:
     """The units of the last hidden layer and the outputs of each network, for its first `count` images."""
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
+    counts(least=1, count=count)
     inputs, found = images.inputs(slice(count)), []
     for run, x in enumerate(inputs):
         network: Any = stack.network(run).eval()
@@ -325,6 +384,7 @@ def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Ten
 
 def dead(hidden: Float[Tensor, "M n units"]) -> Float[Tensor, " M"]:
     """The share of the units that are zero for every image."""
+    (hidden,) = tensors(hidden=(hidden, "M n units"))
     return 1 - (hidden > 0).any(dim=1).float().mean(dim=1)
 
 
@@ -333,6 +393,10 @@ def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n
 
     900 of 1,000 are then exactly the 0.9 that a page compares them with, or a file holds.
     """
+    (outputs,), (labels,) = tensors(outputs=(outputs, "... classes")), values(labels=(labels, "... n"))
+    shape = tuple(outputs.shape[-labels.ndim - 1 : -1])
+    fits = tuple(labels.shape) == shape
+    refuse({f"labels has shape {tuple(labels.shape)}, should have {shape} as outputs": not fits})
     right = (outputs.argmax(dim=-1) == labels).sum(dim=-1)
     return right.cpu().double() / labels.shape[-1]  # an Apple GPU has no float64
 
@@ -345,6 +409,8 @@ def distances(
     ‖θ - θ₀‖/‖θ₀‖ over all weights and biases together, and the mean of that ratio over the
     parameter tensors (those that start at zero left out).
     """
+    kinds(dict, "tensors by name, as Stack.state() gives", now=now, start=start)
+    refuse({f"now has no {name!r}, as start has": name not in now for name in start})
     moved = torch.stack([(now[k].detach() - start[k]).flatten(1).norm(dim=1) for k in start])
     size = torch.stack([start[k].flatten(1).norm(dim=1) for k in start])
     ratios = torch.where(size > 0, moved / size, float("nan"))
@@ -356,6 +422,9 @@ def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: in
 
     With several batches the variance is the mean of the batches' own.
     """
+    counts(least=1, batch_size=batch_size)
+    kinds(nn.Module, "a network, an nn.Module", model=model)
+    inputs = fitting(model.eval(), inputs)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [m.momentum for m in norms]
     for m in norms:

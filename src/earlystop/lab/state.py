@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any
 from urllib.parse import quote, unquote
 
-from earlystop.data import refuse
+from earlystop.arguments import kinds, refuse
 from earlystop.laboratory import SETTINGS
 
 FIELDS, FIGURES = SETTINGS["fields"], SETTINGS["figures"]
@@ -13,6 +13,7 @@ FIELDS, FIGURES = SETTINGS["fields"], SETTINGS["figures"]
 
 def state(figure: str, **changes: Any) -> dict[str, Any]:
     """All settings of a figure, some of them changed. `ValueError` for an unknown name or a value out of range."""
+    kinds(str, f"the name of one, {', '.join(FIGURES)}", figure=figure)
     refuse({f"there is no figure {figure!r} in the laboratory, only {', '.join(FIGURES)}": figure not in FIGURES})
     names = FIGURES[figure]["fields"]
     for name in changes:
@@ -48,6 +49,7 @@ def _number(name: str, value: Any, field: dict[str, Any]) -> float:
 
 def address(figure: str, settings: dict[str, Any]) -> str:
     """The end of an address that shows a figure in this state: what differs from the standard."""
+    kinds(dict, "settings, such as {'seed': 1}", settings=settings)
     standard = state(figure)
     changed = {name: value for name, value in state(figure, **settings).items() if value != standard[name]}
     return "#lab-" + "&".join([figure, *(f"{name}={quote(_text(value))}" for name, value in changed.items())])
