@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from public import public
 from torch import Tensor, nn
 
 from earlystop import (
@@ -163,6 +164,18 @@ ARGUMENTS = [
     for function, right in CALLS.items()
     for name in right
 ]
+
+
+MADE = {  # by functions of the package, or for those who look inside
+    "augment.CropAndFlip", "architectures.ResidualBlock", "data.Dataset", "descent.Criterion",
+    "descent.DivergenceError", "descent.Trajectory", "images.DataError", "lab.show", "lab.widget", "plots.use_style",
+    "theory.TheoremScales", "training.ImageStack", "training.TrainingStep", "training.train_epoch", "window.ClosedForm",
+    "window.Path",
+}  # fmt: skip
+
+
+def test_everything_public_is_called_here():
+    assert set(public().values()) - CALLS.keys() == {public()[name] for name in MADE}
 
 
 def test_the_calls_are_right():

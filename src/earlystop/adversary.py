@@ -22,6 +22,12 @@ def worst_inputs(
 
     Projected gradient ascent on f and on -f, from `starts` random inputs each for every cluster, all side by side. It
     finds local extremes: a wrong output that it misses may exist. `ValueError` for fewer than one start or step.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> weights = earlystop.network.initial_weights(100, 3)
+    >>> found = earlystop.adversary.worst_inputs(weights, dataset, starts=1, steps=2)
+    >>> found.inputs.shape
+    torch.Size([4, 3])
     """
     kinds(Dataset, "a Dataset, as clusterable_dataset draws it", dataset=dataset)
     check_activation(activation)
@@ -43,7 +49,11 @@ def worst_inputs(
 
 
 def onto_cap(x: Float[Tensor, "m d"], centers: Float[Tensor, "m d"], radius: float) -> Float[Tensor, "m d"]:
-    """The nearest point to each row of `x` on the unit sphere within `radius` of the same row of `centers`."""
+    """The nearest point to each row of `x` on the unit sphere within `radius` of the same row of `centers`.
+
+    >>> earlystop.adversary.onto_cap([[2.0, 0.0]], centers=[[1.0, 0.0]], radius=0.1)
+    tensor([[1., 0.]])
+    """
     x, centers = tensors(x=(x, "m d"), centers=(centers, "m d"))
     numbers(radius=radius)
     x = normalize(x)
@@ -53,7 +63,14 @@ def onto_cap(x: Float[Tensor, "m d"], centers: Float[Tensor, "m d"], radius: flo
 
 
 def broken_clusters(outputs: Float[Tensor, " m"], found: Dataset) -> float:
-    """The share of clusters with a wrong nearest label, by the outputs for what `worst_inputs` found."""
+    """The share of clusters with a wrong nearest label, by the outputs for what `worst_inputs` found.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> weights = earlystop.network.initial_weights(100, 3)
+    >>> found = earlystop.adversary.worst_inputs(weights, dataset, starts=1, steps=2)
+    >>> earlystop.adversary.broken_clusters(found.clean_labels, found)
+    0.0
+    """
     kinds(Dataset, "what worst_inputs found", found=found)
     outputs, _ = values(outputs=(outputs, "m"), found=(found.clusters, "m"))
     wrong = nearest_label(outputs, found.classes) != found.clean_labels

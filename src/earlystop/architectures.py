@@ -21,6 +21,9 @@ def conv_net(
 
     At the defaults it has 4,795,914 parameters, the paper's "4.8 million". `image_shape` is (channels, height, width).
     Raises `ValueError` below 6 × 6 pixels.
+
+    >>> earlystop.architectures.conv_net()(torch.ones(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
     """
     image_shape, widths = (_three(name, one) for name, one in (("image_shape", image_shape), ("widths", widths)))
     counts(least=1, n_classes=n_classes)
@@ -46,7 +49,11 @@ def _three(name: str, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 × 3 convolutions around a shortcut without parameters (option A of He et al.)."""
+    """Two 3 × 3 convolutions around a shortcut without parameters (option A of He et al.).
+
+    >>> earlystop.architectures.ResidualBlock(2, 4, stride=2)(torch.ones(1, 2, 8, 8)).shape
+    torch.Size([1, 4, 4, 4])
+    """
 
     def __init__(self, channels: int, width: int, stride: int):
         super().__init__()
@@ -65,7 +72,11 @@ class ResidualBlock(nn.Module):
 
 
 def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int = 10, seed: int = 0) -> nn.Sequential:
-    """The ResNet for small images of He et al., 269,722 parameters by default. `ValueError` unless depth is 6m + 2."""
+    """The ResNet for small images of He et al., 269,722 parameters by default. `ValueError` unless depth is 6m + 2.
+
+    >>> earlystop.architectures.count_parameters(earlystop.architectures.resnet())
+    269722
+    """
     counts(depth=depth)
     counts(least=1, channels=channels, width=width, n_classes=n_classes)
     blocks, rest = divmod(depth - 2, 6)
@@ -83,7 +94,11 @@ def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int =
 
 
 def glorot(model: nn.Module, seed: int = 0) -> nn.Module:
-    """The model with uniform weights by Glorot and Bengio and zero biases, the defaults of Keras."""
+    """The model with uniform weights by Glorot and Bengio and zero biases, the defaults of Keras.
+
+    >>> earlystop.architectures.glorot(torch.nn.Linear(3, 2)).bias.tolist()
+    [0.0, 0.0]
+    """
     kinds(nn.Module, "a network, an nn.Module", model=model)
     with _seeded(seed):
         for weights in model.parameters():
@@ -95,7 +110,11 @@ INITIALIZATIONS = {"torch": lambda model, seed: model, "glorot": glorot}  # of a
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable parameters."""
+    """Number of trainable parameters.
+
+    >>> earlystop.architectures.count_parameters(earlystop.architectures.conv_net())
+    4795914
+    """
     kinds(nn.Module, "a network, an nn.Module", model=model)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 

@@ -18,7 +18,12 @@ CENTER_RESTARTS = 20
 
 @dataclass(frozen=True)
 class Dataset:
-    """n samples in R^d from K clusters with K̄ labels, clean (Definition 1.1) or corrupted (Definition 1.2)."""
+    """n samples in R^d from K clusters with K̄ labels, clean (Definition 1.1) or corrupted (Definition 1.2).
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> dataset.labels
+    tensor([-1., -1., -1., -1., -1.,  1.,  1.,  1.,  1.,  1.])
+    """
 
     inputs: Float[Tensor, "n d"]  # x_i
     labels: Float[Tensor, " n"]  # y_i, as given to the learner
@@ -47,7 +52,11 @@ class Dataset:
 
 
 def class_labels(n_classes: int, label_separation: float | None = None) -> Float[Tensor, " K_bar"]:
-    """K̄ even labels in [-1, 1], at least `label_separation` (δ) apart: `ValueError` unless 2 ≤ K̄ ≤ 2/δ + 1."""
+    """K̄ even labels in [-1, 1], at least `label_separation` (δ) apart: `ValueError` unless 2 ≤ K̄ ≤ 2/δ + 1.
+
+    >>> earlystop.data.class_labels(3)
+    tensor([-1.,  0.,  1.], dtype=torch.float64)
+    """
     counts(n_classes=n_classes)
     refuse({f"n_classes is {n_classes}, need at least 2 classes to tell apart": n_classes < 2})
     widest = f"{n_classes} labels in [-1, 1] can be between 0 and {2 / (n_classes - 1):.4g} apart (n_classes ≤ 2/δ + 1)"
@@ -77,6 +86,9 @@ def clusterable_dataset(
     in [-1, 1], default evenly spaced, are at least `label_separation` (δ) apart. Cluster sizes are as even as
     possible, or between c_low·n/K and c_up·n/K for a `size_range` (c_low, c_up). Centers are uniform on the sphere, two
     of different classes at least 2ε₀ apart. Raises `ValueError` for what is impossible, or not found in many tries.
+
+    >>> earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1).inputs.shape
+    torch.Size([10, 3])
     """
     counts(n_samples=n_samples, n_clusters=n_clusters, dim=dim)
     if labels is not None:
@@ -97,7 +109,10 @@ def clusterable_dataset(
 
 
 def check_clusterable(dataset: Dataset, size_range: tuple[float, float] = (0, math.inf)) -> None:
-    """Raise `ValueError` naming the first line of Definition 1.1 that `dataset` breaks."""
+    """Raise `ValueError` naming the first line of Definition 1.1 that `dataset` breaks.
+
+    >>> earlystop.data.check_clusterable(earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1))
+    """
     _check_dataset(dataset)
     _check_range(size_range)
     data, tolerance = dataset, 1e-5
@@ -128,6 +143,10 @@ def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) ->
     """Give ⌊ρ·n_ℓ⌋ labels of every cluster another, uniform over the other classes: Definition 1.2 with equality.
 
     Raises `ValueError` if `corruption_rate` (ρ) is outside [0, 1], or there is no other class.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.corrupt_clusters(dataset, 0.4).flipped.sum()
+    tensor(4)
     """
     _check_dataset(dataset)
     check_rate(corruption_rate)
@@ -153,6 +172,10 @@ def redraw_labels(
     The protocol of the paper's experiments: of two classes, ρ = 30 % flips about 15 %. Returns the new labels and the
     mask of those drawn again; compare with the old ones for the flipped. Another `stream` gives an independent draw of
     the same seed. Raises `ValueError` if ρ is outside [0, 1] or a label is not in `classes`.
+
+    >>> noisy, drawn = earlystop.data.redraw_labels([0] * 10, [0, 1], 0.3)
+    >>> drawn.sum()
+    tensor(3)
     """
     check_rate(corruption_rate)
     labels, classes = values(labels=(labels, "n"), classes=(classes, "K"))
@@ -168,7 +191,12 @@ def redraw_labels(
 
 
 def corrupt_uniformly(dataset: Dataset, corruption_rate: float, seed: int = 0) -> Dataset:
-    """`redraw_labels` on a dataset: a fraction ρ of all labels, whatever their cluster."""
+    """`redraw_labels` on a dataset: a fraction ρ of all labels, whatever their cluster.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.corrupt_uniformly(dataset, 0.3).corrupted.sum()
+    tensor(3)
+    """
     _check_dataset(dataset)
     labels, corrupted = redraw_labels(dataset.clean_labels, dataset.classes, corruption_rate, seed)
     return replace(dataset, labels=labels, corrupted=corrupted)
@@ -177,22 +205,35 @@ def corrupt_uniformly(dataset: Dataset, corruption_rate: float, seed: int = 0) -
 def ground_truth_label(
     inputs: Float[Tensor, "n d"], centers: Float[Tensor, "K d"], center_labels: Float[Tensor, " K"]
 ) -> Float[Tensor, " n"]:
-    """ỹ(x), the label of the nearest cluster center (Definition 1.3)."""
+    """ỹ(x), the label of the nearest cluster center (Definition 1.3).
+
+    >>> earlystop.data.ground_truth_label([[0.9, 0.1], [0.2, 0.7]], torch.eye(2), [-1, 1])
+    tensor([-1,  1])
+    """
     inputs, centers = tensors(inputs=(inputs, "n d"), centers=(centers, "K d"))
     center_labels, _ = values(center_labels=(center_labels, "K"), centers=(centers, "K d"))
     return center_labels[torch.cdist(inputs, centers).argmin(dim=1)]
 
 
 def nearest_label(outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"]) -> Float[Tensor, "..."]:
-    """The class label nearest to each output: the classifier of Theorem 2.2 (Eq. 5)."""
+    """The class label nearest to each output: the classifier of Theorem 2.2 (Eq. 5).
+
+    >>> earlystop.data.nearest_label([-0.8, 0.1, 0.6], [-1, 0, 1])
+    tensor([-1,  0,  1])
+    """
     (outputs,), (classes,) = tensors(outputs=(outputs, "*")), values(classes=(classes, "K"))
     refuse({f"classes are {classes.tolist()}, should go up": bool((classes[1:] <= classes[:-1]).any())})
-    midpoints = ((classes[1:] + classes[:-1]) / 2).to(outputs)
-    return classes[torch.bucketize(outputs, midpoints)]
+    midpoints = (classes[1:] + classes[:-1]) / 2
+    return classes[torch.bucketize(outputs, midpoints.to(outputs))]
 
 
 def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap") -> Dataset:
-    """Fresh inputs (`noise` as before) within ε₀ of the same centers, with true labels: the promise of Theorem 2.2."""
+    """Fresh inputs (`noise` as before) within ε₀ of the same centers, with true labels: the promise of Theorem 2.2.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.around_centers(dataset, 4).inputs.shape
+    torch.Size([4, 3])
+    """
     _check_dataset(dataset)
     counts(least=0, n_samples=n_samples)
     _check_noise(noise)
@@ -205,7 +246,10 @@ def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str =
 
 
 def check_rate(corruption_rate: float) -> None:
-    """Raise `ValueError` unless ρ is in [0, 1]."""
+    """Raise `ValueError` unless ρ is in [0, 1].
+
+    >>> earlystop.data.check_rate(0.3)
+    """
     numbers(corruption_rate=corruption_rate)
     refuse({f"corruption_rate is {corruption_rate}, should be between 0 and 1": not 0 <= corruption_rate <= 1})
 

@@ -16,7 +16,11 @@ from earlystop.runs.progress import progress as bar
 
 @dataclass(frozen=True)
 class Criterion:
-    """The loss of an output f with a label y, whose slope by f is `predicted`(f) - y."""
+    """The loss of an output f with a label y, whose slope by f is `predicted`(f) - y.
+
+    >>> earlystop.descent.LOGISTIC.predicted(torch.tensor(0.0))
+    tensor(0.5000)
+    """
 
     name: str
     value: Callable[[Tensor, Tensor], Tensor]
@@ -33,7 +37,11 @@ def loss(
     weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF,
     criterion: Criterion = LEAST_SQUARES,
 ) -> Float[Tensor, ""]:  # fmt: skip
-    """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3); the sum of another `criterion`."""
+    """L(W) = ½ Σᵢ (yᵢ - f(W, xᵢ))², a sum and not a mean (Eq. 3); the sum of another `criterion`.
+
+    >>> earlystop.descent.loss(torch.zeros(2, 3), torch.eye(3), [1, -1, 1])
+    tensor(1.5000)
+    """
     weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     return criterion.value(predict(weights, inputs, activation), labels).sum()
 
@@ -42,7 +50,11 @@ def gradient(
     weights: Weights, inputs: Inputs, labels: Float[Tensor, " n"], activation: Activation = ERF,
     criterion: Criterion = LEAST_SQUARES,
 ) -> Weights:  # fmt: skip
-    """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand; with σ(f) for f if logistic."""
+    """∇L(W) = Σᵢ (f(W, xᵢ) - yᵢ) (v ⊙ φ'(W xᵢ)) xᵢᵀ, the gradient of Eq. 3 by hand; with σ(f) for f if logistic.
+
+    >>> earlystop.descent.gradient(torch.zeros(2, 3), torch.eye(3), [1, -1, 1]).shape
+    torch.Size([2, 3])
+    """
     weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     v = output_weights(len(weights), weights)
     residual = criterion.predicted(predict(weights, inputs, activation)) - labels
@@ -66,6 +78,9 @@ def largest_stable_step(
     """2/σ₁(J)², above which gradient descent on the linearized loss diverges; 8/σ₁(J)² for the logistic loss.
 
     Infinite where no weight has a slope. Raises `ValueError` if there are no inputs.
+
+    >>> round(earlystop.descent.largest_stable_step(torch.zeros(2, 3), torch.eye(3)), 2)
+    1.57
     """
     weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
     _check_criterion(criterion)
@@ -76,7 +91,13 @@ def largest_stable_step(
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What a run of gradient descent leaves behind: T iterations on n samples."""
+    """What a run of gradient descent leaves behind: T iterations on n samples.
+
+    >>> weights = earlystop.network.initial_weights(100, 3)
+    >>> run = earlystop.descent.gradient_descent(weights, torch.eye(3), [1, -1, 1], step_size=0.5, iterations=5)
+    >>> run.outputs.shape, run.distance.shape, run.weights.shape
+    (torch.Size([6, 3]), torch.Size([6]), torch.Size([100, 3]))
+    """
 
     outputs: Float[Tensor, "T+1 *runs n"]  # f(W_τ) on the training inputs, τ = 0 to T
     distance: Float[Tensor, "T+1 *runs"]  # ‖W_τ - W₀‖_F
@@ -84,7 +105,11 @@ class Trajectory:
 
 
 class DivergenceError(ValueError):
-    """Gradient descent left the region where the loss is finite or sensible."""
+    """Gradient descent left the region where the loss is finite or sensible.
+
+    >>> issubclass(earlystop.descent.DivergenceError, ValueError)
+    True
+    """
 
 
 def gradient_descent(
@@ -98,6 +123,11 @@ def gradient_descent(
     W_ridge in section 2; `criterion` is another loss than that of Eq. 3. Equal to a loop over `gradient`, with the work
     arrays kept: about three times faster. With a leading axis, several runs descend together. `ValueError` on bad
     arguments, `DivergenceError` if the loss explodes.
+
+    >>> weights = earlystop.network.initial_weights(100, 3)
+    >>> run = earlystop.descent.gradient_descent(weights, torch.eye(3), [1, -1, 1], step_size=0.5, iterations=50)
+    >>> run.outputs[-1].round()
+    tensor([ 1., -1.,  1.])
     """
     weights, inputs, labels = _taken(weights, inputs, labels, activation, criterion)
     _check_arguments(weights, inputs, labels, step_size, iterations, ridge, criterion)

@@ -46,7 +46,11 @@ TITLES = {
 
 
 class DataError(RuntimeError):
-    """A data set is missing or damaged; the message says how to get it."""
+    """A data set is missing or damaged; the message says how to get it.
+
+    >>> issubclass(earlystop.images.DataError, RuntimeError)
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Images:
     """n images with their true classes, 0 to 9, and the noisy labels that they came with, if they did.
 
     `ValueError` unless pixels are uint8 and there is a class for each image.
+
+    >>> len(earlystop.images.Images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), labels=[3, 5]))
+    2
     """
 
     pixels: UInt8[Tensor, "n channels height width"]
@@ -100,6 +107,9 @@ def load_images(name: str, split: str = "train") -> Images:
     `huggingface_hub`, its cache honoured, and are verified after decoding. A set of your own is a function of the
     split that returns `Images`: `"mydata:load"` stands for `load` in mydata.py. Raises `ValueError` for an unknown
     name or split and for images unlike the book's, `DataError` if the data cannot be had or is damaged.
+
+    >>> earlystop.images.load_images("digits").pixels.shape
+    torch.Size([1400, 1, 8, 8])
     """
     load = loader(name)
     refuse({f"split is {split!r}, should be 'train' or 'test'": split not in SPLITS})
@@ -110,6 +120,9 @@ def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "spli
     """Disjoint random subsets of the given sizes, another draw by another `stream`.
 
     Raises `ValueError` if there are too few images.
+
+    >>> [len(part) for part in earlystop.images.sample_split(earlystop.images.load_images("digits"), 100, 50)]
+    [100, 50]
     """
     kinds(Images, "Images, as load_images gives", images=images)
     for size in sizes:
@@ -121,7 +134,11 @@ def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "spli
 
 
 def content_hash(pixels: UInt8[Tensor, "..."], *labels: Tensor) -> str:
-    """SHA-256 of pixels and labels, as listed in `HUB`; of labels as given too, where there are some."""
+    """SHA-256 of pixels and labels, as listed in `HUB`; of labels as given too, where there are some.
+
+    >>> earlystop.images.content_hash(torch.zeros(1, dtype=torch.uint8))[:8]
+    '6e340b9c'
+    """
     (pixels,) = values(pixels=(pixels, "*"))
     digest = hashlib.sha256(pixels.contiguous().numpy().tobytes())
     for part in labels:
@@ -148,7 +165,11 @@ def _patterns(split: str) -> Images:
 
 
 def loader(name: str) -> Callable[[str], Images]:
-    """The function of the split that a name stands for."""
+    """The function of the split that a name stands for.
+
+    >>> len(earlystop.images.loader("digits")("test"))
+    397
+    """
     kinds(str, "a name, such as 'digits'; tensors of your own are for earlystop.own", name=name)
     if name in TITLES:
         return {"digits": _digits, "patterns": _patterns}.get(name) or partial(_from_hub, name)

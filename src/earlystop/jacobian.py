@@ -14,13 +14,21 @@ from earlystop.runs.machine import Machine
 
 
 def jacobian(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n k*d"]:
-    """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ."""
+    """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ.
+
+    >>> earlystop.jacobian.jacobian(torch.zeros(2, 3), torch.eye(3)).shape
+    torch.Size([3, 6])
+    """
     slopes, inputs = _slopes(weights, inputs, activation)
     return torch.einsum("nk,nd->nkd", slopes, inputs).flatten(1)
 
 
 def gram(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n n"]:
-    """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ))."""
+    """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ)).
+
+    >>> earlystop.jacobian.gram(torch.zeros(2, 3), torch.eye(3)).diag().round(decimals=2)
+    tensor([1.2700, 1.2700, 1.2700])
+    """
     slopes, inputs = _slopes(weights, inputs, activation)
     return (inputs @ inputs.T) * (slopes @ slopes.T)
 
@@ -42,6 +50,10 @@ def model_gram(
     symmetric product is computed. At most `machine.jacobian_bytes` of J are held, no more than half
     of the free memory; the rows beyond are computed again for every further part. Raises `ValueError`
     for a model in training mode, or one that couples the samples of a batch.
+
+    >>> earlystop.jacobian.model_gram(torch.nn.Linear(2, 1).eval(), torch.eye(2), torch.sum)
+    tensor([[2., 1.],
+            [1., 2.]], dtype=torch.float64)
     """
     inputs = _taken(model, inputs, output)
     rows = _row_function(model, output)
@@ -147,6 +159,11 @@ def top_singular_values(
 
     For n too large for J Jᵀ: Lanczos iterations (ARPACK) on the product with J Jᵀ, one backward and one forward
     derivative of the whole set each. Raises `ValueError` unless 1 ≤ rank < n, and for models that `model_gram` refuses.
+
+    >>> model = torch.nn.Linear(3, 1).eval()
+    >>> values, vectors = earlystop.jacobian.top_singular_values(model, torch.eye(3), torch.sum, rank=1)
+    >>> values.round(decimals=3)
+    tensor([2.], dtype=torch.float64)
     """
     inputs = _taken(model, inputs, output)
     n = len(inputs)
@@ -183,13 +200,21 @@ def _gram_product(model, inputs, output, batch_size: int) -> Callable[[np.ndarra
 
 
 def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
-    """Singular values of J from J Jᵀ, largest first."""
+    """Singular values of J from J Jᵀ, largest first.
+
+    >>> earlystop.jacobian.singular_values([[1.0, 0.0], [0.0, 4.0]])
+    tensor([2., 1.], dtype=torch.float64)
+    """
     (gram,) = tensors(torch.float64, gram=(gram, "n n"))
     return torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().flip(0)
 
 
 def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n rank"]:
-    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n."""
+    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n.
+
+    >>> earlystop.jacobian.information_space([[1.0, 0.0], [0.0, 4.0]], rank=1).abs().flatten()
+    tensor([0., 1.], dtype=torch.float64)
+    """
     (gram,) = tensors(torch.float64, gram=(gram, "n n"))
     counts(rank=rank)
     refuse({f"rank is {rank}, should be between 1 and {len(gram)}": not 1 <= rank <= len(gram)})
@@ -197,7 +222,11 @@ def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n
 
 
 def energy_share(values: Float[Tensor, "... n"], basis: Float[Tensor, "n r"]) -> Float[Tensor, "..."]:
-    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`."""
+    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`.
+
+    >>> earlystop.jacobian.energy_share([3.0, 4.0], [[1.0], [0.0]])
+    tensor(0.3600)
+    """
     (basis,) = tensors(basis=(basis, "n r"))
     basis, values = tensors(basis.dtype, basis=(basis, "n r"), values=(values, "... n"))
     return (values @ basis).square().sum(-1) / values.square().sum(-1)

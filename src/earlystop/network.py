@@ -24,6 +24,10 @@ class Activation:
     κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors it gives the expectation in
     Definition 2.1. `smoothness` is Γ, the larger of max |φ'| and max |φ''|, and infinite where one has no bound: the
     theory assumes that it has. `third` bounds |φ'''|, `rank` the rank of Σ(C) for centers in R^d.
+
+    >>> sine = earlystop.network.Activation("sine", torch.sin, torch.cos, lambda t: torch.cosh(t) / 2.718, smoothness=1)
+    >>> earlystop.network.predict(torch.ones(2, 3), torch.eye(3), sine)
+    tensor([0., 0., 0.])
     """
 
     name: str
@@ -42,7 +46,10 @@ class Activation:
 
 
 def check_activation(activation: Activation) -> None:
-    """Raise `ValueError` for what is no `Activation`, such as the name of one or a function."""
+    """Raise `ValueError` for what is no `Activation`, such as the name of one or a function.
+
+    >>> earlystop.network.check_activation(earlystop.network.ERF)
+    """
     hint = "an Activation, such as ERF, or your own: Activation(name, value, derivative, kappa, smoothness)"
     kinds(Activation, hint, activation=activation)
 
@@ -66,6 +73,9 @@ def kappa_by_quadrature(derivative: Callable[[Tensor], Tensor], degree: int = 12
 
     The h_m are the Hermite polynomials with E[h_m(g)²] = 1: for standard normal u, w of correlation t they have
     E[h_m(u)h_n(w)] = t^m if m = n, else 0. Terms beyond `degree` are left out: for a smooth φ' they vanish fast.
+
+    >>> earlystop.network.kappa_by_quadrature(torch.cos)(torch.tensor(1.0)).round(decimals=3)
+    tensor(0.5680)
     """
     functions(derivative=derivative)
     counts(least=1, degree=degree)
@@ -140,7 +150,11 @@ ACTIVATIONS = (ERF, GAUSSIAN_SOFTPLUS, SIN, COS, IDENTITY, TANH, SIGMOID, SOFTPL
 
 
 def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tensor, " k"]:
-    """The fixed output weights v: half are 1/√k, half -1/√k, so that ‖v‖ = 1. `ValueError` unless k is even, k ≥ 2."""
+    """The fixed output weights v: half are 1/√k, half -1/√k, so that ‖v‖ = 1. `ValueError` unless k is even, k ≥ 2.
+
+    >>> earlystop.network.output_weights(4)
+    tensor([ 0.5000,  0.5000, -0.5000, -0.5000])
+    """
     counts(hidden_units=hidden_units)
     message = f"hidden_units is {hidden_units}, should be even and at least 2: half of the output weights are negative"
     refuse({message: hidden_units < 2 or hidden_units % 2 == 1})
@@ -156,6 +170,9 @@ def initial_weights(
 
     `paired` repeats the first half of the rows in the second, where v has the other sign: then f(W₀, x) = 0 for
     every x, as Theorem 4.1 assumes.
+
+    >>> earlystop.network.initial_weights(hidden_units=100, dim=3, seed=1).shape
+    torch.Size([100, 3])
     """
     output_weights(hidden_units)  # refuses an odd number
     counts(least=1, dim=dim)
@@ -166,7 +183,12 @@ def initial_weights(
 
 
 def predict(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, " n"]:
-    """f(W, x) = vᵀφ(Wx) for every row x of `inputs` (Eq. 2)."""
+    """f(W, x) = vᵀφ(Wx) for every row x of `inputs` (Eq. 2).
+
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True)
+    >>> earlystop.network.predict(weights, torch.eye(3)).abs().max() < 1e-6
+    tensor(True)
+    """
     check_activation(activation)
     weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
     return activation.value(inputs @ weights.T) @ output_weights(len(weights), weights)

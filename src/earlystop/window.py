@@ -17,7 +17,11 @@ ROUNDING = 1e-9  # far more than float64 loses here
 
 
 def first_stretch(right: Bool[Tensor, " T+1"]) -> tuple[int, int] | None:
-    """The first and the last index of the first stretch of True; None if there is none."""
+    """The first and the last index of the first stretch of True; None if there is none.
+
+    >>> earlystop.window.first_stretch([False, True, True, False])
+    (1, 2)
+    """
     (right,) = mask(right=(right, "T+1"))
     flags = [*right.tolist(), False]
     first = flags.index(True) if True in flags else -1
@@ -26,7 +30,13 @@ def first_stretch(right: Bool[Tensor, " T+1"]) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Path:
-    """What is proved of gradient descent after τ = 0 to T iterations."""
+    """What is proved of gradient descent after τ = 0 to T iterations.
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.proved_path(weights, dataset, iterations=3).margin
+    1.0
+    """
 
     error: Float[Tensor, " T+1"]  # max_i |f(W_τ, x_i) - ỹ_i| is at most this,
     distance: Float[Tensor, " T+1"]  # ‖W_τ - W₀‖_F this,
@@ -109,6 +119,11 @@ def proved_path(
     The recursion that the book proves in chapter 6: the linearized network is computed exactly, and what the network
     itself can deviate from it is bounded. `step_size` is η, by default 1/‖J₀‖². Raises `ValueError` for data or an
     activation that the proof does not cover.
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.proved_path(weights, dataset, iterations=3).error.shape
+    torch.Size([4])
     """
     weights = _checked(weights, data, iterations, activation)
     s = _start(weights, data, step_size, activation)
@@ -146,7 +161,13 @@ def _length(matrix: Float[Tensor, "n n"], r: Float[Tensor, " n"]) -> float:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """The four terms that bound max_i |f(W_τ, x_i) - ỹ_i| in the closed form, from f(W₀) = 0 with η = 1/β²."""
+    """The four terms that bound max_i |f(W_τ, x_i) - ỹ_i| in the closed form, from f(W₀) = 0 with η = 1/β².
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.closed_form(weights, dataset, iterations=3).width
+    100
+    """
 
     shift: float  # the noise's mean on a cluster
     unlearned: Float[Tensor, " T+1"]  # √(n/n_min) (1 - α²/β²)^τ, of the truth
@@ -168,7 +189,13 @@ class ClosedForm:
 
 
 def closed_form(weights: Weights, data: Dataset, *, iterations: int, activation: Activation = ERF) -> ClosedForm:
-    """The bound that the book proves by hand in chapter 6, for `weights` with f(W₀) = 0 and labels in [-1, 1]."""
+    """The bound that the book proves by hand in chapter 6, for `weights` with f(W₀) = 0 and labels in [-1, 1].
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.closed_form(weights, dataset, iterations=3).error.shape
+    torch.Size([4])
+    """
     weights = _checked(weights, data, iterations, activation)
     start, y = predict(weights, data.inputs, activation).abs().max().item(), data.labels.norm().item()
     refuse({

@@ -26,7 +26,11 @@ State = dict[str, Any]
 
 
 def dataset(state: State) -> Dataset:
-    """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit."""
+    """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit.
+
+    >>> earlystop.lab.dataset(earlystop.lab.state("stop", samples=20)).inputs.shape[0]
+    20
+    """
     kinds(dict, "the settings of a figure, as lab.state('stop') gives", state=state)
     if "points" in state:
         return _own_points(state)
@@ -162,6 +166,9 @@ def run(state: State, iterations: int | None = None) -> Outcome:
     """The data of a state, and gradient descent on them. `ValueError` for a state that cannot be.
 
     With `within` in a state it ends where every given label is fitted so well, if there is such an iteration.
+
+    >>> earlystop.lab.run(earlystop.lab.state("stop"), iterations=5).by_true.shape
+    torch.Size([6])
     """
     if iterations is not None:
         counts(least=0, iterations=iterations)
