@@ -5,7 +5,7 @@ from importlib import import_module
 
 MODULES = (
     "adversary", "architectures", "augment", "data", "descent", "images", "jacobian", "lab", "metrics", "network",
-    "plots", "spaces", "streams", "theory", "training", "window",
+    "own", "plots", "spaces", "streams", "theory", "training", "window",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from earlystop import (
     lab,
     metrics,
     network,
+    own,
     plots,
     spaces,
     streams,
@@ -45,6 +46,8 @@ STACK = training.Stack([MODEL])
 PIXELS = training.ImageStack.of([IMAGES], [IMAGES])
 SMALL = nn.Linear(3, 2).eval()
 FOUND = adversary.worst_inputs(W, DATA, starts=1, steps=1)
+SAMPLES = own.Samples(torch.eye(4).repeat(2, 1), given=[0, 1, 0, 1] * 2, true=[0, 1, 1, 1] * 2)
+RUN = own.early_stopping(SAMPLES, lambda: nn.Linear(4, 2), validation=0.25, epochs=1, step_size=0.1)
 FIGURE, AXES = plt.subplots()
 CALLS = {  # by function: its arguments
     adversary.worst_inputs: dict(weights=W, dataset=DATA, activation=network.ERF, starts=1, steps=1, seed=0),
@@ -108,6 +111,12 @@ CALLS = {  # by function: its arguments
     network.output_weights: dict(hidden_units=4),
     network.initial_weights: dict(hidden_units=4, dim=3, seed=0, paired=False, dtype=torch.float32),
     network.predict: dict(weights=W, inputs=X, activation=network.ERF),
+    own.Samples: dict(inputs=X, given=(Y > 0).long(), true=(Y > 0).long()),
+    own.early_stopping: dict(
+        data=SAMPLES, network=lambda: nn.Linear(4, 2), validation=0.25, test=SAMPLES, epochs=1, batch_size=4,
+        optimizer="sgd", step_size=0.1, loss="least_squares", seeds=1,
+    ),
+    own.draw: dict(run=RUN, control=RUN),
     plots.line: dict(style=plots.TEST),
     plots.level_color: dict(index=0, count=2),
     plots.log_ticks: dict(axis=AXES.xaxis, ticks=(1.0, 10.0)),
@@ -152,6 +161,7 @@ CALLS = {  # by function: its arguments
     training.last_layers: dict(stack=STACK, images=PIXELS, count=2),
     training.dead: dict(hidden=torch.ones(1, 2, 3)),
     training.accuracy: dict(outputs=OUTPUTS, labels=CLASSES),
+    training.fit: dict(loss=training.least_squares),
     training.distances: dict(now=STACK.parameters, start=STACK.parameters),
     training.calibrate: dict(model=MODEL, inputs=IMAGES.inputs(), batch_size=4),
     training.Stack: dict(models=[MODEL]),
@@ -167,10 +177,10 @@ ARGUMENTS = [
 
 
 MADE = {  # by functions of the package, or for those who look inside
-    "augment.CropAndFlip", "architectures.ResidualBlock", "data.Dataset", "descent.Criterion",
-    "descent.DivergenceError", "descent.Trajectory", "images.DataError", "lab.show", "lab.widget", "plots.use_style",
-    "theory.TheoremScales", "training.ImageStack", "training.TrainingStep", "training.train_epoch", "window.ClosedForm",
-    "window.Path",
+    "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "data.Dataset",
+    "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "images.DataError", "lab.show",
+    "lab.widget", "own.Run", "plots.use_style", "theory.TheoremScales", "training.ImageStack",
+    "training.TrainingStep", "training.train_epoch", "window.ClosedForm", "window.Path",
 }  # fmt: skip
 
 
@@ -207,12 +217,14 @@ def optional(function, name):
     """Whether None may stand there."""
     return (function, name) in {
         (data.class_labels, "label_separation"), (lab.run, "iterations"), (window.proved_path, "step_size"),
-        (plots.log_ticks, "ticks"),
+        (plots.log_ticks, "ticks"), (own.Samples, "true"), (own.early_stopping, "test"), (own.draw, "control"),
+        (own.early_stopping, "validation"),
         *((data.clusterable_dataset, one) for one in ("n_classes", "labels", "label_separation", "size_range")),
     }  # fmt: skip
 
 
-ANY_SHAPE = {(data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
+ANY_SHAPE = {(own.Samples, "inputs"),
+             (data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
              (images.content_hash, "pixels"), (training.accuracy, "outputs")}  # fmt: skip
 WORDS = {(streams.random_stream, "purpose"), (lab.read, "text"), (plots.band, "label"), (metrics.in_words, "form"),
          (network.Activation, "name")}  # fmt: skip

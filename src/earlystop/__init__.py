@@ -16,6 +16,7 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
+- `own`: the same for data and a network of your own.
 
 `figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
 once for claims of mathematics, and `ledger` judges all claims. `runs` is

@@ -30,7 +30,7 @@ def conv_net(
     channels, height, width = image_shape
     refuse({f"image_shape is {image_shape}, need at least 6 × 6 pixels": min(height, width) < 6})
     first, second, hidden = widths
-    with _seeded(seed):
+    with seeded(seed):
         return nn.Sequential(
             nn.Conv2d(channels, first, 3), nn.ReLU(),
             nn.Conv2d(first, second, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
@@ -81,7 +81,7 @@ def resnet(depth: int = 20, channels: int = 3, width: int = 16, n_classes: int =
     counts(least=1, channels=channels, width=width, n_classes=n_classes)
     blocks, rest = divmod(depth - 2, 6)
     refuse({f"depth is {depth}, should be 6m + 2, as 8, 14 or 20": rest > 0 or blocks < 1})
-    with _seeded(seed):
+    with seeded(seed):
         layers = [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         layers += [ResidualBlock(width, width, 1) for _ in range(blocks)]
         for wide in (2 * width, 4 * width):
@@ -100,7 +100,7 @@ def glorot(model: nn.Module, seed: int = 0) -> nn.Module:
     [0.0, 0.0]
     """
     kinds(nn.Module, "a network, an nn.Module", model=model)
-    with _seeded(seed):
+    with seeded(seed):
         for weights in model.parameters():
             nn.init.xavier_uniform_(weights) if weights.dim() > 1 else nn.init.zeros_(weights)
     return model
@@ -120,8 +120,13 @@ def count_parameters(model: nn.Module) -> int:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw initial weights from a seed and leave the global generators as they were."""
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed and leave the global generators as they were.
+
+    >>> with earlystop.architectures.seeded(3):
+    ...     torch.nn.Linear(3, 2).weight.shape
+    torch.Size([2, 3])
+    """
     counts(seed=seed)
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)

@@ -492,6 +492,17 @@ def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n
     return right.cpu().double() / labels.shape[-1]  # an Apple GPU has no float64
 
 
+def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """Accuracy, and as `<part>_loss` the mean loss, of each part's outputs against its labels.
+
+    >>> earlystop.training.fit(earlystop.training.least_squares, test=([[[2.0, 1.0], [0.0, 1.0]]], [[0, 0]]))["test"]
+    tensor([0.5000], dtype=torch.float64)
+    """
+    functions(loss=loss)
+    right = {name: accuracy(*pair) for name, pair in parts.items()}
+    return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
+
+
 def distances(
     now: dict[str, Float[Tensor, "M ..."]], start: dict[str, Float[Tensor, "M ..."]]
 ) -> tuple[Float[Tensor, " M"], Float[Tensor, " M"]]:
