@@ -1,6 +1,10 @@
 """Data of one's own: toy tensors, labels as given and a toy network go through the book's experiment unchanged."""
 
+import gzip
+import re
+import struct
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+import earlystop
 from earlystop import own, plots
+from earlystop.images import Images, load_images
 from earlystop.own import Samples, early_stopping
 from earlystop.training import least_squares
 
@@ -68,8 +74,6 @@ def test_the_numbers_are_those_of_a_loop_by_hand():
 
 
 def test_no_label_is_drawn_again_or_changed(monkeypatch):
-    import earlystop.data
-
     monkeypatch.setattr(earlystop.data, "redraw_labels", None)
     seen, before = [], GIVEN.clone()
 
@@ -184,3 +188,64 @@ def test_samples_that_cannot_be_are_refused(arguments, message):
 def test_inputs_that_are_all_alike_are_refused():
     with pytest.raises(ValueError, match="inputs of data are all the same number"):
         early_stopping(Samples(torch.ones(10, 2), [0] * 10), lambda: nn.Linear(2, 2), epochs=1)
+
+
+# ------------------------------------------------------------------------ the page on one's own data
+
+PAGE = (Path(__file__).resolve().parents[1] / "book" / "own_data.md").read_text(encoding="utf8")
+CELLS = re.findall(r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|(?::[^\n]*\n)*)(.*?)```", PAGE, re.S)
+SHOWN = re.findall(r"```python\n(.*?)```", PAGE, re.S)  # that needs files
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """The experiment for an epoch of one seed, whatever a page asks for."""
+    original = own.early_stopping
+    change = {"epochs": 1, "seeds": 1}
+    monkeypatch.setattr(own, "early_stopping", lambda **settings: original(**settings | change))
+
+
+def test_the_page_runs_from_its_first_cell_and_reads_what_it_wrote(little, monkeypatch):
+    monkeypatch.setattr(plots, "use_style", lambda: None)
+    names = {}
+    for cell in CELLS:
+        exec(cell, names)
+    digits = load_images("digits", "test")
+    assert torch.equal(names["X_test"], digits.pixels) and torch.equal(names["y_test"], digits.labels)
+    assert names["run"].curves.keys() == names["control"].curves.keys()
+    plt.close("all")
+    (names["folder"] / "none").write_bytes(gzip.compress(b"\0\0\x0d\x01"))
+    with pytest.raises(ValueError, match="none is no IDX file of bytes"):
+        names["read_idx"](names["folder"] / "none")
+
+
+def test_the_page_loads_fashion_mnist_from_its_four_files(tmp_path, monkeypatch):
+    names = {"torch": torch}
+    exec(CELLS[0], names)
+    for split, count in (("train", 12), ("t10k", 5)):
+        pixels, labels = torch.randint(256, (count, 28, 28), dtype=torch.uint8), torch.arange(count) % 10
+        for kind, code, numbers in (("images-idx3", 2051, pixels), ("labels-idx1", 2049, labels.byte())):
+            head = struct.pack(f">{1 + numbers.ndim}I", code, *numbers.shape)  # as the files begin
+            path = tmp_path / f"fashion-mnist/{split}-{kind}-ubyte.gz"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(gzip.compress(head + numbers.numpy().tobytes()))
+    monkeypatch.chdir(tmp_path)
+    exec(SHOWN[0], names)
+    assert names["X"].shape == (12, 1, 28, 28) and torch.equal(names["X_test"][:, 0], pixels)
+    assert names["y"].tolist() == [*range(10), 0, 1] and names["y_test"].tolist() == [*range(5)]
+
+
+def test_the_page_loads_cifar_10n_and_notices_another_order(tmp_path, monkeypatch, little):
+    labels = torch.arange(20) % 10
+    photos = Images(torch.randint(256, (20, 3, 32, 32), dtype=torch.uint8), labels)
+    monkeypatch.setattr(earlystop.images, "load_images", lambda *name: photos)
+    monkeypatch.chdir(tmp_path)
+    human = {"clean_label": labels.numpy(), "worse_label": (labels.numpy() + 1) % 10}
+    torch.save(human, "CIFAR-10_human.pt")
+    names = {}
+    exec(SHOWN[1], names)
+    assert {"noisy", "true", "noisy_validation", "validation", "test"} <= names["run"].curves.keys()
+    plt.close("all")
+    torch.save(human | {"clean_label": labels.numpy()[::-1].copy()}, "CIFAR-10_human.pt")
+    with pytest.raises(AssertionError):
+        exec(SHOWN[1], {})

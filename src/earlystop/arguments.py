@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from numbers import Real
 from operator import index
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,12 @@ def values(**asked: tuple[Any, str]) -> Iterator[Tensor]:
     return iter(found.values())
 
 
-def whole(least: int = 0, **asked: tuple[Any, str]) -> Iterator[Tensor]:
-    """Arguments as tensors of whole numbers from `least` on, as classes and clusters are counted."""
+def whole(**asked: tuple[Any, str]) -> Iterator[Tensor]:
+    """Arguments as tensors of whole numbers from 0 on, as classes and clusters are counted."""
     found = dict(zip(asked, values(**asked)))
     for name, one in found.items():
-        odd = one[(one < least) | (one != one.round())] if one.is_floating_point() else one[one < least]
-        refuse({f"{name} has {one:.4g}, should be whole numbers from {least}": True for one in odd[:1].tolist()})
+        odd = one[(one < 0) | (one != one.round())] if one.is_floating_point() else one[one < 0]
+        refuse({f"{name} has {one:.4g}, should be whole numbers from 0": True for one in odd[:1].tolist()})
     return iter([one.long() for one in found.values()])
 
 
@@ -124,7 +125,7 @@ def _is_whole(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-def kinds(kind: type, hint: str, **named: Any) -> None:
+def kinds(kind: type | UnionType, hint: str, **named: Any) -> None:
     """Raise `ValueError` naming the first argument that is not of a class; `hint` says what would be right."""
     for name, value in named.items():
         refuse({f"{name} is {short(value)}, should be {hint}": not isinstance(value, kind)})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -13,7 +14,7 @@ from earlystop import architectures, plots
 from earlystop.arguments import counts, fitting, functions, kinds, numbers, refuse, short, values, whole
 from earlystop.runs.machine import here
 from earlystop.streams import random_stream
-from earlystop.training import LOSSES, OPTIMIZERS, ImageStack, Loss, Stack, evaluate_stack, fit, train
+from earlystop.training import LOSSES, OPTIMIZERS, ImageStack, Stack, evaluate_stack, fit, train
 
 RULES = {"noisy_validation": "given validation labels", "validation": "true validation labels"}  # what stops a run
 
@@ -96,7 +97,8 @@ class _Part:
     @classmethod
     def of(cls, samples: Samples, rows: Int[Tensor, "M n"], scale: tuple[Tensor, Tensor], device: str) -> "_Part":
         """These rows of some samples, on a device."""
-        stack = _Rows(samples.inputs.to(device), *(one.to(device) for one in scale), rows.to(device))
+        mean, std = (one.to(device) for one in scale)
+        stack = _Rows(samples.inputs.to(device), mean, std, rows.to(device))
         return cls(stack, {name: one[rows].to(device) for name, one in samples.labels().items()})
 
 
@@ -139,7 +141,7 @@ class Run:
 def early_stopping(
     data: Samples, network: Callable[[], nn.Module], *, validation: Samples | float | None = 0.2,
     test: Samples | None = None, epochs: int = 30, batch_size: int = 64, optimizer: str = "adadelta",
-    step_size: float = 1.0, loss: str | Loss = "least_squares", seeds: int = 1,
+    step_size: float = 1.0, loss: Any = "least_squares", seeds: int = 1,
 ) -> Run:  # fmt: skip
     """Train a network on labels as they are given, and look at it after every epoch, as Figure 1 does.
 
