@@ -262,7 +262,7 @@ def draw(run: Run, control: Run | None = None) -> Figure:
     if "noisy_validation" in run.curves:
         for number, index in enumerate(run.stop()):
             words = "stopped early" if not number else None
-            ax.axvline(run.epoch[index].item(), label=words, **plots.REFERENCE)
+            ax.axvline(run.epoch[index].item(), label=words, color="black", linewidth=1)
     ax.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.03))
     fig.legend(loc="outside lower center", ncols=3)
     return fig
