@@ -17,15 +17,8 @@ from earlystop.runs.experiment import Cell
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, listed
 from earlystop.runs.machine import Machine, here
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import (
-    OPTIMIZERS,
-    ImageStack,
-    Stack,
-    TrainingStep,
-    evaluate_stack,
-    least_squares,
-    train,
-)  # fmt: skip
+from earlystop.training import OPTIMIZERS, ImageStack, Stack, TrainingStep, evaluate_stack, least_squares, train
+from earlystop.training import fit as fit  # for experiments, as all that is here
 
 STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
 WIDTHS = (64, 128, 256)
