@@ -59,7 +59,7 @@ real-data: with-book notebooks ## run the notebooks that ask for a GPU on the re
 course: with-course ## write assignments for students and nbgrader into _build/course (COURSE="--chapters 01 --seed 7")
 	$(BIN)/python book/_ext/course.py $(COURSE)
 
-slides: with-slides ## write slides from the executed chapters into _build/slides
+slides: with-slides ## write the lectures of book/slides, with figures of the built book, into _build/slides
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
 	$(BIN)/python book/_ext/slides.py
 

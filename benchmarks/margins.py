@@ -61,9 +61,10 @@ def pages() -> dict[str, Path]:
 
 
 def code_cells(path: Path) -> list[str]:
-    """The code cells of a page, in order; none where a page executes nothing."""
+    """The code cells of a page, in order, but for checks of answers, whose table is run by tests with several seeds."""
     text = path.read_text(encoding="utf8")
     cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", text, flags=re.M | re.S)
+    cells = [cell for cell in cells if not re.match(r":tags: \[check\b", cell)]
     without_options = (re.sub(r"\A(---\n.*?^---\n|(:[^\n]*\n)+)", "", c, flags=re.M | re.S) for c in cells)
     return [cell.strip("\n") for cell in without_options]
 

@@ -16,6 +16,7 @@ import course
 import nbformat
 import pairs
 import pytest
+from answer_tables import WRONG
 from nbgrader.api import Gradebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,146 +74,6 @@ def test_individual_data_do_not_change_what_is_right(seed):
         chapter.setup = [course.SEED.sub(f"SEED = {seed}", source) for source in chapter.setup]
         for exercise in chapter.exercises:
             course.check_grades(chapter, exercise)
-
-
-# What students typically get wrong in each exercise, as lines instead of the solution, and the checks that must notice.
-WRONG = {
-    "ex-dataset-radius": (
-        ["own, other = torch.cdist(X, C).T", "return (own < other).float().mean().item()"],
-        {1, 2, 3, 4},
-    ),
-    "ex-dataset-flips": (["return rate", "return n_classes / (4 * (n_classes - 1) ** 2)"], {1, 3}),
-    "ex-dataset-room": (["return int(torch.pi / eps)"], {1, 3}),
-    "ex-dataset-odd": (["return torch.cat([X, torch.ones(len(X), 1)], dim=1)"], {2, 3}),
-    "ex-dataset-walk": (["return r"], {1, 2, 3}),
-    "ex-dataset-nearest": (["return outputs.round().clamp(-1, 1)"], {1, 2, 3}),
-    "ex-half": (["return 1 - rho", "breakdown = 0.5"], {1, 2}),
-    "ex-step": (["return 1 / torch.linalg.eigvalsh(gram)[-1].item()"], {1, 2, 3}),
-    "ex-samples": (
-        [
-            "given, start = fifth_wrong(n)",
-            "path = descent.gradient_descent(start, given.inputs, given.labels, step_size=0.01, iterations=40)",
-            "return path.distance[-1].item()",
-        ],
-        {2, 3},
-    ),
-    "ex-theorem-clocks": (
-        ["return (1 - eta * sigma) ** tau", "return -math.log(2) / math.log(1 - eta * sigma)"],
-        {1, 4},
-    ),
-    "ex-theorem-middle": (["return -(1 - rho) + rho * to", "lost_by_chance, lost_to_adversary = 1 / 2, 1 / 2"], {3, 4}),
-    "ex-theorem-kappa": (
-        ["u, z = torch.randn(2, samples)", "return (derivative(u) * derivative(t * u + (1 - t) * z)).mean().item()"],
-        {2, 3, 4},
-    ),
-    "ex-overfit-signed": (["return (abs(label_gap) - abs(start_gap)) / scale"], {2, 3, 4}),
-    "ex-overfit-relu": (["return max(0.0, gap / eps - W0.norm().item())"], {1, 3}),
-    "ex-overfit-time": (["return round(math.log10(10) * larger / (1.6 * smaller))"], {1}),
-    "ex-overfit-energy": (["return delta**2 * m"], {1, 2, 3}),
-    "ex-overfit-ridge": (["return sigma**2 / (sigma**2 + mu)", "return 1 / (eta * tau)"], {2, 3}),
-    "ex-mnist-other": (["return 1 - 0.9 * rate"], {2, 3}),
-    "ex-mnist-majority": (
-        ["return torch.tensor([1 - rate] + [rate / (n_classes - 1)] * (n_classes - 1))", "limit_next = 1.0"],
-        {1, 3, 4},
-    ),
-    "ex-mnist-rule": (["return max(at for at, value in enumerate(accuracy) if value <= 1 - 0.9 * rate)"], {1, 3}),
-    "ex-mnist-count": (
-        [
-            "first, second, hidden = widths",
-            "pixels = ((side - 4) / 2) ** 2",
-            "filters = first * 10 + second * (9 * first + 1)",
-            "return filters + hidden * (second * pixels + 1) + n_classes * (hidden + 1)",
-        ],
-        {3},
-    ),
-    "ex-mnist-memorized": (["return 1 - rate * (1 - m), 1 - rate * m", "return 1 - (1 - given) / rate"], {1, 2, 3}),
-    "ex-cifar-gap": (["right = 0.5 * p**2", "return right, 0.5 * (1 - p) ** 2 + 0.5"], {2, 3, 4}),
-    "ex-cifar-threshold": (
-        ["return (wrong > threshold).float().mean().item(), (right > threshold).float().mean().item()"],
-        {1, 2, 3},
-    ),
-    "ex-cifar-step": (["return 2 / curvature"], {2, 3}),
-    "ex-cifar-auroc": (["return (wrong[:, None] > right).float().mean().item()"], {3, 4}),
-    "ex-cifar-bells": (["return normal_cdf(-abs(gap) / 2)", "return normal_cdf(gap / 2)"], {1, 2, 3, 4}),
-    "ex-jacobian-gram": (["slopes = derivative(X @ W.T)", "return (X @ X.T) * (slopes @ slopes.T)"], {1, 2, 3}),
-    "ex-jacobian-uneven": (["return len(sizes)", "return delta / (2 * gamma_of(sizes))"], {2, 3, 4}),
-    "ex-jacobian-classes": (["return theory.cluster_means(e, clusters).abs().mean().item()"], {1, 3}),
-    "ex-jacobian-output": (
-        ["s = jacobian.model_gram(model, inputs, output).diagonal()", "return int((s > 0.1 * s.max()).sum())"],
-        {1, 2},
-    ),
-    "ex-jacobian-window": (
-        ["s = torch.linalg.eigvalsh(gram).flip(0).sqrt()", "return (s[K - 1] / s[K]).item()"],
-        {1, 3},
-    ),
-    "ex-jacobian-worst": (["return m / n", "return m * K / n"], {3}),
-    "ex-dataset-outvoted": (
-        [
-            'prediction, changes = 12, {"corruption_rate": 0.0, "changed": [0, 1, 2]}\n'
-            'address = lab.address("stop", lab.state("stop", seed=SEED, **changes))'
-        ],
-        {2, 4},
-    ),
-    "ex-theorem-stop": (
-        [
-            'now = lab.state("stop", seed=SEED, corruption_rate=0.3, input_noise=0.2, stop=3000)\n'
-            'address = lab.address("stop", now)'
-        ],
-        {2},
-    ),
-    "ex-overfitting-nearer": (
-        ['prediction = 100\naddress = lab.address("far", lab.state("far", seed=SEED, distance=0.5))'],
-        {2, 3},
-    ),
-    "ex-mnist-guess": (
-        ['address = lab.address("guess", lab.state("guess", drawn_again=0.5, run=RUN, epoch=200))'],
-        {2, 3},
-    ),
-    "ex-cifar10-suspects": (
-        [
-            "also_at_the_end = True\n"
-            'address = lab.address("guess", lab.state("guess", drawn_again=0.5, run=RUN, threshold=0.05))'
-        ],
-        {2, 3},
-    ),
-    "ex-jacobian-wide": (
-        ['prediction = 2\naddress = lab.address("clocks", lab.state("clocks", seed=SEED, input_noise=0.2))'],
-        {2, 3},
-    ),
-}
-
-
-def answered(answer, lines):
-    """An answer whose solution is replaced: the lines are shared out over its marked regions, returns last."""
-    lines = list(lines)
-
-    def region(match):
-        count = next((at for at, line in enumerate(lines) if line.startswith("return")), len(lines) - 1) + 1
-        taken, lines[:] = lines[:count], lines[count:]
-        return "\n".join(match[1] + line for line in taken)
-
-    return course.REGION.sub(region, answer)
-
-
-def failed_checks(chapter, exercise, sources):
-    """The numbers of the checks that refuse an answer."""
-    space = {}
-    assert not any([course.failure(source, space) for source in [*chapter.setup, *exercise.given, *sources]])
-    return {at for at, check in enumerate(exercise.checks, start=1) if course.failure(check.source, dict(space))}
-
-
-def test_every_exercise_has_a_typical_mistake(chapters):
-    without, gone = exercises(chapters).keys() - WRONG.keys(), WRONG.keys() - exercises(chapters).keys()
-    assert not without, f"add a typical mistake of {', '.join(sorted(without))} to WRONG in {__file__}"
-    assert not gone, f"no exercise has this id: {', '.join(sorted(gone))} in WRONG in {__file__}"
-
-
-@pytest.mark.parametrize("label", WRONG)
-def test_typical_mistakes_lose_the_right_points(chapters, label):
-    exercise = exercises(chapters)[label]
-    (chapter,) = [chapter for chapter in chapters if exercise in chapter.exercises]
-    lines, expected = WRONG[label]
-    assert failed_checks(chapter, exercise, [answered(answer, lines) for answer in exercise.answers]) == expected
 
 
 def test_readers_see_no_marks(chapters):
@@ -306,6 +167,19 @@ def test_the_words_of_a_solution_are_in_no_notebook_that_becomes_the_students(sm
     forms = ("student", "instructor", "solution")
     told = ["itself again" in nbformat.writes(course.notebook(chapter, form)) for form in forms]
     assert told == [False, False, True]
+
+
+def test_an_exercise_names_what_to_read_first_and_links_it_where_the_book_is_published(small_book, tmp_path):
+    asked = page().replace("Write it.\n", "Write it.\n% read: Twice as *much*\n")
+    (chapter,) = small_book("## Twice as *much*\n\n" + asked)
+    question = course.notebook(chapter, "student").cells[2].source
+    assert "Read first: *Twice as *much**." in question and "% read" not in question
+    config = (tmp_path / "_config.yml").read_text()
+    (tmp_path / "_config.yml").write_text(config.replace('baseurl: ""', 'baseurl: "https://a.github.io/b/"'))
+    (chapter,) = course.read_course(root=tmp_path)
+    assert chapter.exercises[0].read == ["[Twice as *much*](https://a.github.io/b/book/01_page.html#twice-as-much)"]
+    with pytest.raises(course.CourseError, match="'% read: Thrice' is none of its headings: .*Twice as"):
+        small_book("## Twice as *much*\n\n" + asked.replace("% read: Twice as *much*", "% read: Thrice"))
 
 
 @pytest.mark.parametrize("options", [["--chapters", "09"], ["--exercises", "ex-none"]])
@@ -413,16 +287,22 @@ def solutions(chapter, wrong=()):
     for exercise in chapter.exercises:
         for number, answer in enumerate(exercise.answers, start=1):
             name = f"{exercise.label}-answer" + (f"-{number}" if number > 1 else "")
-            lines = WRONG[exercise.label][0] if exercise.label in wrong else None
-            found[name] = answered(answer, lines) if lines else pairs.without_marks(answer + "\n")
+            found[name] = pairs.without_marks(answer + "\n")
+            if exercise.label in wrong:
+                found[name] = mistakes(exercise)[0] if number == 1 else "pass"
     return found
+
+
+def mistakes(exercise):
+    """The first wrong answer of an exercise, in place of all its cells, and the checks that refuse it."""
+    return next(iter(WRONG[exercise.label].values()))
 
 
 def expected(chapter, wrong=()):
     """Points of every check for `solutions`."""
     return {
         f"{exercise.label}-check-{number}": 0
-        if exercise.label in wrong and number in WRONG[exercise.label][1]
+        if exercise.label in wrong and number in mistakes(exercise)[1]
         else check.points
         for exercise in chapter.exercises
         for number, check in enumerate(exercise.checks, start=1)

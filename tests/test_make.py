@@ -300,7 +300,7 @@ def test_a_part_brings_what_its_programs_import(part):
         "lab",
         "dark",
     ]
-    names = kit if part == "book" else ["slides"]
+    names = kit if part == "book" else ["slides", "panels"]
     programs = [(ROOT / "book/_ext" / f"{name}.py").read_text() for name in names]
     programs += [path.read_text() for path in (ROOT / "src/earlystop").rglob("*.py")]
     for page in (ROOT / "book").glob("*.md"):

@@ -6,7 +6,7 @@
 An exercise stays what it is in the book.  In its solution, the lines that students have to write stand between
 ``### BEGIN SOLUTION`` and ``### END SOLUTION``, and cells tagged ``check`` grade them; a check that is also tagged
 ``remove-cell`` is kept from readers and students.  A comment ``% 2 points: what they are for`` makes a rubric for a
-written answer.  nbgrader makes the students' notebooks from the instructors'.
+written answer.  nbgrader makes the students' notebooks from the instructors'.  What ``unit.py`` makes goes along.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pairs
+import unit
+import yaml
+from docutils.nodes import make_id
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pairs import KERNEL, UNSEALED, Book, PairError, install_cell, package_address, seal, without_marks
+from unit import Goal
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("derive", "predict", "implement", "experiment", "explain")
@@ -36,7 +40,9 @@ SOLUTION = re.compile(
 )
 REGION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[ \t]*\n.*?### END SOLUTION[ \t]*$", re.M | re.S)
 SEED = re.compile(r"^SEED = \d+", re.M)
-KIND = re.compile(r"^% (\w+), (\d+) minutes$", re.M)
+KIND = re.compile(r"^% (\w+), (\d+) minutes(?:, goals: (.+))?$", re.M)
+READ = re.compile(r"^% read: (.+)$", re.M)
+HEADING = re.compile(r"^#{2,3} (.+)$", re.M)
 RUBRIC = re.compile(r"^% (\d+) points?: (.+)$", re.M)
 LEAST_CHECKS = 3
 INTRODUCTION = """# {}: exercises
@@ -69,12 +75,20 @@ class Exercise:
     title: str
     kind: str
     minutes: int
+    goals: dict[str, Goal]
+    read: list[str]  # sections of the chapter that it builds on, as links where the book's address is known
     question: str
     given: list[str]  # code in the exercise itself
     answers: list[str]  # cells that students fill in
     checks: list[Check]
     solution: str  # in words
     rubric: list[tuple[int, str]]
+
+    @property
+    def own_data(self) -> bool:
+        """Whether the answer is a value that holds only for the student's own number `SEED`."""
+        values = any(isinstance(node, ast.Assign) for answer in self.answers for node in ast.parse(answer).body)
+        return values and any("SEED" in check.source for check in self.checks)
 
     @property
     def points(self) -> tuple[int, int]:
@@ -131,9 +145,21 @@ def read_exercise(book: Book, where: str, asked: re.Match, below: str) -> Exerci
     checks = [read_check(cell) for cell in cells if "check" in cell.metadata.get("tags", [])]
     answers = [cell.source for cell in cells if "### BEGIN SOLUTION" in cell.source]
     rubric = [(int(points), what) for points, what in RUBRIC.findall(solved[2])]
-    asks = (kind[1], int(kind[2])) if kind else ("", 0)
-    head = (f"{where}: {label}", label, book.name_of(label, where), title, *asks)
+    asks = (kind[1], int(kind[2]), kind[3] or "") if kind else ("", 0, "")
+    goals = unit.named_goals(book.root, asks[2], f"{where}: {label}")
+    read = [section(book, where, heading) for heading in READ.findall(text)]
+    head = (f"{where}: {label}", label, book.name_of(label, where), title, *asks[:2], goals, read)
     return Exercise(*head, question, [cell.source for cell in given], answers, checks, words, rubric)
+
+
+def section(book: Book, where: str, heading: str) -> str:
+    """A section of a chapter by its heading, with a link if `_config.yml` says where the book is."""
+    headings = HEADING.findall((book.root / where).read_text(encoding="utf8"))
+    if heading not in headings:
+        raise CourseError(f"{where}: '% read: {heading}' is none of its headings: {'; '.join(headings)}")
+    site = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf8")).get("html", {}).get("baseurl", "")
+    words = book.convert(heading, where)
+    return f"[{words}]({site.rstrip('/')}/{where[:-3]}.html#{make_id(heading)})" if site else f"*{words}*"
 
 
 def read_check(cell) -> Check:
@@ -209,6 +235,21 @@ def failure(source: str, space: dict) -> str:
     return ""
 
 
+def judges(node: ast.AST) -> bool:
+    """Whether a piece of a check can fail: an assertion, or a call of `answers.check` or `answers.equal`."""
+    called = getattr(node, "func", None)
+    return isinstance(node, ast.Assert) or (
+        isinstance(called, ast.Attribute)
+        and isinstance(called.value, ast.Name)
+        and (called.value.id, called.attr) in {("answers", "check"), ("answers", "equal")}
+    )
+
+
+def has_hint(node: ast.Assert | ast.Call) -> bool:
+    """Whether what can fail says what may be wrong."""
+    return bool(node.msg) if isinstance(node, ast.Assert) else any(one.arg == "hint" for one in node.keywords)
+
+
 def check_grades(chapter: Chapter, one: Exercise) -> None:
     """Run an exercise twice: its solution must pass every check, which give hints, and its stub none."""
     solved, blank = {"__name__": "__main__"}, {"__name__": "__main__"}
@@ -221,8 +262,9 @@ def check_grades(chapter: Chapter, one: Exercise) -> None:
             raise CourseError(f"{one.where}: the solution fails its own check {number}: {problem}")
         if not failure(check.source, dict(blank)):
             raise CourseError(f"{one.where}: check {number} passes without an answer, let it use what students write")
-        asserts = [node for node in ast.walk(ast.parse(check.source)) if isinstance(node, ast.Assert)]
-        if not asserts or not all(node.msg for node in asserts):
+        if not (hints := [has_hint(node) for node in ast.walk(ast.parse(check.source)) if judges(node)]) or not all(
+            hints
+        ):
             raise CourseError(f'{one.where}: check {number} gives no hint, write assert ..., "what may be wrong"')
 
 
@@ -257,7 +299,9 @@ def exercise_cells(one: Exercise, solved: bool) -> list:
     """All cells of one exercise; graders find solution and rubric in the cell of a written answer."""
     (code, words), name = one.points, one.label
     points = ", ".join(plural(code, " by checks") + plural(words, " for words"))
-    head = f"### {one.number}: {one.title}\n\n*About {one.minutes} minutes; {points}.*\n\n{one.question}"
+    goals = f" You practice: {', '.join(goal.title for goal in one.goals.values())}." * bool(one.goals)
+    head = f"### {one.number}: {one.title}\n\n*About {one.minutes} minutes; {points}.{goals}*\n"
+    head += "Read first: {}.\n".format(", ".join(one.read)) * bool(one.read) + f"\n{one.question}"
     cells = [cell("markdown", head, f"{name}-question")]
     cells += [cell("code", text, f"{name}-given-{at}", locked=True) for at, text in enumerate(one.given, start=1)]
     for number, text in enumerate(one.answers, start=1):
@@ -322,10 +366,25 @@ def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
         texts[out / "nbgrader" / "source" / name / f"{name}.ipynb"] = texts[out / "instructor" / f"{name}.ipynb"]
     for file in ("nbgrader_config.py", "grading.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
+    texts |= {out / "unit" / name: text for name, text in unit.files(ROOT, trained(course, "{0.number}")).items()}
     for path, text in texts.items():
         line = pairs.write(path, text, out / "changed")
         if "; " in line:
             print(line)
+
+
+def trained(course: list[Chapter], words: str) -> dict[str, list[str]]:
+    """The exercises of every goal, each in the form that `words` gives it."""
+    found = {}
+    for one in [one for chapter in course for one in chapter.exercises]:
+        for name in one.goals:
+            found.setdefault(name, []).append(words.format(one))
+    return found
+
+
+def goals_overview(course: list[Chapter]) -> list[str]:
+    """A MyST table of all goals with the exercises that train them."""
+    return unit.goal_table(ROOT, trained(course, "{{numref}}`{{number}} <{0.label}>`"))
 
 
 def totals(course: list[Chapter]) -> list[int]:
@@ -336,11 +395,15 @@ def totals(course: list[Chapter]) -> list[int]:
 
 def overview(course: list[Chapter]) -> list[str]:
     """A MyST table of all exercises with their points, and the sums."""
-    lines = ["| exercise | about | asks to | minutes | points by checks | for words |", "|---|---|---|---:|---:|---:|"]
-    for one in [one for chapter in course for one in chapter.exercises]:
-        points = " | ".join(map(str, one.points))
-        lines.append(f"| {{numref}}`{{number}} <{one.label}>` | {one.title} | {one.kind} | {one.minutes} | {points} |")
-    return [*lines, "| **{} exercises** | | | **{}** | **{}** | **{}** |".format(*totals(course))]
+    every = [one for chapter in course for one in chapter.exercises]
+    goals = "{ref}`goals <unit-goals>`" if any(one.goals for one in every) else "goals"
+    header = f"exercise | about | {goals} | asks to | minutes | points by checks | for words"
+    lines = [f"| {header} |", "|---|---|---|---|---:|---:|---:|"]
+    for one in every:
+        points, goals = " | ".join(map(str, one.points)), ", ".join(str(goal.number) for goal in one.goals.values())
+        row = f"{one.title} | {goals} | {one.kind} | {one.minutes} | {points}"
+        lines.append(f"| {{numref}}`{{number}} <{one.label}>` | {row} |")
+    return [*lines, "| **{} exercises** | | | | **{}** | **{}** | **{}** |".format(*totals(course))]
 
 
 def main(arguments: list[str]) -> int:
@@ -357,10 +420,10 @@ def main(arguments: list[str]) -> int:
         for chapter in course if options.seed is not None else ():  # the numbers that these students will see
             chapter.setup = [SEED.sub(f"SEED = {options.seed}", source) for source in chapter.setup]
         check_course(course)
+        write(course, options.out, options.seed)
     except (CourseError, PairError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    write(course, options.out, options.seed)
     count, _, code, words = totals(course)
     print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words")
     return 0

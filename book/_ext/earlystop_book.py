@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from course import CourseError, overview, read_course
+from course import CourseError, goals_overview, overview, read_course
 from docutils import nodes
 from docutils.statemachine import StringList
 from figures import without_phone
@@ -228,7 +228,7 @@ class InThePaper(SphinxDirective):
 
 
 class Table(SphinxDirective):
-    """``{course-table}`` of every exercise; ``{chapter-table} chapter, question`` of what the chapters say there."""
+    """``{course-table}`` of exercises; ``{goal-table}``; ``{chapter-table} chapter, question`` of what chapters say."""
 
     optional_arguments, final_argument_whitespace = 1, True
 
@@ -236,10 +236,13 @@ class Table(SphinxDirective):
         """Return the table, and let it follow the chapters."""
         root, place = Path(self.env.srcdir), nodes.container()
         header = [name.strip() for name in self.arguments[0].split(",")] if self.arguments else []
-        for path in [root / "_toc.yml", *(root / "book").glob("[0-9][0-9]_*.md")]:
+        for path in [root / "_toc.yml", root / "book" / "unit.yml", *(root / "book").glob("[0-9][0-9]_*.md")]:
             self.env.note_dependency(str(path))
         try:
-            lines = chapter_table(header, root) if header else overview(read_course(root=root))
+            if header:
+                lines = chapter_table(header, root)
+            else:
+                lines = (goals_overview if self.name == "goal-table" else overview)(read_course(root=root))
         except (CourseError, PairError) as problem:
             stop(str(problem))
         self.state.nested_parse(StringList(lines, source="chapters"), self.content_offset, place)
@@ -351,6 +354,7 @@ def setup(app) -> dict:
     """Connect everything to Sphinx."""
     app.add_directive("in-the-paper", InThePaper)
     app.add_directive("course-table", Table)
+    app.add_directive("goal-table", Table)
     app.add_directive("chapter-table", Table)
     app.add_directive("run-table", RunTable)
     app.connect("config-inited", configure)

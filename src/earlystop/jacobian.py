@@ -1,5 +1,6 @@
 """The Jacobian of a network, its spectrum, and the two spaces it splits residuals into."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -45,10 +46,11 @@ def model_gram(
 ) -> Float[Tensor, "n n"]:
     """J Jᵀ of any model in eval mode, all of its parameters together, as float64.
 
-    `output` maps the model's output for one sample (a vector) to a number. Gradients are taken
-    one sample at a time, several together, in the precision of the model. Only half of the
-    symmetric product is computed. At most `machine.jacobian_bytes` of J are held, no more than half
-    of the free memory; the rows beyond are computed again for every further part. Raises `ValueError`
+    `output` maps the model's output for one sample (a vector) to a number. The part of linear layers is the product of
+    two small Gram matrices, of what enters them and of the gradients of what leaves them. For all other parameters,
+    gradients are taken one sample at a time, several together, in the precision of the model; only half of the
+    symmetric product is computed. At most `machine.jacobian_bytes` of these rows are held, no more than half
+    of the free memory; those beyond are computed again for every further part. Raises `ValueError`
     for a model in training mode, or one that couples the samples of a batch.
 
     >>> earlystop.jacobian.model_gram(torch.nn.Linear(2, 1).eval(), torch.eye(2), torch.sum)
@@ -56,8 +58,51 @@ def model_gram(
             [1., 2.]], dtype=torch.float64)
     """
     inputs = _taken(model, inputs, output)
-    rows = _row_function(model, output)
-    n, p = len(inputs), sum(p.numel() for p in model.parameters())
+    layers = _linear_layers(model, inputs[:2])
+    gram = sum((_linear_gram(model, layer, inputs, output) for layer in layers), start=inputs.new_zeros(1).double())
+    done = {id(p) for layer in layers for p in layer.parameters()}
+    others = [name for name, p in model.named_parameters() if id(p) not in done]
+    return gram + _gram_of_rows(model, others, inputs, output, machine) if others else gram
+
+
+def _linear_layers(model: nn.Module, few: Float[Tensor, "m ..."]) -> list[nn.Linear]:
+    """The linear layers that see one vector for each sample, once, with weights that are theirs alone."""
+    seen: list[nn.Module] = []
+    owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+    layers = [module for module in model.modules() if type(module) is nn.Linear]
+    layers = [one for one in layers if all(owners[id(p)] == 1 for p in one.parameters())]
+    hooks = [one.register_forward_pre_hook(lambda m, x: seen.extend([m] * (1 + (x[0].dim() != 2)))) for one in layers]
+    with torch.no_grad():
+        model(few)
+    for hook in hooks:
+        hook.remove()
+    return [one for one in layers if sum(module is one for module in seen) == 1]
+
+
+def _linear_gram(model, layer: nn.Linear, inputs, output) -> Float[Tensor, "n n"]:
+    """The part of a linear layer: its gradient for a sample is δ hᵀ, from h that enters and δ at what leaves it."""
+    entered, slopes = [], []
+
+    def watch(module, arguments, left):
+        entered.append(arguments[0].detach())
+        slopes.append(torch.zeros_like(left, requires_grad=True))
+        return left + slopes[-1]
+
+    hook, found = layer.register_forward_hook(watch), []
+    try:
+        for few in inputs.split(500):
+            numbers = torch.vmap(output)(model(few))
+            found.append(torch.autograd.grad(numbers.sum(), slopes[-1])[0])
+    finally:
+        hook.remove()
+    h, delta = torch.cat(entered), torch.cat(found)
+    return _mirrored(_exact_product(delta, delta)) * (_mirrored(_exact_product(h, h)) + (layer.bias is not None))
+
+
+def _gram_of_rows(model, names: list[str], inputs, output, machine: Machine) -> Float[Tensor, "n n"]:
+    """The part of the parameters with these names, from their rows of J."""
+    rows = _row_function(model, names, output)
+    n, p = len(inputs), sum(model.get_parameter(name).numel() for name in names)
     limit, tile_rows = min(machine.jacobian_bytes, 0.5 * _free_bytes(inputs.device)), machine.tile
     size = max(1, min(n, int(limit / p / inputs.element_size())))  # rows held at a time
     gram = inputs.new_zeros(n, n)
@@ -71,8 +116,12 @@ def model_gram(
         known = held[: min(end - first, size)]
         gram[start:end, first : first + len(known)] = _exact_product(tile, known)
     del held, spare  # J is not needed any more
-    lower = gram.tril(-1)
-    return gram.tril().double() + lower.T.double()
+    return _mirrored(gram)
+
+
+def _mirrored(gram: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """The symmetric matrix with this lower half, as float64."""
+    return gram.tril().double() + gram.tril(-1).T.double()
 
 
 def _taken(model: nn.Module, inputs: Float[Tensor, "n ..."], output: Callable[[Tensor], Tensor]) -> Tensor:
@@ -122,13 +171,13 @@ def _check_separate(model: nn.Module, inputs: Float[Tensor, "n ..."]) -> None:
         raise ValueError("the model's output for a sample depends on the other samples of its batch")
 
 
-def _row_function(model: nn.Module, output: Callable[[Tensor], Tensor]):
-    """A function that writes the rows of J for some inputs into a tensor."""
-    parameters = {name: p.detach() for name, p in model.named_parameters()}
-    buffers = dict(model.named_buffers())
+def _row_function(model: nn.Module, names: list[str], output: Callable[[Tensor], Tensor]):
+    """A function that writes the rows of J for some inputs into a tensor, of the parameters with these names."""
+    fixed = {name: p.detach() for name, p in model.named_parameters()} | dict(model.named_buffers())
+    parameters = {name: fixed.pop(name) for name in names}
 
     def number(parameters, x):
-        return output(torch.func.functional_call(model, (parameters, buffers), (x[None],))[0])
+        return output(torch.func.functional_call(model, {**fixed, **parameters}, (x[None],))[0])
 
     per_sample = torch.func.vmap(torch.func.grad(number), in_dims=(None, 0))
 
