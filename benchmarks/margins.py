@@ -243,8 +243,8 @@ def perturb(noise: int, shift: int) -> None:
                 parameter.copy_(disturb(parameter))
         return net
 
-    seeded = architectures._seeded
-    architectures._seeded = lambda seed: seeded(seed + shift)
+    seeded = architectures.seeded
+    architectures.seeded = lambda seed: seeded(seed + shift)
     network.initial_weights = partial(weights, network.initial_weights)
     for name in ("conv_net", "resnet"):
         setattr(architectures, name, partial(model, getattr(architectures, name)))

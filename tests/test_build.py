@@ -534,6 +534,7 @@ def rooms(tmp_path):
     ("from earlystop.figures import ROOMS", {"fig1", "fig2", "data"}),
     ("load('fig1')", {"fig1", "data"}), ("from earlystop.data import draw", {"data"}),
     ("%pylab\nfrom earlystop import data", {"data"}),
+    ("import earlystop\nearlystop.data.draw()", {"data"}), ("import earlystop", set()),
     ("import torch", set()), ("1 +", set()),
 ])  # fmt: skip
 def test_a_page_depends_on_the_modules_that_it_uses(rooms, page, uses):

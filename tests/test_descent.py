@@ -201,9 +201,9 @@ def test_a_diverging_run_names_an_iteration_and_the_largest_stable_step(phi, rid
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(weights=torch.zeros(K, D + 1)), f"R\\^{D + 1}, but inputs are in R\\^{D}"),
-        (dict(labels=torch.zeros(N - 1)), f"{N} inputs but labels of shape \\({N - 1},\\)"),
-        (dict(labels=torch.zeros(N, 1)), f"labels of shape \\({N}, 1\\)"),
+        (dict(weights=torch.zeros(K, D + 1)), f"inputs has shape .*, should have .*, where d is {D + 1} as of weights"),
+        (dict(labels=torch.zeros(N - 1)), f"labels has shape \\({N - 1},\\), .* n is {N} as of inputs"),
+        (dict(labels=torch.zeros(N, 1)), f"labels has shape \\({N}, 1\\)"),
         (dict(weights=torch.zeros(2, K, D)), r"weights for \(2,\) runs, but inputs for \(\)"),
         (dict(weights=torch.full((K, D), math.nan)), "weights contain NaN"),
         (dict(inputs=torch.full((N, D), math.inf)), "inputs contain NaN or infinity"),

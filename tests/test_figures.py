@@ -66,6 +66,7 @@ def test_a_data_set_of_ones_own_is_trained_on_with_its_labels_as_given(tmp_path,
     monkeypatch.syspath_prepend(tmp_path)
     split = load_split("mydata:load", 100, 20, 0.0, seed=2)
     assert torch.equal(split.noisy, (split.train.labels + 1) % 10) and split.flipped.all()
+    assert torch.equal(split.noisy_validation, (split.validation.labels + 1) % 10)  # as given, too
     config = replace(FIGURE1, data="mydata:load", epochs=6)
     assert fig1.run(config, 0.0)["noisy"][-1] > fig1.run(config, 0.0)["true"][-1]
     with pytest.raises(ValueError, match="data set 'mydata:lode' is unknown"):

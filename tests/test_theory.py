@@ -258,7 +258,7 @@ ONE_CLASS = replace(
         ("at least one sample", lambda: metrics.error_rate(torch.ones(0), torch.ones(0), DEGENERATE.classes)),
         ("no centers", lambda: theory.theorem_scales(DEGENERATE.centers[:0], 1.0)),
         ("no vectors", lambda: theory.diffuseness(torch.ones(4, 0))),
-        ("3 means for 4 centers", lambda: theory.plateau_distance(torch.ones(3), DEGENERATE.centers)),
+        ("centers has shape .* where K is 3", lambda: theory.plateau_distance(torch.ones(3), DEGENERATE.centers)),
         ("no finite number", lambda: theory.plateau_distance(torch.full((4,), torch.nan), DEGENERATE.centers)),
         ("two of them coincide", lambda: theory.plateau_distance(torch.ones(2), DEGENERATE.centers[[0, 0]])),
     ],

@@ -233,9 +233,9 @@ def test_training_that_diverges_is_refused_with_its_epoch_and_seed():
     ("change", "message"),
     [
         (dict(epochs=-1), "epochs is -1"),
-        (dict(batch_size=0), "batch_size 0"),
-        (dict(labels=torch.zeros(1, 22).long()), r"\(1, 23\) images but \(1, 22\) labels"),
-        (dict(labels=torch.zeros(2, 23).long()), r"\(1, 23\) images but \(2, 23\) labels"),
+        (dict(batch_size=0), "batch_size is 0"),
+        (dict(labels=torch.zeros(1, 22).long()), r"labels has shape \(1, 22\), should have \(1, 23\)"),
+        (dict(labels=torch.zeros(2, 23).long()), r"labels has shape \(2, 23\), should have \(1, 23\)"),
     ],
 )
 def test_bad_training_arguments_are_refused(change, message):

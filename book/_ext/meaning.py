@@ -54,7 +54,8 @@ def tree(path: Path, changed: int) -> ast.Module:
 
 
 def imported(code: ast.Module, package: list[str]) -> set[str]:
-    """What code imports, absolutely; `package` is that of its module.  Also `a.b.name` of ``from a.b import name``."""
+    """What code imports, absolutely; `package` is that of its module.  Also `a.b.name` of ``from a.b import name``,
+    and `a.name` of an attribute, which may be a module of the package `a`."""
     names = set()
     for node in ast.walk(code):
         if isinstance(node, ast.Import):
@@ -63,6 +64,8 @@ def imported(code: ast.Module, package: list[str]) -> set[str]:
             above = package[: len(package) + 1 - node.level] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
             names |= {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names.add(f"{node.value.id}.{node.attr}")
     return names
 
 

@@ -1,6 +1,8 @@
 """Stopping Early: gradient descent with early stopping is robust to label noise.
 
-The module behind the book. What a chapter imports and a reader opens is here, an idea of the paper a file:
+The module behind the book. What a chapter imports and a reader opens is here, an idea of the paper a file. After
+`import earlystop` all of it is there, as in `earlystop.data.class_labels(3)`; `help` shows examples, which take
+`import earlystop, torch` for granted:
 
 - `data`: the dataset model, Definitions 1.1 to 1.3, and the corruption of labels.
 - `network`: the one-hidden-layer network, Eq. 2.
@@ -14,6 +16,7 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `images`: handwritten digits, MNIST and CIFAR-10 as one tensor each.
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
+- `own`: the same for data and a network of your own.
 
 `figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
 once for claims of mathematics, and `ledger` judges all claims. `runs` is
@@ -22,9 +25,27 @@ the machinery: machines, sizes, files that survive, sweeps, results, fingerprint
 """
 
 import os
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 __version__ = "0.2.0+hd4aca163"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+def __dir__() -> list[str]:
+    """All that is here, modules included."""
+    found = [
+        path for path in Path(__file__).parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    ]
+    return sorted({*globals(), *(path.stem for path in found)})
+
+
+def __getattr__(name: str) -> ModuleType:
+    """A module of the package, imported when it is asked for: after `import earlystop`, all are there."""
+    if name.startswith("__") or name not in __dir__():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from earlystop.arguments import kinds
 from earlystop.streams import random_stream
 from earlystop.training import ImageStack
 
@@ -16,7 +17,14 @@ EDGE = 4  # pixels by which an image is moved at most, as by He et al.
 
 @dataclass(frozen=True)
 class CropAndFlip(ImageStack):
-    """Images that are moved, and half of them mirrored, anew in every epoch; what is missing is the mean color."""
+    """Images that are moved, and half of them mirrored, anew in every epoch; what is missing is the mean color.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> moved = earlystop.augment.crop_and_flip(earlystop.training.ImageStack.of([digits], [digits]))
+    >>> moved.redraw(epoch=1, seeds=[0])
+    >>> moved.inputs(slice(5)).shape
+    torch.Size([1, 5, 1, 8, 8])
+    """
 
     moves: Int[Tensor, "M n 3"]  # rows and columns from 0 to twice EDGE, and whether to mirror
 
@@ -42,7 +50,14 @@ class CropAndFlip(ImageStack):
 
 
 def crop_and_flip(images: ImageStack) -> CropAndFlip:
-    """The same images, to be moved and mirrored."""
+    """The same images, to be moved and mirrored.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> moved = earlystop.augment.crop_and_flip(earlystop.training.ImageStack.of([digits], [digits]))
+    >>> moved.moves.shape
+    torch.Size([1, 64, 3])
+    """
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
     moves = torch.tensor([EDGE, EDGE, 0], device=images.pixels.device).repeat(*images.pixels.shape[:2], 1)
     return CropAndFlip(images.pixels, images.mean, images.std, moves)
 

@@ -1,12 +1,14 @@
 """The dataset model: Definitions 1.1 to 1.3, and the corruption of labels."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors, values
 from earlystop.streams import random_stream
 
 CENTER_TRIES = 2000  # candidates for one center before the whole draw starts again,
@@ -16,7 +18,12 @@ CENTER_RESTARTS = 20
 
 @dataclass(frozen=True)
 class Dataset:
-    """n samples in R^d from K clusters with K̄ labels, clean (Definition 1.1) or corrupted (Definition 1.2)."""
+    """n samples in R^d from K clusters with K̄ labels, clean (Definition 1.1) or corrupted (Definition 1.2).
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> dataset.labels
+    tensor([-1., -1., -1., -1., -1.,  1.,  1.,  1.,  1.,  1.])
+    """
 
     inputs: Float[Tensor, "n d"]  # x_i
     labels: Float[Tensor, " n"]  # y_i, as given to the learner
@@ -44,15 +51,13 @@ class Dataset:
         return replace(self, **{k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
 
 
-def refuse(reasons: dict[str, bool]) -> None:
-    """Raise `ValueError` with the first of these messages whose condition holds."""
-    for reason, holds in reasons.items():
-        if holds:
-            raise ValueError(reason)
-
-
 def class_labels(n_classes: int, label_separation: float | None = None) -> Float[Tensor, " K_bar"]:
-    """K̄ even labels in [-1, 1], at least `label_separation` (δ) apart: `ValueError` unless 2 ≤ K̄ ≤ 2/δ + 1."""
+    """K̄ even labels in [-1, 1], at least `label_separation` (δ) apart: `ValueError` unless 2 ≤ K̄ ≤ 2/δ + 1.
+
+    >>> earlystop.data.class_labels(3)
+    tensor([-1.,  0.,  1.], dtype=torch.float64)
+    """
+    counts(n_classes=n_classes)
     refuse({f"n_classes is {n_classes}, need at least 2 classes to tell apart": n_classes < 2})
     widest = f"{n_classes} labels in [-1, 1] can be between 0 and {2 / (n_classes - 1):.4g} apart (n_classes ≤ 2/δ + 1)"
     _check_separation(label_separation, 2 / (n_classes - 1), widest)
@@ -66,7 +71,7 @@ def clusterable_dataset(
     *,
     input_noise: float,
     n_classes: int | None = None,
-    labels: tuple[float, ...] | None = None,
+    labels: Sequence[float] | Float[Tensor, " K_bar"] | None = None,
     label_separation: float | None = None,
     size_range: tuple[float, float] | None = None,
     noise: str = "cap",
@@ -81,9 +86,15 @@ def clusterable_dataset(
     in [-1, 1], default evenly spaced, are at least `label_separation` (δ) apart. Cluster sizes are as even as
     possible, or between c_low·n/K and c_up·n/K for a `size_range` (c_low, c_up). Centers are uniform on the sphere, two
     of different classes at least 2ε₀ apart. Raises `ValueError` for what is impossible, or not found in many tries.
+
+    >>> earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1).inputs.shape
+    torch.Size([10, 3])
     """
+    counts(n_samples=n_samples, n_clusters=n_clusters, dim=dim)
+    if labels is not None:
+        labels = tuple(next(tensors(torch.float64, labels=(labels, "K̄"))).tolist())
     n_classes = (len(labels) if labels else n_clusters) if n_classes is None else n_classes
-    _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise)
+    _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise, dtype)
     alphas = _labels_as_given(labels, n_classes, label_separation)
     generator = random_stream(seed, "dataset")
     center_classes = torch.arange(n_clusters) * n_classes // n_clusters
@@ -98,7 +109,12 @@ def clusterable_dataset(
 
 
 def check_clusterable(dataset: Dataset, size_range: tuple[float, float] = (0, math.inf)) -> None:
-    """Raise `ValueError` naming the first line of Definition 1.1 that `dataset` breaks."""
+    """Raise `ValueError` naming the first line of Definition 1.1 that `dataset` breaks.
+
+    >>> earlystop.data.check_clusterable(earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1))
+    """
+    _check_dataset(dataset)
+    _check_range(size_range)
     data, tolerance = dataset, 1e-5
     norms = data.inputs.norm(dim=1)
     worst = norms[(norms - 1).abs().argmax()].item()
@@ -127,7 +143,12 @@ def corrupt_clusters(dataset: Dataset, corruption_rate: float, seed: int = 0) ->
     """Give ⌊ρ·n_ℓ⌋ labels of every cluster another, uniform over the other classes: Definition 1.2 with equality.
 
     Raises `ValueError` if `corruption_rate` (ρ) is outside [0, 1], or there is no other class.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.corrupt_clusters(dataset, 0.4).flipped.sum()
+    tensor(4)
     """
+    _check_dataset(dataset)
     check_rate(corruption_rate)
     refuse({"there is one class: a label has no other one to become": len(dataset.classes) < 2})
     generator, data = random_stream(seed, "corruption"), dataset.to("cpu")
@@ -151,20 +172,32 @@ def redraw_labels(
     The protocol of the paper's experiments: of two classes, ρ = 30 % flips about 15 %. Returns the new labels and the
     mask of those drawn again; compare with the old ones for the flipped. Another `stream` gives an independent draw of
     the same seed. Raises `ValueError` if ρ is outside [0, 1] or a label is not in `classes`.
+
+    >>> noisy, drawn = earlystop.data.redraw_labels([0] * 10, [0, 1], 0.3)
+    >>> drawn.sum()
+    tensor(3)
     """
     check_rate(corruption_rate)
+    labels, classes = values(labels=(labels, "n"), classes=(classes, "K"))
     unknown = labels[~torch.isin(labels, classes)][:1].tolist()
     refuse({f"label {one} is not one of the classes {classes.tolist()}": True for one in unknown})
     generator, count = random_stream(seed, stream), round(corruption_rate * len(labels))
     chosen = torch.randperm(len(labels), generator=generator)[:count].to(labels.device)
     drawn = torch.randint(len(classes), (count,), generator=generator).to(labels.device)
-    noisy, corrupted = labels.clone(), torch.zeros_like(labels, dtype=torch.bool)
+    classes = classes.to(torch.promote_types(labels.dtype, classes.dtype))
+    noisy, corrupted = labels.to(classes.dtype, copy=True), torch.zeros_like(labels, dtype=torch.bool)
     noisy[chosen], corrupted[chosen] = classes[drawn], True
     return noisy, corrupted
 
 
 def corrupt_uniformly(dataset: Dataset, corruption_rate: float, seed: int = 0) -> Dataset:
-    """`redraw_labels` on a dataset: a fraction ρ of all labels, whatever their cluster."""
+    """`redraw_labels` on a dataset: a fraction ρ of all labels, whatever their cluster.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.corrupt_uniformly(dataset, 0.3).corrupted.sum()
+    tensor(3)
+    """
+    _check_dataset(dataset)
     labels, corrupted = redraw_labels(dataset.clean_labels, dataset.classes, corruption_rate, seed)
     return replace(dataset, labels=labels, corrupted=corrupted)
 
@@ -172,18 +205,38 @@ def corrupt_uniformly(dataset: Dataset, corruption_rate: float, seed: int = 0) -
 def ground_truth_label(
     inputs: Float[Tensor, "n d"], centers: Float[Tensor, "K d"], center_labels: Float[Tensor, " K"]
 ) -> Float[Tensor, " n"]:
-    """ỹ(x), the label of the nearest cluster center (Definition 1.3)."""
+    """ỹ(x), the label of the nearest cluster center (Definition 1.3).
+
+    >>> earlystop.data.ground_truth_label([[0.9, 0.1], [0.2, 0.7]], torch.eye(2), [-1, 1])
+    tensor([-1,  1])
+    """
+    inputs, centers = tensors(inputs=(inputs, "n d"), centers=(centers, "K d"))
+    center_labels, _ = values(center_labels=(center_labels, "K"), centers=(centers, "K d"))
     return center_labels[torch.cdist(inputs, centers).argmin(dim=1)]
 
 
 def nearest_label(outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"]) -> Float[Tensor, "..."]:
-    """The class label nearest to each output: the classifier of Theorem 2.2 (Eq. 5)."""
+    """The class label nearest to each output: the classifier of Theorem 2.2 (Eq. 5).
+
+    >>> earlystop.data.nearest_label([-0.8, 0.1, 0.6], [-1, 0, 1])
+    tensor([-1,  0,  1])
+    """
+    (outputs,), (classes,) = tensors(outputs=(outputs, "*")), values(classes=(classes, "K"))
+    refuse({f"classes are {classes.tolist()}, should go up": bool((classes[1:] <= classes[:-1]).any())})
     midpoints = (classes[1:] + classes[:-1]) / 2
-    return classes[torch.bucketize(outputs, midpoints)]
+    return classes[torch.bucketize(outputs, midpoints.to(outputs))]
 
 
 def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str = "cap") -> Dataset:
-    """Fresh inputs (`noise` as before) within ε₀ of the same centers, with true labels: the promise of Theorem 2.2."""
+    """Fresh inputs (`noise` as before) within ε₀ of the same centers, with true labels: the promise of Theorem 2.2.
+
+    >>> dataset = earlystop.data.clusterable_dataset(10, 2, 3, input_noise=0.1)
+    >>> earlystop.data.around_centers(dataset, 4).inputs.shape
+    torch.Size([4, 3])
+    """
+    _check_dataset(dataset)
+    counts(least=0, n_samples=n_samples)
+    _check_noise(noise)
     generator, data = random_stream(seed, "inputs"), dataset.to("cpu")
     clusters = torch.randint(len(data.centers), (n_samples,), generator=generator)
     inputs = _around(data.centers.double()[clusters], data.input_noise, noise, generator).to(data.inputs)
@@ -193,11 +246,31 @@ def around_centers(dataset: Dataset, n_samples: int, seed: int = 0, noise: str =
 
 
 def check_rate(corruption_rate: float) -> None:
-    """Raise `ValueError` unless ρ is in [0, 1]."""
+    """Raise `ValueError` unless ρ is in [0, 1].
+
+    >>> earlystop.data.check_rate(0.3)
+    """
+    numbers(corruption_rate=corruption_rate)
     refuse({f"corruption_rate is {corruption_rate}, should be between 0 and 1": not 0 <= corruption_rate <= 1})
 
 
-def _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise) -> None:
+def _check_dataset(dataset: Dataset) -> None:
+    kinds(Dataset, "a Dataset, as clusterable_dataset draws it", dataset=dataset)
+
+
+def _check_range(size_range: tuple[float, float]) -> None:
+    next(tensors(size_range=(size_range, "2")))
+
+
+def _check_noise(noise: str) -> None:
+    refuse({f"noise is {noise!r}, should be 'cap', 'shell' or 'offset'": noise not in ("cap", "shell", "offset")})
+
+
+def _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise, dtype) -> None:
+    counts(n_classes=n_classes)
+    numbers(input_noise=input_noise)
+    _check_noise(noise)
+    kinds(torch.dtype, "torch.float32 or torch.float64", dtype=dtype)
     refuse({
         f"dim is {dim}, should be at least 2": dim < 2,
         f"n_samples is {n_samples} for n_clusters = {n_clusters}: every cluster needs a sample":
@@ -207,7 +280,6 @@ def _check_request(n_samples, n_clusters, dim, n_classes, input_noise, noise) ->
         f"input_noise is {input_noise}, should be 0 or more": not input_noise >= 0,
         f"input_noise is {input_noise}: centers of different classes would have to be "
         f"{2 * input_noise:.4g} apart, but two unit vectors are at most 2 apart": input_noise > 1,
-        f"noise is {noise!r}, should be 'cap', 'shell' or 'offset'": noise not in ("cap", "shell", "offset"),
     })  # fmt: skip
 
 
@@ -226,6 +298,8 @@ def _labels_as_given(labels, n_classes, label_separation) -> Float[Tensor, " K_b
 
 
 def _check_separation(wanted: float | None, widest: float, why: str) -> None:
+    if wanted is not None:
+        numbers(label_separation=wanted)
     refuse({f"label_separation is {wanted}: {why}": wanted is not None and not 0 < wanted <= widest})
 
 
@@ -266,6 +340,7 @@ def _cluster_sizes(n_samples, n_clusters, size_range, generator) -> Int[Tensor, 
     """Cluster sizes that add up to n, even or random between c_low·n/K and c_up·n/K."""
     if size_range is None:
         return n_samples // n_clusters + (torch.arange(n_clusters) < n_samples % n_clusters).long()
+    _check_range(size_range)
     low, up = size_range
     smallest = max(1, math.ceil(low * n_samples / n_clusters - 1e-9))
     largest = math.floor(min(up * n_samples / n_clusters, n_samples) + 1e-9)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from earlystop.data import refuse
+from earlystop.arguments import counts, kinds, refuse, values, whole
 from earlystop.runs.progress import nobody_watches, progress
 from earlystop.streams import random_stream
 
@@ -46,24 +46,44 @@ TITLES = {
 
 
 class DataError(RuntimeError):
-    """A data set is missing or damaged; the message says how to get it."""
+    """A data set is missing or damaged; the message says how to get it.
+
+    >>> issubclass(earlystop.images.DataError, RuntimeError)
+    True
+    """
 
 
 @dataclass(frozen=True)
 class Images:
-    """n images with their true classes, 0 to 9, and the noisy labels that they came with, if they did."""
+    """n images with their true classes, 0 to 9, and the noisy labels that they came with, if they did.
+
+    `ValueError` unless pixels are uint8 and there is a class for each image.
+
+    >>> len(earlystop.images.Images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), labels=[3, 5]))
+    2
+    """
 
     pixels: UInt8[Tensor, "n channels height width"]
     labels: Int[Tensor, " n"]
-    title: str
+    title: str = "images of your own"
     given: Int[Tensor, " n"] | None = None  # labels as given, where a data set has noise of its own
+
+    def __post_init__(self) -> None:
+        given = {"labels": self.labels} | ({} if self.given is None else {"given": self.given})
+        shapes = {"pixels": (self.pixels, "n channels height width")} | {k: (v, "n") for k, v in given.items()}
+        pixels, *_ = values(**shapes)
+        fit = pixels.dtype == torch.uint8
+        refuse({f"pixels are {pixels.dtype}, should be torch.uint8, as bytes from 0 to 255": not fit})
+        numbers = whole(**{name: shapes[name] for name in given})
+        for name, value in {"pixels": pixels, **dict(zip(given, numbers))}.items():
+            object.__setattr__(self, name, value)  # of a list or an array
 
     def inputs(self, mean: float | None = None, std: float | None = None) -> Float[Tensor, "n c h w"]:
         """Pixels as numbers, shifted and scaled to mean 0 and deviation 1 over the data set."""
-        values = self.pixels.float() / 255
-        mean = values.mean().item() if mean is None else mean
-        std = values.std().item() if std is None else std
-        return (values - mean) / std
+        shades = self.pixels.float() / 255
+        mean = shades.mean().item() if mean is None else mean
+        std = shades.std().item() if std is None else std
+        return (shades - mean) / std
 
     def subset(self, indices: Int[Tensor, " m"] | slice) -> "Images":
         """The images at `indices`."""
@@ -87,18 +107,26 @@ def load_images(name: str, split: str = "train") -> Images:
     `huggingface_hub`, its cache honoured, and are verified after decoding. A set of your own is a function of the
     split that returns `Images`: `"mydata:load"` stands for `load` in mydata.py. Raises `ValueError` for an unknown
     name or split and for images unlike the book's, `DataError` if the data cannot be had or is damaged.
+
+    >>> earlystop.images.load_images("digits").pixels.shape
+    torch.Size([1400, 1, 8, 8])
     """
     load = loader(name)
     refuse({f"split is {split!r}, should be 'train' or 'test'": split not in SPLITS})
-    images = load(split)
-    return _checked(name, images) if ":" in name else images
+    return _checked(name, load, split) if ":" in name else load(split)
 
 
 def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "split") -> tuple[Images, ...]:
     """Disjoint random subsets of the given sizes, another draw by another `stream`.
 
     Raises `ValueError` if there are too few images.
+
+    >>> [len(part) for part in earlystop.images.sample_split(earlystop.images.load_images("digits"), 100, 50)]
+    [100, 50]
     """
+    kinds(Images, "Images, as load_images gives", images=images)
+    for size in sizes:
+        counts(least=0, sizes=size)
     asked = sum(sizes)
     refuse({f"{asked:,} images asked for, but {images.title} has {len(images):,}": asked > len(images)})
     order = torch.randperm(len(images), generator=random_stream(seed, stream))
@@ -106,9 +134,15 @@ def sample_split(images: Images, *sizes: int, seed: int = 0, stream: str = "spli
 
 
 def content_hash(pixels: UInt8[Tensor, "..."], *labels: Tensor) -> str:
-    """SHA-256 of pixels and labels, as listed in `HUB`; of labels as given too, where there are some."""
+    """SHA-256 of pixels and labels, as listed in `HUB`; of labels as given too, where there are some.
+
+    >>> earlystop.images.content_hash(torch.zeros(1, dtype=torch.uint8))[:8]
+    '6e340b9c'
+    """
+    (pixels,) = values(pixels=(pixels, "*"))
     digest = hashlib.sha256(pixels.contiguous().numpy().tobytes())
     for part in labels:
+        (part,) = whole(labels=(part, "*"))
         digest.update(part.to(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
@@ -131,7 +165,12 @@ def _patterns(split: str) -> Images:
 
 
 def loader(name: str) -> Callable[[str], Images]:
-    """The function of the split that a name stands for."""
+    """The function of the split that a name stands for.
+
+    >>> len(earlystop.images.loader("digits")("test"))
+    397
+    """
+    kinds(str, "a name, such as 'digits'; tensors of your own are for earlystop.own", name=name)
     if name in TITLES:
         return {"digits": _digits, "patterns": _patterns}.get(name) or partial(_from_hub, name)
     reason = ""
@@ -144,17 +183,18 @@ def loader(name: str) -> Callable[[str], Images]:
     raise ValueError(f"data set {name!r} is unknown{reason}, use one of {known}, or module:function of your own")
 
 
-def _checked(name: str, images: Images) -> Images:
-    """Images from outside, with labels as int64. Raises `ValueError` if they are unlike the book's."""
-    refuse({f"{name} returned {type(images).__name__}, should return Images": not isinstance(images, Images)})
-    shape, kind = tuple(images.pixels.shape), images.pixels.dtype
-    message = f"{name}: pixels are {kind} of shape {shape}, should be uint8, n × channels × height × width"
-    refuse({message: kind != torch.uint8 or len(shape) != 4})
-    labels = {key: getattr(images, key) for key in ("labels", "given") if getattr(images, key) is not None}
-    for key, values in labels.items():
-        whole = values.shape == shape[:1] and torch.isin(values, torch.arange(10)).all()
-        refuse({f"{name}: {key} should be {shape[0]:,} whole numbers from 0 to 9": not whole})
-    return replace(images, **{key: values.long() for key, values in labels.items()})
+def _checked(name: str, load: Callable[[str], Images], split: str) -> Images:
+    """Images from outside. Raises `ValueError` that names their function if they are unlike the book's."""
+    try:
+        images = load(split)
+        refuse({f"it returned {type(images).__name__}, should return Images": not isinstance(images, Images)})
+        for key in ("labels", "given"):
+            labels = getattr(images, key)
+            most = 0 if labels is None or not len(labels) else labels.max().item()
+            refuse({f"{key} has {most}, should be whole numbers from 0 to 9": most > 9})
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return images
 
 
 # ------------------------------------------------------------------------ from the Hub

@@ -9,21 +9,36 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earlystop.data import refuse
-from earlystop.network import ERF, Activation, Inputs, Weights, output_weights
+from earlystop.arguments import counts, fitting, functions, kinds, refuse, tensors
+from earlystop.network import ERF, Activation, Inputs, Weights, check_activation, output_weights
 from earlystop.runs.machine import Machine
 
 
 def jacobian(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n k*d"]:
-    """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ."""
-    slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
+    """J(W): row i is the derivative of f(W, xᵢ) by the entries of W, (v ⊙ φ'(W xᵢ)) xᵢᵀ.
+
+    >>> earlystop.jacobian.jacobian(torch.zeros(2, 3), torch.eye(3)).shape
+    torch.Size([3, 6])
+    """
+    slopes, inputs = _slopes(weights, inputs, activation)
     return torch.einsum("nk,nd->nkd", slopes, inputs).flatten(1)
 
 
 def gram(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, "n n"]:
-    """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ))."""
-    slopes = activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights)
+    """J Jᵀ without forming J: (XXᵀ) ⊙ (φ'(XWᵀ) diag(v²) φ'(WXᵀ)).
+
+    >>> earlystop.jacobian.gram(torch.zeros(2, 3), torch.eye(3)).diag().round(decimals=2)
+    tensor([1.2700, 1.2700, 1.2700])
+    """
+    slopes, inputs = _slopes(weights, inputs, activation)
     return (inputs @ inputs.T) * (slopes @ slopes.T)
+
+
+def _slopes(weights: Weights, inputs: Inputs, activation: Activation) -> tuple[Float[Tensor, "n k"], Inputs]:
+    """The derivative of f(W, xᵢ) by the sums that enter the hidden units, v ⊙ φ'(W xᵢ), and the inputs."""
+    check_activation(activation)
+    weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
+    return activation.derivative(inputs @ weights.T) * output_weights(len(weights), weights), inputs
 
 
 def model_gram(
@@ -37,8 +52,12 @@ def model_gram(
     symmetric product is computed. At most `machine.jacobian_bytes` of these rows are held, no more than half
     of the free memory; those beyond are computed again for every further part. Raises `ValueError`
     for a model in training mode, or one that couples the samples of a batch.
+
+    >>> earlystop.jacobian.model_gram(torch.nn.Linear(2, 1).eval(), torch.eye(2), torch.sum)
+    tensor([[2., 1.],
+            [1., 2.]], dtype=torch.float64)
     """
-    _check_separate(model, inputs)
+    inputs = _taken(model, inputs, output)
     layers = _linear_layers(model, inputs[:2])
     gram = sum((_linear_gram(model, layer, inputs, output) for layer in layers), start=inputs.new_zeros(1).double())
     done = {id(p) for layer in layers for p in layer.parameters()}
@@ -105,6 +124,16 @@ def _mirrored(gram: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     return gram.tril().double() + gram.tril(-1).T.double()
 
 
+def _taken(model: nn.Module, inputs: Float[Tensor, "n ..."], output: Callable[[Tensor], Tensor]) -> Tensor:
+    """The inputs as a tensor. Raises `ValueError` for a model whose J has no rows."""
+    kinds(nn.Module, "a network, an nn.Module", model=model)
+    functions(output=output)
+    _check_mode(model)
+    inputs = fitting(model, inputs)
+    _check_separate(model, inputs)
+    return inputs
+
+
 def _tiles(first: int, n: int, size: int, rows: int) -> list[tuple[int, int]]:
     """Rows from `first` on in tiles, none of which crosses the end of the rows held."""
     starts = [*range(first, min(first + size, n), rows), *range(first + size, n, rows)]
@@ -121,9 +150,8 @@ def _exact_product(left: Float[Tensor, "m p"], right: Float[Tensor, "n p"]) -> F
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-@torch.no_grad()
-def _check_separate(model: nn.Module, inputs: Float[Tensor, "n ..."]) -> None:
-    """Raise `ValueError` if the model's output for a sample depends on the others: J has no rows then."""
+def _check_mode(model: nn.Module) -> None:
+    """Raise `ValueError` for a model that normalizes by the batch."""
     if any(module.training for module in model.modules()):
         raise ValueError("put the model in eval mode: batch statistics would couple the samples")
     for name, module in model.named_modules():
@@ -132,6 +160,11 @@ def _check_separate(model: nn.Module, inputs: Float[Tensor, "n ..."]) -> None:
                 f"{name or 'the model'} normalizes by the batch also in eval mode: "
                 "use batch normalization with track_running_stats=True"
             )
+
+
+@torch.no_grad()
+def _check_separate(model: nn.Module, inputs: Float[Tensor, "n ..."]) -> None:
+    """Raise `ValueError` if the model's output for a sample depends on the others: J has no rows then."""
     few = inputs[:3]
     together, alone = model(few), torch.cat([model(one[None]) for one in few])
     if not torch.allclose(together, alone, rtol=1e-3, atol=1e-3 * together.abs().max().item()):
@@ -175,10 +208,17 @@ def top_singular_values(
 
     For n too large for J Jᵀ: Lanczos iterations (ARPACK) on the product with J Jᵀ, one backward and one forward
     derivative of the whole set each. Raises `ValueError` unless 1 ≤ rank < n, and for models that `model_gram` refuses.
+
+    >>> model = torch.nn.Linear(3, 1).eval()
+    >>> values, vectors = earlystop.jacobian.top_singular_values(model, torch.eye(3), torch.sum, rank=1)
+    >>> values.round(decimals=3)
+    tensor([2.], dtype=torch.float64)
     """
+    inputs = _taken(model, inputs, output)
     n = len(inputs)
+    counts(rank=rank)
     refuse({f"rank is {rank}, should be between 1 and {n - 1}": not 1 <= rank < n})
-    _check_separate(model, inputs)
+    counts(least=1, batch_size=batch_size)
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     product = _gram_product(model, inputs, output, batch_size)
@@ -209,17 +249,33 @@ def _gram_product(model, inputs, output, batch_size: int) -> Callable[[np.ndarra
 
 
 def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
-    """Singular values of J from J Jᵀ, largest first."""
-    return torch.linalg.eigvalsh(gram.double()).clamp(min=0).sqrt().flip(0)
+    """Singular values of J from J Jᵀ, largest first.
+
+    >>> earlystop.jacobian.singular_values([[1.0, 0.0], [0.0, 4.0]])
+    tensor([2., 1.], dtype=torch.float64)
+    """
+    (gram,) = tensors(torch.float64, gram=(gram, "n n"))
+    return torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().flip(0)
 
 
 def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n rank"]:
-    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n."""
+    """Orthonormal left singular vectors of J for its `rank` largest values. `ValueError` unless 1 ≤ rank ≤ n.
+
+    >>> earlystop.jacobian.information_space([[1.0, 0.0], [0.0, 4.0]], rank=1).abs().flatten()
+    tensor([0., 1.], dtype=torch.float64)
+    """
+    (gram,) = tensors(torch.float64, gram=(gram, "n n"))
+    counts(rank=rank)
     refuse({f"rank is {rank}, should be between 1 and {len(gram)}": not 1 <= rank <= len(gram)})
-    return torch.linalg.eigh(gram.double()).eigenvectors[:, -rank:].flip(1)
+    return torch.linalg.eigh(gram).eigenvectors[:, -rank:].flip(1)
 
 
 def energy_share(values: Float[Tensor, "... n"], basis: Float[Tensor, "n r"]) -> Float[Tensor, "..."]:
-    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`."""
-    values = values.to(basis)
+    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`.
+
+    >>> earlystop.jacobian.energy_share([3.0, 4.0], [[1.0], [0.0]])
+    tensor(0.3600)
+    """
+    (basis,) = tensors(basis=(basis, "n r"))
+    basis, values = tensors(basis.dtype, basis=(basis, "n r"), values=(values, "... n"))
     return (values @ basis).square().sum(-1) / values.square().sum(-1)

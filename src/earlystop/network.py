@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.data import refuse
+from earlystop.arguments import counts, functions, kinds, numbers, refuse, tensors
 from earlystop.streams import random_stream
 
 Weights = Float[Tensor, "k d"]  # W, a row for every hidden unit
@@ -24,6 +24,10 @@ class Activation:
     κ(t) = E[φ'(u)φ'(w)] for standard normal u, w of correlation t: on unit vectors it gives the expectation in
     Definition 2.1. `smoothness` is Γ, the larger of max |φ'| and max |φ''|, and infinite where one has no bound: the
     theory assumes that it has. `third` bounds |φ'''|, `rank` the rank of Σ(C) for centers in R^d.
+
+    >>> sine = earlystop.network.Activation("sine", torch.sin, torch.cos, lambda t: torch.cosh(t) / 2.718, smoothness=1)
+    >>> earlystop.network.predict(torch.ones(2, 3), torch.eye(3), sine)
+    tensor([0., 0., 0.])
     """
 
     name: str
@@ -34,9 +38,29 @@ class Activation:
     third: float = math.inf
     rank: Callable[[int], float] = lambda dim: math.inf
 
+    def __post_init__(self) -> None:
+        functions(value=self.value, derivative=self.derivative, kappa=self.kappa, rank=self.rank)
+        numbers(smoothness=self.smoothness, third=self.third)
+        for name in ("value", "derivative"):
+            object.__setattr__(self, name, _writing(getattr(self, name)))
 
-def _writing(formula: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    """The function z ↦ `formula`(z), made to write into a tensor if it is given one."""
+
+def check_activation(activation: Activation) -> None:
+    """Raise `ValueError` for what is no `Activation`, such as the name of one or a function.
+
+    >>> earlystop.network.check_activation(earlystop.network.ERF)
+    """
+    hint = "an Activation, such as ERF, or your own: Activation(name, value, derivative, kappa, smoothness)"
+    kinds(Activation, hint, activation=activation)
+
+
+def _writing(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function z ↦ φ(z) that writes into a tensor if it is given one: `formula`, or made of it if it does not."""
+    try:
+        formula(torch.zeros(1), out=torch.empty(1))
+        return formula
+    except TypeError:
+        pass  # it takes no such tensor
 
     def function(z: Tensor, out: Tensor | None = None) -> Tensor:
         return formula(z) if out is None else out.copy_(formula(z))
@@ -49,7 +73,12 @@ def kappa_by_quadrature(derivative: Callable[[Tensor], Tensor], degree: int = 12
 
     The h_m are the Hermite polynomials with E[h_m(g)²] = 1: for standard normal u, w of correlation t they have
     E[h_m(u)h_n(w)] = t^m if m = n, else 0. Terms beyond `degree` are left out: for a smooth φ' they vanish fast.
+
+    >>> earlystop.network.kappa_by_quadrature(torch.cos)(torch.tensor(1.0)).round(decimals=3)
+    tensor(0.5680)
     """
+    functions(derivative=derivative)
+    counts(least=1, degree=degree)
     nodes, weights = np.polynomial.hermite_e.hermegauss(2 * degree)
     g, weights = torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
     polynomials = [torch.ones_like(g), g]
@@ -121,7 +150,12 @@ ACTIVATIONS = (ERF, GAUSSIAN_SOFTPLUS, SIN, COS, IDENTITY, TANH, SIGMOID, SOFTPL
 
 
 def output_weights(hidden_units: int, like: Tensor | None = None) -> Float[Tensor, " k"]:
-    """The fixed output weights v: half are 1/√k, half -1/√k, so that ‖v‖ = 1. `ValueError` unless k is even, k ≥ 2."""
+    """The fixed output weights v: half are 1/√k, half -1/√k, so that ‖v‖ = 1. `ValueError` unless k is even, k ≥ 2.
+
+    >>> earlystop.network.output_weights(4)
+    tensor([ 0.5000,  0.5000, -0.5000, -0.5000])
+    """
+    counts(hidden_units=hidden_units)
     message = f"hidden_units is {hidden_units}, should be even and at least 2: half of the output weights are negative"
     refuse({message: hidden_units < 2 or hidden_units % 2 == 1})
     v = torch.full((hidden_units,), 1 / math.sqrt(hidden_units), dtype=torch.float32 if like is None else like.dtype)
@@ -136,13 +170,25 @@ def initial_weights(
 
     `paired` repeats the first half of the rows in the second, where v has the other sign: then f(W₀, x) = 0 for
     every x, as Theorem 4.1 assumes.
+
+    >>> earlystop.network.initial_weights(hidden_units=100, dim=3, seed=1).shape
+    torch.Size([100, 3])
     """
     output_weights(hidden_units)  # refuses an odd number
+    counts(least=1, dim=dim)
+    kinds(torch.dtype, "torch.float32 or torch.float64", dtype=dtype)
     rows = hidden_units // 2 if paired else hidden_units
     weights = torch.randn(rows, dim, generator=random_stream(seed, "weights"), dtype=torch.float64)
     return (torch.cat([weights, weights]) if paired else weights).to(dtype)
 
 
 def predict(weights: Weights, inputs: Inputs, activation: Activation = ERF) -> Float[Tensor, " n"]:
-    """f(W, x) = vᵀφ(Wx) for every row x of `inputs` (Eq. 2)."""
+    """f(W, x) = vᵀφ(Wx) for every row x of `inputs` (Eq. 2).
+
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True)
+    >>> earlystop.network.predict(weights, torch.eye(3)).abs().max() < 1e-6
+    tensor(True)
+    """
+    check_activation(activation)
+    weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
     return activation.value(inputs @ weights.T) @ output_weights(len(weights), weights)

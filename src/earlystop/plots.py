@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from earlystop import phone
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors
 from earlystop.runs.progress import nobody_watches
 
 # One colour, marker and dash a meaning, the same in every chapter: blue, orange and green speak of nothing else.
@@ -38,7 +39,10 @@ LEVEL_MAP = plt.get_cmap("viridis")
 
 
 def use_style() -> None:
-    """Draw everything in the book's style, as vector graphics; where a book is built, for phones, too."""
+    """Draw everything in the book's style, as vector graphics; where a book is built, for phones, too.
+
+    >>> earlystop.plots.use_style()
+    """
     from IPython.core.getipython import get_ipython
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -50,42 +54,83 @@ def use_style() -> None:
 
 
 def line(style: dict) -> dict:
-    """`style` without its marker, for curves of many points."""
+    """`style` without its marker, for curves of many points.
+
+    >>> sorted(earlystop.plots.line(earlystop.plots.TEST))
+    ['color', 'linestyle']
+    """
+    kinds(dict, "a look, such as plots.TEST", style=style)
     return {key: value for key, value in style.items() if key != "marker"}
 
 
 def level_color(index: int, count: int) -> tuple:
-    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is not the green of tests."""
+    """Colour of the `index`-th of `count` ordered levels, dark to bright; the brightest is not the green of tests.
+
+    >>> len(earlystop.plots.level_color(0, 3))
+    4
+    """
+    counts(index=index, count=count)
+    refuse({f"index is {index}, should be from 0 to {count - 1}": not 0 <= index < count})
     return LEVEL_MAP(0.5 * index / max(1, count - 1))
 
 
 def log_ticks(axis: Axis, ticks: Sequence[float] | None = None) -> None:
-    """Plain numbers along a logarithmic axis, at `ticks` or else at powers of ten, and no marks between them."""
+    """Plain numbers along a logarithmic axis, at `ticks` or else at powers of ten, and no marks between them.
+
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> ax.set_xscale("log")
+    >>> earlystop.plots.log_ticks(ax.xaxis, [1, 10, 100])
+    """
+    kinds(Axis, "one axis, as ax.xaxis", axis=axis)
     if ticks is not None:
+        next(tensors(ticks=(ticks, "ticks")))
         axis.set_ticks(ticks)
     axis.set_major_formatter(lambda value, _: f"{value:,.12f}".rstrip("0").rstrip("."))
     axis.set_minor_locator(NullLocator())
 
 
 def band(ax: Axes, x: Sequence[float] | Tensor, runs: Float[Tensor, "seeds points"], label: str, **style) -> None:
-    """Mean over seeds as a line, and the range from lowest to highest as a band."""
-    runs = torch.as_tensor(runs).cpu()
+    """Mean over seeds as a line, and the range from lowest to highest as a band; a single run as a line.
+
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> earlystop.plots.band(ax, [1, 2, 3], [[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]], "two seeds", **earlystop.plots.TEST)
+    """
+    kinds(Axes, "axes to draw on, as plt.subplots gives", ax=ax)
+    (runs,) = tensors(runs=(runs, "... points"))
+    runs = runs.cpu()[None] if runs.ndim == 1 else runs.cpu()
+    runs, x = tensors(runs.dtype, runs=(runs, "seeds points"), x=(x, "points"))
     keep = some(runs.shape[1])
-    x, runs = torch.as_tensor(x)[keep], runs[:, keep]
+    x, runs = x[keep], runs[:, keep]
     (drawn,) = ax.plot(x, runs.mean(0), label=label, **style)
     if len(runs) > 1:
         ax.fill_between(x, runs.min(0).values, runs.max(0).values, color=drawn.get_color(), alpha=0.2, lw=0)
 
 
 def some(points: int, most: int = MOST_POINTS) -> Int[Tensor, " kept"]:
-    """Indices of at most `most` of `points`, first and last included, about evenly spread on a logarithmic axis."""
+    """Indices of at most `most` of `points`, first and last included, about evenly spread on a logarithmic axis.
+
+    >>> earlystop.plots.some(1000, most=4)
+    tensor([  0,   9,  99, 999])
+    """
+    counts(least=0, points=points)
+    counts(least=2, most=most)
     if points <= most:
         return torch.arange(points)
     return (torch.logspace(0, 1, most, base=points, dtype=torch.float64) - 1).round().long().unique()
 
 
 def share_bars(ax: Axes, clean: Float[Tensor, " bins"], flipped: Float[Tensor, " bins"], top: float) -> None:
-    """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples."""
+    """Histograms from 0 to `top`, given as shares of the clean and of the flipped samples.
+
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> earlystop.plots.share_bars(ax, [0.9, 0.1], [0.2, 0.8], top=1)
+    """
+    kinds(Axes, "axes to draw on, as plt.subplots gives", ax=ax)
+    numbers(top=top)
+    clean, flipped = tensors(clean=(clean, "bins"), flipped=(flipped, "bins"))
     edges = torch.linspace(0, top, len(clean) + 1)
     for shares, label, color in (
         (clean, "given label is right", RIGHT_COLOR),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
+from earlystop.arguments import counts, fitting, functions, kinds, numbers, refuse, short, tensors, values
 from earlystop.images import Images
 from earlystop.runs.machine import Machine
 from earlystop.runs.store import sound
@@ -25,12 +26,34 @@ Loss = Callable[[Float[Tensor, "... classes"], Int[Tensor, "..."]], Float[Tensor
 
 
 def least_squares(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """½‖f(x) - one-hot(y)‖² of every sample: the paper's loss for several classes."""
+    """½‖f(x) - one-hot(y)‖² of every sample: the paper's loss for several classes.
+
+    >>> earlystop.training.least_squares([[1.0, 0.0], [0.0, 0.0]], [0, 1])
+    tensor([0.0000, 0.5000])
+    """
+    outputs, labels = _taken(outputs, labels)
     return 0.5 * (outputs - F.one_hot(labels, outputs.shape[-1])).square().sum(dim=-1)
 
 
+def _taken(outputs: Tensor, labels: Tensor) -> tuple[Float[Tensor, "... classes"], Int[Tensor, "..."]]:
+    """Outputs and labels as tensors. `ValueError` if there is not one label for all outputs of a sample."""
+    (outputs,), (labels,) = tensors(outputs=(outputs, "... classes")), values(labels=(labels, "*"))
+    shape, classes = outputs.shape[:-1], outputs.shape[-1]
+    told = f"labels has shape {tuple(labels.shape)}, should have {tuple(shape)} for outputs of {tuple(outputs.shape)}"
+    refuse({told: labels.shape != shape})
+    if not labels.is_cuda:  # a GPU does not wait for this
+        fit = bool(((labels >= 0) & (labels < classes) & (labels == labels.long())).all())
+        refuse({f"labels should be classes from 0 to {classes - 1}, as there are {classes} outputs": not fit})
+    return outputs, labels.long()
+
+
 def cross_entropy(outputs: Float[Tensor, "... classes"], labels: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """-log softmax(f(x))_y of every sample, for which the paper reports the same (footnote 3)."""
+    """-log softmax(f(x))_y of every sample, for which the paper reports the same (footnote 3).
+
+    >>> earlystop.training.cross_entropy([[0.0, 0.0]], [1])
+    tensor([0.6931])
+    """
+    outputs, labels = _taken(outputs, labels)
     return -outputs.log_softmax(dim=-1).gather(-1, labels[..., None])[..., 0]
 
 
@@ -42,9 +65,16 @@ class Stack:
 
     Networks never mix, so an optimizer that works on every number by itself (SGD, Adadelta, Adam)
     trains each as if it were alone.
+
+    >>> stack = earlystop.training.Stack([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    >>> stack(torch.ones(2, 5, 3)).shape
+    torch.Size([2, 5, 2])
     """
 
     def __init__(self, models: Sequence[nn.Module], machine: Machine = Machine()):
+        kinds(list | tuple, "a list of networks", models=models)
+        kinds(nn.Module, "a network, an nn.Module", **{f"models[{i}]": one for i, one in enumerate(models)})
+        refuse({"models are none: a stack needs one network or more": not models})
         self.model, self.size, self.machine = models[0], len(models), machine
         self.parameters, self.buffers = stack_module_state(list(models))
         self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
@@ -92,40 +122,80 @@ class Stack:
         return {**self.parameters, **self.buffers}
 
 
+def _weights(stack: Stack, step_size: float) -> list[Tensor]:
+    """What an optimizer of a stack moves."""
+    known = isinstance(getattr(stack, "parameters", None), dict)
+    refuse({f"stack is {short(stack)}, should be a Stack of networks": not known})
+    numbers(step_size=step_size)
+    refuse({f"step_size is {step_size}, should be above 0": not step_size > 0})
+    return list(stack.parameters.values())
+
+
 def adadelta(stack: Stack, step_size: float = 1.0, rho: float = 0.9, eps: float = 1e-6) -> torch.optim.Optimizer:
-    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3; ρ and ε are PyTorch's."""
-    weights = list(stack.parameters.values())
+    """Adadelta with learning rate 1, as in the experiments of Figures 1 and 3; ρ and ε are PyTorch's.
+
+    >>> stack = earlystop.training.Stack([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    >>> earlystop.training.adadelta(stack).defaults["rho"]
+    0.9
+    """
+    weights = _weights(stack, step_size)
     return torch.optim.Adadelta(weights, lr=step_size, rho=rho, eps=eps, capturable=weights[0].is_cuda)
 
 
 def adam(stack: Stack, step_size: float) -> torch.optim.Optimizer:
-    """Adam, with its usual decay rates and no weight decay."""
-    weights = list(stack.parameters.values())
+    """Adam, with its usual decay rates and no weight decay.
+
+    >>> stack = earlystop.training.Stack([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    >>> earlystop.training.adam(stack, 0.001).defaults["lr"]
+    0.001
+    """
+    weights = _weights(stack, step_size)
     return torch.optim.Adam(weights, lr=step_size, capturable=weights[0].is_cuda)
 
 
 def momentum(stack: Stack, step_size: float) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with Nesterov momentum 0.9 and no weight decay."""
-    weights = stack.parameters.values()
-    return torch.optim.SGD(weights, lr=step_size, momentum=0.9, nesterov=True)
+    """Stochastic gradient descent with Nesterov momentum 0.9 and no weight decay.
+
+    >>> stack = earlystop.training.Stack([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    >>> earlystop.training.momentum(stack, 0.1).defaults["momentum"]
+    0.9
+    """
+    return torch.optim.SGD(_weights(stack, step_size), lr=step_size, momentum=0.9, nesterov=True)
 
 
 def sgd(stack: Stack, step_size: float) -> torch.optim.Optimizer:
-    """Plain stochastic gradient descent, the algorithm that the paper's text names."""
-    return torch.optim.SGD(stack.parameters.values(), lr=step_size)
+    """Plain stochastic gradient descent, the algorithm that the paper's text names.
+
+    >>> stack = earlystop.training.Stack([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    >>> earlystop.training.sgd(stack, 0.1).defaults["momentum"]
+    0
+    """
+    return torch.optim.SGD(_weights(stack, step_size), lr=step_size)
 
 
 OPTIMIZERS = {"adadelta": adadelta, "adam": adam, "momentum": momentum, "sgd": sgd}  # of a stack and a step size
 
 
 def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """The same numbers in the order that convolutions are fastest in, also for one channel."""
+    """The same numbers in the order that convolutions are fastest in, also for one channel; others as they are.
+
+    >>> earlystop.training.channels_last(torch.ones(1, 2, 3, 3)).stride()
+    (18, 1, 6, 2)
+    """
+    (x,) = tensors(x=(x, "*"))
+    if x.ndim != 4:
+        return x
     return torch.empty_like(x, memory_format=torch.channels_last).copy_(x)
 
 
 @dataclass(frozen=True)
 class ImageStack:
-    """n images for each of M runs, kept as bytes and turned into inputs when they are used."""
+    """n images for each of M runs, kept as bytes and turned into inputs when they are used.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> earlystop.training.ImageStack.of([digits, digits], [digits, digits]).inputs(slice(5)).shape
+    torch.Size([2, 5, 1, 8, 8])
+    """
 
     pixels: UInt8[Tensor, "M n c h w"]
     mean: Float[Tensor, " M"]
@@ -134,8 +204,13 @@ class ImageStack:
     @classmethod
     def of(cls, sets: Sequence[Images], training: Sequence[Images]) -> "ImageStack":
         """Stack M sets, each normalized by the mean and deviation of its own training set."""
-        values = [one.pixels.float() / 255 for one in training]
-        mean, std = (torch.stack([getattr(v, key)() for v in values]) for key in ("mean", "std"))
+        for name, ones in (("sets", sets), ("training", training)):
+            kinds(Sequence, "a list of Images, one for each run", **{name: ones})
+            kinds(Images, "Images", **{f"{name}[{i}]": one for i, one in enumerate(ones)})
+        told = f"sets are {len(sets)}, but training {len(training)}: one of each for a run"
+        refuse({told: len(sets) != len(training)})
+        shades = [one.pixels.float() / 255 for one in training]
+        mean, std = (torch.stack([getattr(v, key)() for v in shades]) for key in ("mean", "std"))
         if all(one is sets[0] for one in sets):  # shared: no copies
             pixels = sets[0].pixels.expand(len(sets), *sets[0].pixels.shape)
         else:
@@ -150,6 +225,11 @@ class ImageStack:
             pixels = self.pixels[torch.arange(len(columns), device=columns.device)[:, None], columns]
         mean, std = (v.view(-1, 1, 1, 1, 1) for v in (self.mean, self.std))
         return (pixels.float() / 255 - mean) / std
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many runs and samples there are."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
     def redraw(self, epoch: int, seeds: Sequence[int]) -> None:
         """Get ready for an epoch: these images stay as they are."""
@@ -167,11 +247,15 @@ def train(
     come back in lists, with the `epoch` of each. `checkpoint` saves after epochs, and training
     goes on from what it holds. Raises `ValueError` on bad arguments, and when a loss stops
     being finite.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> stack = earlystop.training.Stack([earlystop.architectures.conv_net((1, 8, 8), (2, 2, 4))])
+    >>> images = earlystop.training.ImageStack.of([digits], [digits])
+    >>> optimizer, labels = earlystop.training.adadelta(stack), digits.labels[None]
+    >>> earlystop.training.train(stack, images, labels, optimizer=optimizer, epochs=2, batch_size=32, seeds=[0])
+    {}
     """
-    if epochs < 0 or batch_size < 1:
-        raise ValueError(f"epochs is {epochs} and batch_size {batch_size}, should be 0 or 1 and more")
-    if labels.shape != images.pixels.shape[:2]:
-        raise ValueError(f"{tuple(images.pixels.shape[:2])} images but {tuple(labels.shape)} labels")
+    labels = _check_training(stack, images, labels, optimizer, epochs, batch_size, seeds, loss)
     history, done = _resumed(stack, optimizer, epochs, checkpoint)
     if labels.is_cuda and epochs * labels.numel() >= FUSED_FROM * batch_size:
         stack.fuse(batch_size, stack.machine.evaluated)
@@ -186,6 +270,23 @@ def train(
         if checkpoint:
             checkpoint.save_when_due(partial(_state, stack, optimizer, history, epoch), now=epoch == epochs)
     return history
+
+
+def _check_training(stack, images, labels, optimizer, epochs, batch_size, seeds, loss) -> Tensor:
+    """The labels as a tensor. Raises `ValueError` for arguments that cannot be."""
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
+    kinds(torch.optim.Optimizer, "an optimizer, as adadelta(stack) gives", optimizer=optimizer)
+    counts(least=0, epochs=epochs)
+    counts(least=1, batch_size=batch_size)
+    kinds(Sequence, "a list of seeds, one for each network", seeds=seeds)
+    functions(loss=loss)
+    (labels,) = values(labels=(labels, "M n"))
+    refuse({
+        f"seeds are {len(seeds)} for {stack.size} networks, should be one for each": len(seeds) != stack.size,
+        f"labels has shape {tuple(labels.shape)}, should have {images.size} as images": labels.shape != images.size,
+    })  # fmt: skip
+    return labels
 
 
 def _state(stack: Stack, optimizer: torch.optim.Optimizer, history: dict[str, list[Tensor]], epoch: int) -> dict:
@@ -209,7 +310,15 @@ def _resumed(
 
 
 def train_epoch(step, labels, epoch, batch_size, seeds) -> None:
-    """One pass over all images, in an order that depends on seed and epoch alone."""
+    """One pass over all images, in an order that depends on seed and epoch alone.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> stack = earlystop.training.Stack([earlystop.architectures.conv_net((1, 8, 8), (2, 2, 4))])
+    >>> images = earlystop.training.ImageStack.of([digits], [digits])
+    >>> step = earlystop.training.TrainingStep(stack, images, digits.labels[None], earlystop.training.sgd(stack, 0.1),
+    ...                                        earlystop.training.least_squares)
+    >>> earlystop.training.train_epoch(step, digits.labels[None], epoch=1, batch_size=32, seeds=[0])
+    """
     orders = [
         torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}")) for seed in seeds
     ]
@@ -226,6 +335,14 @@ class TrainingStep:
 
     On a GPU the step is recorded once for every size of a batch and then replayed (a CUDA
     graph): hundreds of short operations then cost one launch.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> stack = earlystop.training.Stack([earlystop.architectures.conv_net((1, 8, 8), (2, 2, 4))])
+    >>> images = earlystop.training.ImageStack.of([digits], [digits])
+    >>> step = earlystop.training.TrainingStep(stack, images, digits.labels[None], earlystop.training.sgd(stack, 0.1),
+    ...                                        earlystop.training.least_squares)
+    >>> step(torch.arange(8)[None]).shape
+    torch.Size([1])
     """
 
     def __init__(self, stack, images, labels, optimizer, loss):
@@ -294,10 +411,19 @@ class TrainingStep:
 
 @torch.no_grad()
 def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n classes"]:
-    """All outputs of all networks in eval mode, `Machine.evaluated` samples at a time."""
+    """All outputs of all networks in eval mode, `Machine.evaluated` samples at a time.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> stack = earlystop.training.Stack([earlystop.architectures.conv_net((1, 8, 8), (2, 2, 4))])
+    >>> images = earlystop.training.ImageStack.of([digits], [digits])
+    >>> earlystop.training.evaluate_stack(stack, images).shape
+    torch.Size([1, 64, 10])
+    """
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
     stack.model.eval()
     outputs, size = [], stack.machine.evaluated
-    for start in range(0, images.pixels.shape[1], size):
+    for start in range(0, images.size[1], size):
         with stack.machine.autocast():
             outputs.append(stack(images.inputs(slice(start, start + size))).float())
     return torch.cat(outputs, dim=1)
@@ -305,14 +431,31 @@ def evaluate_stack(stack: Stack, images: ImageStack) -> Float[Tensor, "M n class
 
 @torch.no_grad()
 def evaluate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: int = 1000) -> Float[Tensor, "n classes"]:
-    """One model's outputs in eval mode."""
-    model.eval()
+    """One model's outputs in eval mode.
+
+    >>> earlystop.training.evaluate(torch.nn.Linear(3, 2), torch.ones(4, 3)).shape
+    torch.Size([4, 2])
+    """
+    counts(least=1, batch_size=batch_size)
+    kinds(nn.Module, "a network, an nn.Module", model=model)
+    inputs = fitting(model.eval(), inputs)
     return torch.cat([model(part) for part in inputs.split(batch_size)])
 
 
 @torch.no_grad()
 def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Tensor, "M n units"], Tensor]:
-    """The units of the last hidden layer and the outputs of each network, for its first `count` images."""
+    """The units of the last hidden layer and the outputs of each network, for its first `count` images.
+
+    >>> digits = earlystop.images.load_images("digits").subset(slice(64))
+    >>> stack = earlystop.training.Stack([earlystop.architectures.conv_net((1, 8, 8), (2, 2, 4))])
+    >>> images = earlystop.training.ImageStack.of([digits], [digits])
+    >>> hidden, outputs = earlystop.training.last_layers(stack, images, count=5)
+    >>> hidden.shape, outputs.shape
+    (torch.Size([1, 5, 4]), torch.Size([1, 5, 10]))
+    """
+    kinds(Stack, "a Stack of networks", stack=stack)
+    kinds(ImageStack, "an ImageStack, as ImageStack.of makes", images=images)
+    counts(least=1, count=count)
     inputs, found = images.inputs(slice(count)), []
     for run, x in enumerate(inputs):
         network: Any = stack.network(run).eval()
@@ -324,7 +467,12 @@ def last_layers(stack: Stack, images: ImageStack, count: int) -> tuple[Float[Ten
 
 
 def dead(hidden: Float[Tensor, "M n units"]) -> Float[Tensor, " M"]:
-    """The share of the units that are zero for every image."""
+    """The share of the units that are zero for every image.
+
+    >>> earlystop.training.dead([[[1.0, 0.0], [2.0, 0.0]]])
+    tensor([0.5000])
+    """
+    (hidden,) = tensors(hidden=(hidden, "M n units"))
     return 1 - (hidden > 0).any(dim=1).float().mean(dim=1)
 
 
@@ -332,9 +480,27 @@ def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n
     """Share of samples whose largest output is their label, in double precision.
 
     900 of 1,000 are then exactly the 0.9 that a page compares them with, or a file holds.
+
+    >>> earlystop.training.accuracy([[2.0, 1.0], [0.0, 3.0]], [0, 0])
+    tensor(0.5000, dtype=torch.float64)
     """
+    (outputs,), (labels,) = tensors(outputs=(outputs, "... classes")), values(labels=(labels, "... n"))
+    shape = tuple(outputs.shape[-labels.ndim - 1 : -1])
+    fits = tuple(labels.shape) == shape
+    refuse({f"labels has shape {tuple(labels.shape)}, should have {shape} as outputs": not fits})
     right = (outputs.argmax(dim=-1) == labels).sum(dim=-1)
     return right.cpu().double() / labels.shape[-1]  # an Apple GPU has no float64
+
+
+def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """Accuracy, and as `<part>_loss` the mean loss, of each part's outputs against its labels.
+
+    >>> earlystop.training.fit(earlystop.training.least_squares, test=([[[2.0, 1.0], [0.0, 1.0]]], [[0, 0]]))["test"]
+    tensor([0.5000], dtype=torch.float64)
+    """
+    functions(loss=loss)
+    right = {name: accuracy(*pair) for name, pair in parts.items()}
+    return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
 
 
 def distances(
@@ -344,7 +510,12 @@ def distances(
 
     ‖θ - θ₀‖/‖θ₀‖ over all weights and biases together, and the mean of that ratio over the
     parameter tensors (those that start at zero left out).
+
+    >>> earlystop.training.distances({"w": torch.tensor([[3.0]])}, {"w": torch.tensor([[1.0]])})
+    (tensor([2.]), tensor([2.]))
     """
+    kinds(dict, "tensors by name, as Stack.state() gives", now=now, start=start)
+    refuse({f"now has no {name!r}, as start has": name not in now for name in start})
     moved = torch.stack([(now[k].detach() - start[k]).flatten(1).norm(dim=1) for k in start])
     size = torch.stack([start[k].flatten(1).norm(dim=1) for k in start])
     ratios = torch.where(size > 0, moved / size, float("nan"))
@@ -355,7 +526,15 @@ def calibrate(model: nn.Module, inputs: Float[Tensor, "n c h w"], batch_size: in
     """Set the running statistics of batch norm to those of `inputs`, weights unchanged.
 
     With several batches the variance is the mean of the batches' own.
+
+    >>> model = torch.nn.Sequential(torch.nn.BatchNorm2d(1))
+    >>> earlystop.training.calibrate(model, torch.ones(4, 1, 2, 2))
+    >>> model[0].running_mean
+    tensor([1.])
     """
+    counts(least=1, batch_size=batch_size)
+    kinds(nn.Module, "a network, an nn.Module", model=model)
+    inputs = fitting(model.eval(), inputs)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [m.momentum for m in norms]
     for m in norms:

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from earlystop.data import Dataset, refuse
+from earlystop.arguments import counts, kinds, mask, numbers, refuse, tensors
+from earlystop.data import Dataset
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, Weights, predict
 from earlystop.theory import check_smooth, cluster_means, jacobian_bound, nuisance_bound, spectral_norm
@@ -16,7 +17,12 @@ ROUNDING = 1e-9  # far more than float64 loses here
 
 
 def first_stretch(right: Bool[Tensor, " T+1"]) -> tuple[int, int] | None:
-    """The first and the last index of the first stretch of True; None if there is none."""
+    """The first and the last index of the first stretch of True; None if there is none.
+
+    >>> earlystop.window.first_stretch([False, True, True, False])
+    (1, 2)
+    """
+    (right,) = mask(right=(right, "T+1"))
     flags = [*right.tolist(), False]
     first = flags.index(True) if True in flags else -1
     return None if first < 0 else (first, flags.index(False, first) - 1)
@@ -24,7 +30,13 @@ def first_stretch(right: Bool[Tensor, " T+1"]) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Path:
-    """What is proved of gradient descent after τ = 0 to T iterations."""
+    """What is proved of gradient descent after τ = 0 to T iterations.
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.proved_path(weights, dataset, iterations=3).margin
+    1.0
+    """
 
     error: Float[Tensor, " T+1"]  # max_i |f(W_τ, x_i) - ỹ_i| is at most this,
     distance: Float[Tensor, " T+1"]  # ‖W_τ - W₀‖_F this,
@@ -64,6 +76,8 @@ def _start(weights: Weights, data: Dataset, step: float | None, activation: Acti
     minus = one - cluster_means(one, data.clusters)  # the projection on S₋
     values, vectors = torch.linalg.eigh(matrix)
     values, vectors = values.clamp(min=0).flip(0), vectors.flip(1)
+    if step is not None:
+        numbers(step_size=step)
     limit, root = 2 / values[0].item(), math.sqrt(len(weights))
     step = limit / 2 if step is None else step
     refuse({f"step_size is {step:.4g}, should be between 0 and 2/‖J₀‖² = {limit:.4g}": not 0 < step <= limit})
@@ -79,9 +93,13 @@ def _start(weights: Weights, data: Dataset, step: float | None, activation: Acti
     )  # fmt: skip
 
 
-def _check(weights: Weights, data: Dataset, activation: Activation) -> None:
+def _checked(weights: Weights, data: Dataset, iterations: int, activation: Activation) -> Weights:
+    """The weights as a tensor. Raises `ValueError` for what the proof does not cover."""
     check_smooth(activation)
+    kinds(Dataset, "a Dataset, as clusterable_dataset draws it", data=data)
     sizes, count = torch.bincount(data.clusters, minlength=len(data.centers)), len(data.inputs)
+    counts(least=0, iterations=iterations)
+    weights, _ = tensors(weights=(weights, "k d"), inputs=(data.inputs, "n d"))
     longest = torch.cat([data.inputs, data.centers]).norm(dim=1).max().item()
     refuse({
         f"cluster {sizes.argmin()} has no samples": not sizes.min() > 0,
@@ -90,6 +108,7 @@ def _check(weights: Weights, data: Dataset, activation: Activation) -> None:
         f"a vector has norm {longest:.4g}, the proof needs unit vectors": not longest <= 1 + ROUNDING,
         "use float64, the proof is computed": {weights.dtype, data.inputs.dtype} != {torch.float64},
     })  # fmt: skip
+    return weights
 
 
 def proved_path(
@@ -100,8 +119,13 @@ def proved_path(
     The recursion that the book proves in chapter 6: the linearized network is computed exactly, and what the network
     itself can deviate from it is bounded. `step_size` is η, by default 1/‖J₀‖². Raises `ValueError` for data or an
     activation that the proof does not cover.
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.proved_path(weights, dataset, iterations=3).error.shape
+    torch.Size([4])
     """
-    _check(weights, data, activation)
+    weights = _checked(weights, data, iterations, activation)
     s = _start(weights, data, step_size, activation)
     residual = predict(weights, data.inputs, activation) - data.labels  # of the linearized network
     apart, total = data.labels - data.clean_labels, torch.zeros_like(residual)
@@ -137,7 +161,13 @@ def _length(matrix: Float[Tensor, "n n"], r: Float[Tensor, " n"]) -> float:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """The four terms that bound max_i |f(W_τ, x_i) - ỹ_i| in the closed form, from f(W₀) = 0 with η = 1/β²."""
+    """The four terms that bound max_i |f(W_τ, x_i) - ỹ_i| in the closed form, from f(W₀) = 0 with η = 1/β².
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.closed_form(weights, dataset, iterations=3).width
+    100
+    """
 
     shift: float  # the noise's mean on a cluster
     unlearned: Float[Tensor, " T+1"]  # √(n/n_min) (1 - α²/β²)^τ, of the truth
@@ -159,8 +189,14 @@ class ClosedForm:
 
 
 def closed_form(weights: Weights, data: Dataset, *, iterations: int, activation: Activation = ERF) -> ClosedForm:
-    """The bound that the book proves by hand in chapter 6, for `weights` with f(W₀) = 0 and labels in [-1, 1]."""
-    _check(weights, data, activation)
+    """The bound that the book proves by hand in chapter 6, for `weights` with f(W₀) = 0 and labels in [-1, 1].
+
+    >>> dataset = earlystop.data.clusterable_dataset(6, 2, 3, input_noise=0.1, dtype=torch.float64)
+    >>> weights = earlystop.network.initial_weights(100, 3, paired=True, dtype=torch.float64)
+    >>> earlystop.window.closed_form(weights, dataset, iterations=3).error.shape
+    torch.Size([4])
+    """
+    weights = _checked(weights, data, iterations, activation)
     start, y = predict(weights, data.inputs, activation).abs().max().item(), data.labels.norm().item()
     refuse({
         f"f(W₀) is {start:.2g} somewhere, the closed form needs 0 (paired weights)": not start < ROUNDING,

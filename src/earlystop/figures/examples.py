@@ -21,7 +21,6 @@ from earlystop.figures.splits import (
     Split,
     SplitStack,
     data_hashes,
-    fit,
     load_split,
     number,
     run_curves,
@@ -34,7 +33,7 @@ from earlystop.runs.fingerprint import STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import evaluate_stack, least_squares
+from earlystop.training import evaluate_stack, fit, least_squares
 
 SHOWN = 8  # images with a wrong label, and as many with a right one
 NAMES = {"cifar10": ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")}

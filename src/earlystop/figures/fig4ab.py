@@ -23,7 +23,6 @@ from earlystop.figures.splits import (
     SplitStack,
     data_hashes,
     data_set,
-    fit,
     load_split,
     number,
     rates,
@@ -39,7 +38,7 @@ from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
 from earlystop.runs.sizes import Sized, always, sizes
 from earlystop.runs.store import plain
-from earlystop.training import LOSSES, OPTIMIZERS, accuracy, evaluate_stack
+from earlystop.training import LOSSES, OPTIMIZERS, accuracy, evaluate_stack, fit
 
 __all__ = ["Figure4ab", "load_split", "run"]
 

@@ -17,17 +17,8 @@ from earlystop.runs.experiment import Cell
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, Paths, listed
 from earlystop.runs.machine import Machine, here
 from earlystop.runs.sizes import Sized, always, sizes
-from earlystop.training import (
-    OPTIMIZERS,
-    ImageStack,
-    Loss,
-    Stack,
-    TrainingStep,
-    accuracy,
-    evaluate_stack,
-    least_squares,
-    train,
-)  # fmt: skip
+from earlystop.training import OPTIMIZERS, ImageStack, Stack, TrainingStep, evaluate_stack, least_squares, train
+from earlystop.training import fit as fit  # for experiments, as all that is here
 
 STREAMS = ("separate", "shared")  # of random numbers, for the draws of a run
 WIDTHS = (64, 128, 256)
@@ -103,7 +94,7 @@ def load_split(
 ) -> Split:  # fmt: skip
     """A random split of the training images, and labels of which a share ρ is drawn again.
 
-    Where a data set brings noisy labels of its own, training images have these, whatever ρ is.
+    Where a data set brings noisy labels of its own, images have these, whatever ρ is: none is drawn again.
     `test_size` test images are drawn too, by default all of them. With `streams` "shared" the
     draws are those of results from before they were separate.
     """
@@ -114,17 +105,12 @@ def load_split(
     test = _images(data, "test")
     size = len(test) if test_size is None else test_size
     (test,) = sample_split(test, size, seed=seed if own else 0, stream="test images" if own else "split")
-    classes = torch.arange(10, device=device)
-    given = training.given
-    if given is None:
+    given, checked = training.given, validation.given
+    if given is None or checked is None:
+        classes = torch.arange(10, device=device)
         given, _ = redraw_labels(training.labels, classes, corruption_rate, seed)
-    return Split(
-        train=training,
-        validation=validation,
-        test=test.to(device),
-        noisy=given,
-        noisy_validation=redraw_labels(validation.labels, classes, corruption_rate, *validation_draw)[0],
-    )
+        checked, _ = redraw_labels(validation.labels, classes, corruption_rate, *validation_draw)
+    return Split(train=training, validation=validation, test=test.to(device), noisy=given, noisy_validation=checked)
 
 
 class SplitStack:
@@ -181,12 +167,6 @@ class SplitStack:
             epochs=self.config.epochs, batch_size=self.config.batch_size, seeds=self.seeds,
             measure=measure, checkpoint=checkpoint, **more,
         )  # fmt: skip
-
-
-def fit(loss: Loss, **parts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """Accuracy, and as `<part>_loss` the mean loss, of each part's outputs against its labels."""
-    right = {name: accuracy(*pair) for name, pair in parts.items()}
-    return right | {f"{name}_loss": loss(*pair).mean(dim=1) for name, pair in parts.items()}
 
 
 def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[Any]]:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.data import Dataset, class_labels, nearest_label, refuse
+from earlystop.arguments import counts, kinds, refuse
+from earlystop.data import Dataset, class_labels, nearest_label
 from earlystop.descent import Trajectory, gradient_descent, largest_stable_step
 from earlystop.jacobian import gram
 from earlystop.lab.philox import Stream
@@ -25,7 +26,12 @@ State = dict[str, Any]
 
 
 def dataset(state: State) -> Dataset:
-    """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit."""
+    """The clusterable data of a state with its wrong labels (Definition 1.2), in float64. `ValueError` if none fit.
+
+    >>> earlystop.lab.dataset(earlystop.lab.state("stop", samples=20)).inputs.shape[0]
+    20
+    """
+    kinds(dict, "the settings of a figure, as lab.state('stop') gives", state=state)
     if "points" in state:
         return _own_points(state)
     n, count, dim, classes = (state[name] for name in ("samples", "clusters", "dim", "classes"))
@@ -160,7 +166,12 @@ def run(state: State, iterations: int | None = None) -> Outcome:
     """The data of a state, and gradient descent on them. `ValueError` for a state that cannot be.
 
     With `within` in a state it ends where every given label is fitted so well, if there is such an iteration.
+
+    >>> earlystop.lab.run(earlystop.lab.state("stop"), iterations=5).by_true.shape
+    torch.Size([6])
     """
+    if iterations is not None:
+        counts(least=0, iterations=iterations)
     data, weights, phi = dataset(state), initial_weights(state), BY_NAME[state["activation"]]
     step = state["pace"] * largest_stable_step(weights, data.inputs, phi)
     go = partial(gradient_descent, weights, data.inputs, data.labels, step_size=step, activation=phi,

@@ -5,14 +5,19 @@ from numbers import Real
 from typing import Any
 from urllib.parse import quote, unquote
 
-from earlystop.data import refuse
+from earlystop.arguments import kinds, refuse
 from earlystop.laboratory import SETTINGS
 
 FIELDS, FIGURES = SETTINGS["fields"], SETTINGS["figures"]
 
 
 def state(figure: str, **changes: Any) -> dict[str, Any]:
-    """All settings of a figure, some of them changed. `ValueError` for an unknown name or a value out of range."""
+    """All settings of a figure, some of them changed. `ValueError` for an unknown name or a value out of range.
+
+    >>> earlystop.lab.state("stop", seed=2)["seed"]
+    2
+    """
+    kinds(str, f"the name of one, {', '.join(FIGURES)}", figure=figure)
     refuse({f"there is no figure {figure!r} in the laboratory, only {', '.join(FIGURES)}": figure not in FIGURES})
     names = FIGURES[figure]["fields"]
     for name in changes:
@@ -47,7 +52,12 @@ def _number(name: str, value: Any, field: dict[str, Any]) -> float:
 
 
 def address(figure: str, settings: dict[str, Any]) -> str:
-    """The end of an address that shows a figure in this state: what differs from the standard."""
+    """The end of an address that shows a figure in this state: what differs from the standard.
+
+    >>> earlystop.lab.address("stop", {"seed": 2})
+    '#lab-stop&seed=2'
+    """
+    kinds(dict, "settings, such as {'seed': 1}", settings=settings)
     standard = state(figure)
     changed = {name: value for name, value in state(figure, **settings).items() if value != standard[name]}
     return "#lab-" + "&".join([figure, *(f"{name}={quote(_text(value))}" for name, value in changed.items())])
@@ -66,7 +76,12 @@ def _text(value: Any) -> str:
 
 
 def read(text: str) -> tuple[str, dict[str, Any]]:
-    """The figure and the state of an address, or of its end. `ValueError` that says what is wrong with it."""
+    """The figure and the state of an address, or of its end. `ValueError` that says what is wrong with it.
+
+    >>> figure, settings = earlystop.lab.read("#lab-stop&seed=2")
+    >>> figure, settings["seed"]
+    ('stop', 2)
+    """
     _, mark, end = str(text).strip().rpartition("#lab-")
     refuse({f"{str(text)[:80]!r} is no address of a figure of the laboratory: it should hold #lab-": not mark})
     figure, *rest = end.split("&", 1)

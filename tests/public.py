@@ -1,0 +1,20 @@
+"""What of the package is public: the functions and classes of these modules."""
+
+import inspect
+from importlib import import_module
+
+MODULES = (
+    "adversary", "architectures", "augment", "data", "descent", "images", "jacobian", "lab", "metrics", "network",
+    "own", "plots", "spaces", "streams", "theory", "training", "window",
+)  # fmt: skip
+
+
+def public():
+    """Functions and classes by their names, such as "data.class_labels"; of `lab` what it offers."""
+    found = {}
+    for module in map(import_module, (f"earlystop.{name}" for name in MODULES)):
+        for name, one in vars(module).items():
+            own = name in getattr(module, "__all__", ()) or getattr(one, "__module__", "") == module.__name__
+            if own and not name.startswith("_") and (inspect.isfunction(one) or inspect.isclass(one)):
+                found[f"{module.__name__.removeprefix('earlystop.')}.{name}"] = one
+    return found
