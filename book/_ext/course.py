@@ -420,7 +420,8 @@ def overview(course: list[Chapter]) -> list[str]:
     lines = [f"| {header} |", "|---|---|---|---|---:|---:|---:|"]
     for one in every:
         points, goals = " | ".join(map(str, one.points)), ", ".join(str(goal.number) for goal in one.goals.values())
-        row = f"{one.title} | {goals} | {one.kind} | {one.minutes} | {points}"
+        asks = one.kind + ", own data" * one.own_data
+        row = f"{one.title} | {goals} | {asks} | {one.minutes} | {points}"
         lines.append(f"| {{numref}}`{{number}} <{one.label}>` | {row} |")
     return [*lines, "| **{} exercises** | | | | **{}** | **{}** | **{}** |".format(*totals(course))]
 
