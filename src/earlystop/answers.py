@@ -9,7 +9,7 @@ AssertionError: int(2.6) gives 2, not 3: to the nearest integer
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from numbers import Number
 from typing import Any
@@ -31,7 +31,7 @@ def value(answer: object) -> torch.Tensor:
         return answer.detach().cpu().double()
     if isinstance(answer, (np.ndarray, np.generic, Number, Fraction)):
         return torch.as_tensor(np.asarray(answer, dtype=float))
-    if isinstance(answer, (str, bytes, dict, set, type(None))) or not hasattr(answer, "__iter__"):
+    if isinstance(answer, (str, bytes, dict, set)) or not isinstance(answer, Iterable):
         raise TypeError(f"{_kind(answer)} where numbers are expected")
     parts = [value(math.nan if part is None else part) for part in answer]
     if len({part.squeeze().shape for part in parts}) > 1:
