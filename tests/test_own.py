@@ -159,7 +159,8 @@ def test_the_control_is_given_its_true_labels_and_drawn_in_grey():
         (dict(validation=1.0), "validation is 1.0, should be a share of 120 samples"),
         (dict(validation=FEATURES), r"validation is Tensor of shape \(120, 5\)"),
         (dict(optimizer="lion"), "optimizer is 'lion', should be of adadelta, adam"),
-        (dict(loss="hinge"), "loss is 'hinge', should be a function"),
+        (dict(loss="hinge"), "loss is 'hinge', should be least_squares, cross_entropy, or a function"),
+        (dict(loss=torch.nn.functional.cross_entropy), "loss gives .*, should give a number for each sample"),
         (dict(seeds=0), "seeds is 0, should be 1 or more"),
     ],
 )

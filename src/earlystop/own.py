@@ -138,6 +138,17 @@ class Run:
         return self.curves[key]
 
 
+def _check_loss(loss: Any) -> None:
+    """Raise `ValueError` unless a loss gives a number for each sample, of several networks at once."""
+    refuse({f"loss is {loss!r}, should be {', '.join(LOSSES)}, or a function": not callable(loss)})
+    try:
+        found = f"a tensor of shape {tuple(loss(torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.long)).shape)}"
+    except Exception as problem:
+        found = f"{type(problem).__name__} ({problem})"
+    wanted = "a number for each sample: outputs of shape (2, 3, classes) and labels of shape (2, 3) give (2, 3)"
+    refuse({f"loss gives {found}, should give {wanted}": found != "a tensor of shape (2, 3)"})
+
+
 def early_stopping(
     data: Samples, network: Callable[[], nn.Module], *, validation: Samples | float | None = 0.2,
     test: Samples | None = None, epochs: int = 30, batch_size: int = 64, optimizer: str = "adadelta",
@@ -156,7 +167,7 @@ def early_stopping(
     """
     _check(data, network, validation, test, epochs, batch_size, optimizer, seeds)
     loss = LOSSES.get(loss, loss) if isinstance(loss, str) else loss
-    functions(loss=loss)
+    _check_loss(loss)
     machine = replace(here(), path="side by side")  # for any network
 
     def one(seed: int) -> dict[str, list[Tensor]]:
