@@ -24,7 +24,7 @@ def examples(name):
     return doctest.DocTest(found, {"earlystop": earlystop, "torch": torch}, name, None, 0, None)
 
 
-@pytest.mark.parametrize("name", PUBLIC.keys() - EXCUSED.keys())
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() - EXCUSED.keys()))
 def test_a_public_name_has_a_short_example_that_runs_as_it_stands(name):
     test, told = examples(name), []
     assert 1 <= len(test.examples) <= 5
