@@ -455,6 +455,16 @@ def hostile(tmp_path_factory, listener):
         cell.source = cell.source.replace("2 * math.asin(r / 2)", "helper(r)")
         return [nbformat.v4.new_code_cell("import math\nhelper = lambda r: 2 * math.asin(r / 2)"), cell]
 
+    def importer(cell, name):  # a check hangs, and a later answer needs what a cell of their own imports
+        if name == "ex-dataset-flips-answer":
+            return [nbformat.v4.new_code_cell("import numpy as np"), cell]
+        if name == "ex-dataset-walk-answer":
+            cell.source = f"# answer: {name}\ndef walked_angle(r):\n    while True:\n        pass\n\nquarter = 2**0.5"
+        elif name == "ex-dataset-nearest-answer":
+            cell.source = cell.source.replace("return ", "assert np.pi\n    return ")
+        return [cell]
+
+    changed("importer", importer)
     changed("deleter", lambda cell, name: [cell] * (name != "ex-dataset-walk-answer" and "-check-" not in name))
     changed("copier", lambda cell, name: [cell, copy.deepcopy(cell)])
     changed("easy", easy)
@@ -477,7 +487,7 @@ def hostile(tmp_path_factory, listener):
 
 
 @pytest.mark.leg
-@pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy"])
+@pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy", "importer"])
 def test_harm_costs_only_its_own_points(hostile, student):
     folder, chapter, log = hostile
     points = automatic(scores(folder, student, NAME))
