@@ -137,6 +137,7 @@ REFUSED = {
     "no plain Python (invalid syntax): assert twice(1) =": [page(check("twice(1) ="), *map(check, CHECKS[1:]))],
     "no plain Python (invalid syntax): %time 1": [page(answer=ANSWER.replace("### BEGIN", "%time 1\n    ### BEGIN"))],
     "below the exercise ex-twice stands no solution": [page().replace("start} ex-twice", "start} ex-none")],
+    "'% 2 pts: why' is no line of a rubric": [page(answer=ANSWER + "% 2 pts: why\n\n")],
     "below the exercise ex-again stands no solution": [page(label="ex-again").split("```{solution-start}")[0] + page()],
 }
 
@@ -212,6 +213,7 @@ def test_the_command_writes_every_form(tmp_path):
     assert "torch.cat([X, torch.ones" in texts["solution"] and "torch.cat([X, torch.ones" not in texts["student"]
     assert "smallest_eigenvalue(" not in texts["student"] and "HIDDEN" not in texts["student"] + texts["solution"]
     assert "import earlystop" in texts["student"]
+    assert not (tmp_path / "unit").exists()  # no seed changes it
 
 
 def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
