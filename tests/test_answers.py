@@ -180,7 +180,7 @@ def test_one_of_several_numbers_is_judged():
 
 
 @pytest.mark.parametrize(
-    "address, said", [("", "no address of a figure"), (None, "no address"), ("#lab-far", "one of the figure 'far'"),
+    "address, said", [("", "still blank"), (None, "no address"), ("#lab-far", "one of the figure 'far'"),
                       ("#lab-guess&run=x", "run is 'x' in this address"), ("#lab-guess&run=0", "between 1 and")]
 )  # fmt: skip
 def test_what_is_no_link_of_the_figure_is_said(address, said):

@@ -137,6 +137,7 @@ REFUSED = {
     "no plain Python (invalid syntax): assert twice(1) =": [page(check("twice(1) ="), *map(check, CHECKS[1:]))],
     "no plain Python (invalid syntax): %time 1": [page(answer=ANSWER.replace("### BEGIN", "%time 1\n    ### BEGIN"))],
     "below the exercise ex-twice stands no solution": [page().replace("start} ex-twice", "start} ex-none")],
+    "'% 2 pts: why' is no line of a rubric": [page(answer=ANSWER + "% 2 pts: why\n\n")],
     "below the exercise ex-again stands no solution": [page(label="ex-again").split("```{solution-start}")[0] + page()],
 }
 
@@ -212,6 +213,7 @@ def test_the_command_writes_every_form(tmp_path):
     assert "torch.cat([X, torch.ones" in texts["solution"] and "torch.cat([X, torch.ones" not in texts["student"]
     assert "smallest_eigenvalue(" not in texts["student"] and "HIDDEN" not in texts["student"] + texts["solution"]
     assert "import earlystop" in texts["student"]
+    assert not (tmp_path / "unit").exists()  # no seed changes it
 
 
 def test_what_an_instructor_changed_is_kept_and_named(tmp_path, capsys):
@@ -455,6 +457,16 @@ def hostile(tmp_path_factory, listener):
         cell.source = cell.source.replace("2 * math.asin(r / 2)", "helper(r)")
         return [nbformat.v4.new_code_cell("import math\nhelper = lambda r: 2 * math.asin(r / 2)"), cell]
 
+    def importer(cell, name):  # a check hangs, and a later answer needs what a cell of their own imports
+        if name == "ex-dataset-flips-answer":
+            return [nbformat.v4.new_code_cell("import numpy as np"), cell]
+        if name == "ex-dataset-walk-answer":
+            cell.source = f"# answer: {name}\ndef walked_angle(r):\n    while True:\n        pass\n\nquarter = 2**0.5"
+        elif name == "ex-dataset-nearest-answer":
+            cell.source = cell.source.replace("return ", "assert np.pi\n    return ")
+        return [cell]
+
+    changed("importer", importer)
     changed("deleter", lambda cell, name: [cell] * (name != "ex-dataset-walk-answer" and "-check-" not in name))
     changed("copier", lambda cell, name: [cell, copy.deepcopy(cell)])
     changed("easy", easy)
@@ -477,7 +489,7 @@ def hostile(tmp_path_factory, listener):
 
 
 @pytest.mark.leg
-@pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy"])
+@pytest.mark.parametrize("student", [*HARM, "network", "deleter", "easy", "importer"])
 def test_harm_costs_only_its_own_points(hostile, student):
     folder, chapter, log = hostile
     points = automatic(scores(folder, student, NAME))

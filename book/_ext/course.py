@@ -45,6 +45,7 @@ KIND = re.compile(r"^% (\w+), (\d+) minutes(?:, goals: (.+))?$", re.M)
 READ = re.compile(r"^% read: (.+)$", re.M)
 HEADING = re.compile(r"^#{2,3} (.+)$", re.M)
 RUBRIC = re.compile(r"^% (\d+) points?: (.+)$", re.M)
+NO_RUBRIC = re.compile(r"^% (?!\d+ points?: ).*$", re.M)
 LEAST_CHECKS = 3
 INTRODUCTION = """# {}: exercises
 
@@ -145,6 +146,8 @@ def read_exercise(book: Book, where: str, asked: re.Match, below: str) -> Exerci
     cells, words = split(solved[2], book, where)
     checks = [read_check(cell) for cell in cells if "check" in cell.metadata.get("tags", [])]
     answers = [cell.source for cell in cells if "### BEGIN SOLUTION" in cell.source]
+    if odd := NO_RUBRIC.search(solved[2]):
+        raise CourseError(f"{where}: {label}: {odd[0]!r} is no line of a rubric, as in '% 2 points: what they are for'")
     rubric = [(int(points), what) for points, what in RUBRIC.findall(solved[2])]
     asks = (kind[1], int(kind[2]), kind[3] or "") if kind else ("", 0, "")
     goals = unit.named_goals(book.root, asks[2], f"{where}: {label}")
@@ -317,7 +320,7 @@ def exercise_cells(one: Exercise, solved: bool) -> list:
 def check_cell(one: Exercise, number: int, check: Check):
     """The cell that grades."""
     head, body = f"# {one.number}, check {number}: {plural(check.points)[0]}", check.source
-    if "answers." in body:  # a student may have used this name
+    if "answers." in body and "import answers" not in body:  # a student may have used this name
         body = f"from earlystop import answers\n\n{body}"
     if check.hidden:
         head, body = head + ", run when graded", f"### BEGIN HIDDEN TESTS\n{body}\n### END HIDDEN TESTS"
@@ -373,18 +376,24 @@ def released(instructor, *more: str):
     return found
 
 
+def named(chapter: Chapter, seed: int | None) -> str:
+    """The name of an assignment, with individual data or without."""
+    return chapter.name + (f"-seed{seed}" if seed is not None else "")
+
+
 def write(course: list[Chapter], out: Path, seed: int | None = None) -> None:
-    """Write all notebooks, their zips and nbgrader's folder; what was changed is kept, in `changed`."""
+    """Write all notebooks, their zips, nbgrader's folder and the unit, which no seed changes; keep what was changed."""
     nbgrader, texts = Path(__file__).parent / "nbgrader", {}
     for chapter in course:
-        name = chapter.name + (f"-seed{seed}" if seed is not None else "")
+        name = named(chapter, seed)
         for form in ("student", "instructor", "solution"):
             texts[out / form / f"{name}.ipynb"] = seal(notebook(chapter, form))
         texts[out / "nbgrader" / "source" / name / f"{name}.ipynb"] = texts[out / "instructor" / f"{name}.ipynb"]
         gradescope.pack(out / "gradescope" / f"{name}.zip", released(notebook(chapter, "instructor")))
     for file in ("nbgrader_config.py", "grading.py", "submissions.py", "guard.py", "Dockerfile"):
         texts[out / "nbgrader" / file] = (nbgrader / file).read_text(encoding="utf8")
-    texts |= {out / "unit" / name: text for name, text in unit.files(ROOT, trained(course, "{0.number}")).items()}
+    if seed is None:
+        texts |= {out / "unit" / name: text for name, text in unit.files(ROOT, trained(course, "{0.number}")).items()}
     texts[out / "nbgrader" / "dashboard.py"] = Path(__file__).with_name("dashboard.py").read_text(encoding="utf8")
     for path, text in texts.items():
         line = pairs.write(path, text, out / "changed")
@@ -445,8 +454,10 @@ def main(arguments: list[str]) -> int:
         print(problem, file=sys.stderr)
         return 1
     count, _, code, words = totals(course)
-    each = ", ".join("{}: {} + {}".format(one.name, *totals([one])[2:]) for one in course)
+    each = ", ".join("{}: {} + {}".format(named(one, options.seed), *totals([one])[2:]) for one in course)
     print(f"wrote {count} exercises to {options.out}: {code} points by checks, {words} for words ({each})")
+    if not package_address(ROOT):
+        print("these notebooks do not install the book's package: no repository: url in _config.yml", file=sys.stderr)
     return 0
 
 

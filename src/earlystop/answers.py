@@ -88,6 +88,8 @@ def link(address: object, figure: str) -> dict[str, Any]:
     """The settings that a link of the laboratory holds; an `AssertionError` says so if it is none of this figure."""
     from earlystop.lab.state import read
 
+    if not str(address).strip():
+        raise AssertionError("the link is still blank: copy the one that the figure gives")
     try:
         found, settings = read(str(address))
     except ValueError as problem:

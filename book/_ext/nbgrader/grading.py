@@ -1,4 +1,4 @@
-"""Two steps of nbgrader's autograder that survive what students hand in, and a table of what they could not grade."""
+"""Steps of nbgrader's autograder that survive what students hand in, and a table of what they could not grade."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,7 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins.export import ExportPlugin
-from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from nbgrader.preprocessors import Execute, NbGraderPreprocessor, OverwriteCells
 from submissions import Limits, restore
 from traitlets import Float
 
@@ -29,6 +29,14 @@ class RestoreAnswers(NbGraderPreprocessor):
         if notes := restore(nb, fresh):
             self.log.warning("%s of %s: %s", names["notebook"], names["student"], "; ".join(notes))
         return fresh, resources
+
+
+class HiddenChecks(OverwriteCells):
+    """Put the hidden checks back, without a warning for each: RestoreAnswers has said what a student changed."""
+
+    def report_change(self, name, attr, old, new):
+        """Say what differs from the source to those who debug."""
+        self.log.debug("%s of cell %s was %s, not %s", attr, name, new, old)
 
 
 class LimitedExecute(Limits, Execute):

@@ -17,7 +17,7 @@ c.CourseDirectory.course_id = "stopping-early"
 c.CourseDirectory.root = str(HERE)
 ours, theirs = "grading.{}".format, "nbgrader.preprocessors.{}".format
 c.Autograde.sanitize_preprocessors = [
-    ours("RestoreAnswers"), *map(theirs, ("ClearOutput", "OverwriteCells", "CheckCellMetadata"))
+    ours("RestoreAnswers"), theirs("ClearOutput"), ours("HiddenChecks"), theirs("CheckCellMetadata")
 ]  # fmt: skip
 c.Autograde.autograde_preprocessors = [
     ours("LimitedExecute"),

@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 MOST_OUTPUT = 1_000_000  # characters a cell may show; the rest is forgotten
 SEEN = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")  # by a kernel
 REPAIRED = "**Repaired before grading.** A missing answer counts as blank, of several the last changed one.\n"
+JUDGE = "earlystop/answers.py"  # in a part of a traceback
 MARK = re.compile(r"^(?:# |<!-- )answer: ([\w-]+)")  # the first line of every answer
 
 
@@ -103,6 +104,8 @@ def readable(output):
         return error("OutputError", f"what the code showed cannot be stored ({type(problem).__name__})")
     if output.output_type == "stream":  # nbgrader takes a warning in a check for a failure
         output.name = "stdout"
+    if output.output_type == "error":  # where a check compares is none of the student's errors
+        output.traceback = [part for part in output.traceback if JUDGE not in part]
     return output
 
 
@@ -113,8 +116,9 @@ class GivenCodeError(RuntimeError):
 class Limits:
     """For a `NotebookClient`: a cell that hangs or kills its kernel costs its own points only.
 
-    The next cell runs in a new kernel in which the locked cells without points (imports, data) ran again.
-    Where these fail, no fault of the student's, nothing is graded.
+    The next cell runs in a new kernel, in which the locked cells without points (imports, data) ran again, and so did
+    answers and added cells, but for the answers of an exercise whose check was stopped.
+    Where locked cells fail, no fault of the student's, nothing is graded.
     """
 
     memory = 4.0  # GB of data that a kernel may hold; see guard.py
@@ -126,7 +130,7 @@ class Limits:
         self.extra_arguments = [f"--IPKernelApp.exec_files={guard}", "--HistoryManager.hist_file=:memory:"]
         self.timeout_func = lambda cell: (20 if given(cell) else 1) * self.timeout  # imports are slow, and ours
         self.startup_timeout = 300  # of a kernel, on a busy machine
-        self.setup = []
+        self.again = []  # places of the cells that a new kernel needs
 
     def start_new_kernel(self, **options):
         """Start a kernel that sees only harmless variables, and in which a check that fails is an error."""
@@ -156,20 +160,36 @@ class Limits:
         try:
             cell = self.run(cell, index)
         except Exception as problem:  # a kernel that is gone, messages that cannot be read, code of ours that fails
-            if self.km is not None:
-                self._cleanup_kernel()
-            self.create_kernel_manager()
-            if given(cell):  # spoiled by what ran before
-                self.restart()
-                cell = self.run(cell, index)
-            else:
+            self.end_kernel()
+            if not given(cell):
+                self.forget(cell)
                 words = {
                     CellTimeoutError: f"stopped after {self.timeout:g} s",
                     DeadKernelError: "the code ended its own process",
                 }
                 cell.outputs = [error(type(problem).__name__, words.get(type(problem), str(problem)))]
-        self.setup += [index] * given(cell)
+                return cell
+            self.trust_nobody()  # spoiled by what ran before
+            self.restart()
+            cell = self.run(cell, index)
+        self.again += [index] * (cell.cell_type == "code" and not grading(cell).get("grade"))
         return cell
+
+    def end_kernel(self) -> None:
+        """Kill the kernel, if there is one; the next cell starts another."""
+        if self.km is not None:
+            self._cleanup_kernel()
+        self.create_kernel_manager()
+
+    def forget(self, check) -> None:
+        """No new kernel runs the answers that this check stopped at: its next check would stop as late."""
+        name, mark, _ = (grade_id(check) or "").rpartition("-check-")
+        own = [index for index in self.again if (grade_id(self.nb.cells[index]) or "").startswith(f"{name}-answer")]
+        self.again = [index for index in self.again if not (mark and index in own)]
+
+    def trust_nobody(self) -> None:
+        """From now on only the given cells run in a new kernel."""
+        self.again = [index for index in self.again if given(self.nb.cells[index])]
 
     def run(self, cell, index):
         """Execute one cell, and make sure that what it shows can be read. Raises `GivenCodeError`."""
@@ -182,10 +202,19 @@ class Limits:
         return cell
 
     def restart(self) -> None:
-        """A new kernel, with the given cells run once more; the notebook keeps what they showed the first time."""
+        """A new kernel, in which cells that did no harm before run once more, or else the given ones alone."""
+        try:
+            self.repeat()
+        except Exception:
+            self.end_kernel()
+            self.trust_nobody()
+            self.repeat()
+
+    def repeat(self) -> None:
+        """A new kernel, with cells run once more; the notebook keeps what they showed the first time."""
         self.start_new_kernel()
         self.start_new_kernel_client()
-        for index in self.setup:
+        for index in self.again:
             cell = self.nb.cells[index]
             self.run(nbformat.from_dict(dict(cell, outputs=[])), index)
             self.nb.cells[index] = cell  # where nbclient has put what it executed
