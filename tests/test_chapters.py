@@ -80,11 +80,11 @@ assert twice("a") == "aa", "words"
 def book(tmp_path_factory):
     """A copy with one more chapter, and one more line of the table of contents."""
     root = tmp_path_factory.mktemp("copy")
-    for folder in ("book", "src"):
+    for folder in ("book", "src", "requirements"):
         shutil.copytree(
             ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "parts")
         )
-    for name in ("_config.yml", "_toc.yml", "pyproject.toml"):
+    for name in ("_config.yml", "_toc.yml", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, root)
     (root / f"book/{NEW}.md").write_text(TEXT)
     last = f"      - file: book/{CHAPTERS[-1]}\n"

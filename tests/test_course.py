@@ -16,7 +16,7 @@ import course
 import nbformat
 import pairs
 import pytest
-from answer_tables import WRONG
+from answer_tables import RIGHT, WRONG
 from nbgrader.api import Gradebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -295,6 +295,16 @@ def solutions(chapter, wrong=()):
     return found
 
 
+def in_other_styles(chapter):
+    """Right answers by grade id, each in the last of its other styles."""
+    found = {}
+    for exercise in chapter.exercises:
+        for number in range(1, len(exercise.answers) + 1):
+            name = f"{exercise.label}-answer" + (f"-{number}" if number > 1 else "")
+            found[name] = list(RIGHT[exercise.label].values())[-1] if number == 1 else "pass"
+    return found
+
+
 def mistakes(exercise):
     """The first wrong answer of an exercise, in place of all its cells, and the checks that refuse it."""
     return next(iter(WRONG[exercise.label].values()))
@@ -537,6 +547,7 @@ def graded(chapters, tmp_path_factory):
         hand_in(folder, "right", chapter.name, submission(chapter, solutions(chapter)))
     for chapter in chapters[:2]:
         hand_in(folder, "wrong", chapter.name, submission(chapter, solutions(chapter, WRONG)))
+        hand_in(folder, "styles", chapter.name, submission(chapter, in_other_styles(chapter)))
     nbgrader(folder, "generate_assignment all", "autograde all", "generate_feedback all --student wrong")
     return folder
 
@@ -571,6 +582,12 @@ def test_the_solution_gets_full_marks(chapters, graded):
                     grade.manual_score = grade.max_score
             gradebook.db.commit()
             assert notebook.score == notebook.max_score == sum(sum(one.points) for one in chapter.exercises)
+
+
+@pytest.mark.leg
+def test_right_answers_in_other_styles_get_full_marks_by_checks(chapters, graded):
+    for chapter in chapters[:2]:
+        assert automatic(scores(graded, "styles", chapter.name)) == expected(chapter), chapter.name
 
 
 @pytest.mark.leg

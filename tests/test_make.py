@@ -292,6 +292,8 @@ def test_a_part_brings_what_its_programs_import(part):
         "meaning",
         "pairs",
         "course",
+        "unit",
+        "gradescope",
         "formulas",
         "pages",
         "find",
