@@ -83,3 +83,13 @@ def toy():
 
     with patch.dict(experiment.EXPERIMENTS), patch.dict(experiment.FILES), patch.dict(LOSSES):
         yield experiment.find(str(Path(__file__).with_name("toy.py")))
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory):
+    """A folder with the kit of a small course; nothing in it is changed."""
+    import smallcourse
+
+    folder = tmp_path_factory.mktemp("course")
+    smallcourse.write(folder)
+    return folder

@@ -11,13 +11,6 @@ from nbformat.v4 import new_code_cell
 from smallcourse import RIGHT
 
 
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("course")
-    smallcourse.write(folder)
-    return folder
-
-
 @pytest.fixture
 def run_all(kit, monkeypatch):
     """Run a notebook as Colab does, until a cell fails; what each cell has shown."""

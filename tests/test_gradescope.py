@@ -21,13 +21,6 @@ HIDDEN = {"Exercise 1.1, check 3: 1 point, run when graded": 1, "Exercise 1.2, c
 LOOP = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
 
 
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("course")
-    smallcourse.write(folder)
-    return folder
-
-
 @pytest.fixture
 def container(kit, tmp_path):
     """Grade files as Gradescope does: its folders, an environment's Python, the zip unpacked; the result."""

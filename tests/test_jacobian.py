@@ -109,6 +109,21 @@ def test_the_part_of_linear_layers_equals_their_rows():
     assert [type(one) for one in _linear_layers(model, x)] == [nn.Linear] * 2  # first and frozen
 
 
+def test_a_linear_layer_that_an_output_does_not_use_has_no_part():
+    """Two heads side by side, of which the output looks at one."""
+
+    class Heads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.unseen = nn.Linear(3, 1), nn.Linear(3, 1)
+
+        def forward(self, x):
+            return torch.cat([self.seen(x), self.unseen(x).detach()], dim=1)
+
+    x = torch.eye(3, dtype=torch.float64)
+    assert torch.equal(model_gram(Heads().double().eval(), x, lambda out: out[0]), x + 1)
+
+
 @pytest.mark.parametrize("tile", [1, 3, 4, 512])
 @pytest.mark.parametrize("rows_held", [0.5, 1, 4, 6, 100])
 def test_the_gram_matrix_of_a_model_is_the_same_in_parts(whole_jacobian, tile, rows_held):

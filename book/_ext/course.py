@@ -266,9 +266,8 @@ def check_grades(chapter: Chapter, one: Exercise) -> None:
             raise CourseError(f"{one.where}: the solution fails its own check {number}: {problem}")
         if not failure(check.source, dict(blank)):
             raise CourseError(f"{one.where}: check {number} passes without an answer, let it use what students write")
-        if not (hints := [has_hint(node) for node in ast.walk(ast.parse(check.source)) if judges(node)]) or not all(
-            hints
-        ):
+        hints = [has_hint(node) for node in ast.walk(ast.parse(check.source)) if judges(node)]
+        if not hints or not all(hints):
             raise CourseError(f'{one.where}: check {number} gives no hint, write assert ..., "what may be wrong"')
 
 

@@ -90,9 +90,10 @@ def _linear_gram(model, layer: nn.Linear, inputs, output) -> Float[Tensor, "n n"
 
     hook, found = layer.register_forward_hook(watch), []
     try:
-        for few in inputs.split(500):
-            numbers = torch.vmap(output)(model(few))
-            found.append(torch.autograd.grad(numbers.sum(), slopes[-1])[0])
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            for few in inputs.split(500):
+                numbers = torch.vmap(output)(model(few))
+                found += torch.autograd.grad(numbers.sum(), slopes[-1], materialize_grads=True)
     finally:
         hook.remove()
     h, delta = torch.cat(entered), torch.cat(found)
