@@ -41,6 +41,7 @@ TITLES = {
     "digits": "scikit-learn's handwritten digits, 8 × 8 pixels",
     "mnist": "MNIST, 28 × 28 pixels",
     "cifar10": "CIFAR-10, 32 × 32 pixels in color",
+    "cifar10n": "CIFAR-10 with people's labels, 32 × 32 pixels in color",
     "patterns": "random patterns, 8 × 8 pixels in color",  # for fingerprints: nothing to learn
 }
 
@@ -101,10 +102,11 @@ class Images:
 
 
 def load_images(name: str, split: str = "train") -> Images:
-    """Load `"digits"`, `"mnist"`, `"cifar10"`, `"patterns"` or a set of your own, split `"train"` or `"test"`.
+    """Load `"digits"`, `"mnist"`, `"cifar10"`, `"cifar10n"`, `"patterns"` or a set of your own, `"train"` or `"test"`.
 
     The digits are part of scikit-learn, the patterns are drawn from a seed, MNIST and CIFAR-10 come through
-    `huggingface_hub`, its cache honoured, and are verified after decoding. A set of your own is a function of the
+    `huggingface_hub`, its cache honoured, and are verified after decoding; people's labels of it, `cifar10n`, are
+    read from a file (`earlystop.cifar10n`). A set of your own is a function of the
     split that returns `Images`: `"mydata:load"` stands for `load` in mydata.py. Raises `ValueError` for an unknown
     name or split and for images unlike the book's, `DataError` if the data cannot be had or is damaged.
 
@@ -164,6 +166,12 @@ def _patterns(split: str) -> Images:
     return Images(pixels, torch.arange(500) % 10, TITLES["patterns"])
 
 
+def _cifar10n(split: str) -> Images:
+    from earlystop.cifar10n import load
+
+    return load(split)
+
+
 def loader(name: str) -> Callable[[str], Images]:
     """The function of the split that a name stands for.
 
@@ -172,7 +180,8 @@ def loader(name: str) -> Callable[[str], Images]:
     """
     kinds(str, "a name, such as 'digits'; tensors of your own are for earlystop.own", name=name)
     if name in TITLES:
-        return {"digits": _digits, "patterns": _patterns}.get(name) or partial(_from_hub, name)
+        made = {"digits": _digits, "patterns": _patterns, "cifar10n": _cifar10n}
+        return made.get(name) or partial(_from_hub, name)
     reason = ""
     try:
         if ":" in name:
