@@ -38,6 +38,9 @@ def labels() -> dict[str, Int[Tensor, " 50000"]]:
 
     The file `labels.npz` is read from where the variable EARLYSTOP_CIFAR10N says. It has the arrays clean_label,
     worse_label, aggre_label and random_label1, in CIFAR-10's order. Raises `DataError` if it is not there, or another.
+
+    >>> earlystop.cifar10n.labels.__name__
+    'labels'
     """
     path = Path(os.environ.get(WHERE, ""))
     hint = (
@@ -52,11 +55,6 @@ def labels() -> dict[str, Int[Tensor, " 50000"]]:
                      {"clean": "clean_label", **SETS}.items()}  # fmt: skip
     except (OSError, KeyError, ValueError, TypeError, EOFError) as error:
         raise DataError(f"{path} cannot be read as such a file ({error}): {hint}.") from error
-    refuse_other(found, path, hint)
-    return found
-
-
-def refuse_other(found: dict[str, Tensor], path: Path, hint: str) -> None:
-    """Raise `DataError` unless these are CIFAR-10N's labels."""
     if content_hash(*(one.to(torch.uint8) for one in found.values())) != HASH:
         raise DataError(f"{path} holds other labels than CIFAR-10N: {hint}.")
+    return found

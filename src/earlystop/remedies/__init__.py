@@ -165,10 +165,11 @@ def remedy(name: str, task: Task, **settings: Any) -> Remedy:
     torch.Size([4, 2])
     """
     found = found_by(name)
+    own = inspect.isclass(found)
     try:
-        return found(task, **settings) if inspect.isclass(found) else ByLoss(task, found, **settings)
+        return found(task, **settings) if own else ByLoss(task, found, **settings)
     except TypeError as error:
-        known = ", ".join(list(inspect.signature(found).parameters)[1:]) if inspect.isclass(found) else "none"
+        known = ", ".join(list(inspect.signature(found).parameters)[1:]) if own else "none"
         raise ValueError(f"{name} does not take {settings}: its settings are {known} ({error})") from error
 
 
