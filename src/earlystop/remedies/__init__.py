@@ -8,7 +8,8 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -120,7 +121,12 @@ class Remedy:
 
 
 class ByLoss(Remedy):
-    """Training by a function of outputs and labels, as `training.cross_entropy` is."""
+    """Training by a function of outputs and labels, as `training.cross_entropy` is.
+
+    >>> task = earlystop.remedies.Task(torch.eye(4), [0, 1, 0, 1], lambda seed: torch.nn.Linear(4, 2))
+    >>> earlystop.remedies.ByLoss(task, earlystop.training.cross_entropy).losses(torch.zeros(1, 2), [0])
+    tensor([0.6931])
+    """
 
     def __init__(self, task: Task, loss: Callable[[Tensor, Tensor], Tensor]):
         super().__init__(task)
@@ -165,15 +171,16 @@ def remedy(name: str, task: Task, **settings: Any) -> Remedy:
     torch.Size([4, 2])
     """
     found = found_by(name)
-    own = inspect.isclass(found)
+    own = isinstance(found, type)
+    make = cast(Callable[..., Remedy], found) if own else partial(ByLoss, loss=found)
     try:
-        return found(task, **settings) if own else ByLoss(task, found, **settings)
+        return make(task, **settings)
     except TypeError as error:
         known = ", ".join(list(inspect.signature(found).parameters)[1:]) if own else "none"
         raise ValueError(f"{name} does not take {settings}: its settings are {known} ({error})") from error
 
 
-def found_by(name: str) -> Any:
+def found_by(name: str) -> Callable[..., Any]:
     """The loss or class of a remedy's name. Raises `ValueError` if there is none.
 
     >>> earlystop.remedies.found_by("cross_entropy").__name__
