@@ -284,6 +284,7 @@ def test_the_page_begins_with_what_does_not_hold(content):
 def test_claims_beyond_the_paper_are_counted_and_shown_on_their_own(content):
     other = content["claims"][1] | {"id": "other", "place": f"{ledger.BEYOND}Somebody (2020)", "verdict": "in part"}
     more = content | {"claims": [*content["claims"], other], "beyond": {"in part": 1}}
+    assert scorecard.BEYOND == ledger.BEYOND
     lines = scorecard.page(more, "")
     below = lines[lines.index("## Beyond the paper") :]
     assert "### Somebody (2020)" in below and "(claim-other)=" in below

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
 from xml.etree import ElementTree
@@ -19,16 +20,17 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pairs import KERNEL, UNSEALED, Book, PairError, seal
 
 FORMS = ("before", "after")
+PARTS = {"questions": "", "third week": "third-week-"}  # of unit.yml, and how the names of their files begin
 HANDOUTS = ("project", "reading")  # labels on the page, behind `unit-`
 OPTIONS = 4
-INTRODUCTION = """# A test, {} the unit
+INTRODUCTION = """# A test, {} the {}
 
-Ten questions; one of the four options is right. It is not graded: it shows what needs to be explained.
+{} questions; one of the four options is right. It is not graded: it shows what needs to be explained.
 A *given label* is what a network is told about a sample, its *true label* is what the sample really is; a given label
 that is not the true one is *wrong*.
 
 Your code, the same in both tests: """
-KEY = """# Key of the test {} the unit
+KEY = """# Key of the test {} the {}
 
 Right are **{}**. Below each option stands why it is right, or which misconception leads to it."""
 STYLE = """body { font: 11pt/1.45 system-ui, sans-serif; max-width: 44em; margin: 2em auto; padding: 0 1em }
@@ -117,17 +119,23 @@ def read_option(said: dict, where: str) -> Option:
     return Option(said["says"], "right" in said, because, said.get("check", ""))
 
 
-def read_test(root: Path, form: str) -> list[Question]:
-    """The questions in one form; raise `UnitError` unless each has four options of which one is right."""
+def read_test(root: Path, form: str, part: str = "questions") -> list[Question]:
+    """A part's questions in one form; raise `UnitError` unless each has four options of which one is right."""
     questions = []
-    for number, said in enumerate(read_unit(root)["questions"], start=1):
-        where = f"book/unit.yml: question {number}, {form}"
+    for number, said in enumerate(read_unit(root).get(part, []), start=1):
+        where = f"book/unit.yml: {'' if part == 'questions' else f'{part}, '}question {number}, {form}"
         named_goals(root, said["goal"], where)
         options = [read_option(one, where) for one in said[form]["options"]]
         if len(options) != OPTIONS or sum(one.right for one in options) != 1:
             raise UnitError(f"{where}: it should have {OPTIONS} options, one of them right")
         questions.append(Question(number, said["about"], said["goal"], said[form]["ask"].strip(), options))
     return questions
+
+
+def head(text: str, questions: list[Question], form: str, part: str) -> str:
+    """The head of a test, with its form, what it is about, and how many questions it has."""
+    many = {10: "Ten", 5: "Five"}.get(len(questions), str(len(questions)))
+    return text.format(form, "unit" if part == "questions" else part, many)
 
 
 def lettered(question: Question) -> list[tuple[str, Option]]:
@@ -144,9 +152,9 @@ def asked(question: Question) -> str:
     return f"### {question.number}\n\n{question.ask}\n\n{options}"
 
 
-def sheet(questions: list[Question], form: str) -> str:
+def sheet(questions: list[Question], form: str, part: str) -> str:
     """What students get, as Markdown."""
-    return "\n\n".join([INTRODUCTION.format(form) + "_" * 12, *map(asked, questions)]) + "\n"
+    return "\n\n".join([head(INTRODUCTION, questions, form, part) + "_" * 12, *map(asked, questions)]) + "\n"
 
 
 def told(option: Option) -> str:
@@ -163,16 +171,21 @@ def explained(question: Question, goal: Goal, trained: list[str]) -> str:
     return "\n\n".join([head, "\n".join(options), f"Goal {goal.number}, {goal.title}. It is trained by: {exercises}."])
 
 
-def key(questions: list[Question], form: str, goals: dict[str, Goal], trained: dict[str, list[str]]) -> str:
+def key(
+    questions: list[Question], form: str, part: str, goals: dict[str, Goal], trained: dict[str, list[str]]
+) -> str:  # fmt: skip
     """What teachers get, as Markdown."""
     letters = " ".join(f"{one.number}{one.key}" for one in questions)
     parts = [explained(one, goals[one.goal], trained.get(one.goal, [])) for one in questions]
-    return "\n\n".join([KEY.format(form, letters), *parts]) + "\n"
+    return "\n\n".join([KEY.format(form, "unit" if part == "questions" else part, letters), *parts]) + "\n"
 
 
-def sheet_notebook(questions: list[Question], form: str) -> str:
+def sheet_notebook(questions: list[Question], form: str, part: str) -> str:
     """The sheet as a notebook, with a cell for each answer."""
-    cells = [new_markdown_cell(INTRODUCTION.format(form), id="introduction"), new_code_cell('code = ""', id="code")]
+    cells = [
+        new_markdown_cell(head(INTRODUCTION, questions, form, part), id="introduction"),
+        new_code_cell('code = ""', id="code"),
+    ]
     for one in questions:
         cells.append(new_markdown_cell(asked(one), id=f"question-{one.number}"))
         cells.append(new_code_cell(f'answer_{one.number} = ""  # A, B, C or D', id=f"answer-{one.number}"))
@@ -200,11 +213,11 @@ def text_in(parent, tag: str, text: str, **attributes: str):
     return element
 
 
-def moodle(questions: list[Question], form: str) -> str:
+def moodle(questions: list[Question], form: str, part: str) -> str:
     """A test in Moodle's XML; the misconceptions are the feedback."""
     quiz = ElementTree.Element("quiz")
     category = ElementTree.SubElement(quiz, "question", type="category")
-    text_in(category, "category", f"$course$/top/Stopping Early, {form} the unit")
+    text_in(category, "category", f"$course$/top/Stopping Early, {form} the {'unit' if part == 'questions' else part}")
     for one in questions:
         entry = ElementTree.SubElement(quiz, "question", type="multichoice")
         text_in(entry, "name", f"{form} {one.number}: {one.about}")
@@ -235,10 +248,12 @@ def files(root: Path, trained: dict[str, list[str]]) -> dict[str, str]:
         return {}
     book, goals = Book(root), read_goals(root)
     texts, made = {name: handout(book, name) for name in HANDOUTS}, {}
-    for form in FORMS:
-        questions = read_test(root, form)
-        texts |= {form: sheet(questions, form), f"key-{form}": key(questions, form, goals, trained)}
-        made |= {f"{form}.ipynb": sheet_notebook(questions, form), f"moodle-{form}.xml": moodle(questions, form)}
+    for form, (part, begins) in product(FORMS, PARTS.items()):
+        if questions := read_test(root, form, part):
+            name = f"{begins}{form}"
+            texts |= {name: sheet(questions, form, part), f"key-{name}": key(questions, form, part, goals, trained)}
+            made |= {f"{name}.ipynb": sheet_notebook(questions, form, part)}
+            made |= {f"moodle-{name}.xml": moodle(questions, form, part)}
     for name, text in texts.items():
         made |= {f"{name}.md": text, f"{name}.html": printable(text)}
     marked = {name: seal(f"{text}\n{MARK}") for name, text in made.items() if not name.endswith(".ipynb")}
