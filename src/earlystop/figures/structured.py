@@ -100,7 +100,7 @@ def along_descent(config: Structured, noise: str, seed: int, machine: Machine) -
     data = in_clusters(config, noise, seed)
     fresh = around_centers(data, 2000, seed, "offset" if noise == "figure 5" else "cap").to(machine.device)
     data = data.to(machine.device)
-    weights = initial_weights(config.hidden_units, config.dim, seed=seed).to(machine.device)
+    weights = initial_weights(config.hidden_units, data.inputs.shape[1], seed=seed).to(machine.device)
     step = 0.5 * largest_stable_step(weights, data.inputs)
     points = (torch.logspace(0, 1, 50, base=config.iterations + 1.0) - 1).round().long().unique().tolist()
     rows, done = [], 0
