@@ -75,7 +75,7 @@ def test_labels_dealt_out_again_keep_the_matrix_and_nothing_else(kind):
     assert torch.equal(transition(TRUE, dealt), transition(TRUE, given))
     assert not torch.equal(dealt, given) and torch.equal(dealt, matched(TRUE, given, seed=7))
     both = ((dealt != TRUE) & (given != TRUE)).double().mean()  # by chance, class by class
-    chance = torch.stack([(given[TRUE == c] != c).double().mean().square() for c in range(10)]).mean()
+    chance = torch.stack([(given[c == TRUE] != c).double().mean().square() for c in range(10)]).mean()
     assert abs(both - chance) < 0.08
 
 

@@ -18,6 +18,7 @@ from earlystop.figures.bench import share
 from earlystop.figures.splits import SplitStack, data_hashes, data_set, number
 from earlystop.images import HUB
 from earlystop.label_noise import corrupt, matched
+from earlystop.metrics import interval
 from earlystop.runs.experiment import Cell, Experiment, register
 from earlystop.runs.fingerprint import SIDE_BY_SIDE, STACKED, Numbers, listed
 from earlystop.runs.machine import Machine
@@ -207,6 +208,35 @@ def unseen(result: Result, epoch: float = EARLY) -> Float[Tensor, " seeds"]:
 def by_heart(result: Result, epoch: float = EARLY) -> Float[Tensor, " seeds"]:
     """What is left of `sooner` without what the same networks say of images that they have not seen."""
     return sooner(result, epoch) - unseen(result, epoch)
+
+
+def decided(values: Float[Tensor, " seeds"]) -> str:
+    """Whether the mean is above 0, by its 95 % interval."""
+    low, high = interval(values)
+    return "yes" if low > 0 else "the other way round" if high < 0 else "undecided"
+
+
+def table(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: each difference with its interval, and whether it is decided."""
+    rows = []
+    for name, values in (
+        (f"epochs earlier, until {HALF:.0%} are memorized", earlier(result)),
+        (f"answered as given after {EARLY} epochs", sooner(result)),
+        ("... by a network without wrong labels", foreseen(result)),
+        ("... and what is left without that", beyond(result)),
+        ("... or without what is said of unseen images", by_heart(result)),
+    ):
+        low, high = interval(values)
+        ends = [f"{one:+.2f}".replace("-", "−") for one in (values.mean().item(), low, high)]
+        rows.append([name, ends[0], f"{ends[1]} to {ends[2]}", decided(values)])
+    return ["people's labels minus the others", "mean", "95 % interval", "above 0?"], rows
+
+
+def whose(result: Result) -> str:
+    """Whose labels stand for people's: people's own, or a stand-in."""
+    if result["config"]["data"] == "cifar10n":
+        return "people's labels of CIFAR-10"
+    return "a stand-in, digits with noise by sample, and no person's labels"
 
 
 def draw(result: Result) -> Figure:

@@ -19,7 +19,7 @@ from earlystop.figures import fig5
 from earlystop.figures.bench import Bench, Problem, curves, problem, share
 from earlystop.figures.splits import data_hashes, number
 from earlystop.label_noise import corrupt, matched
-from earlystop.metrics import error_rate
+from earlystop.metrics import error_rate, interval
 from earlystop.network import initial_weights, predict
 from earlystop.remedies import Remedy
 from earlystop.runs.experiment import Cell, Experiment, register
@@ -281,6 +281,24 @@ def fitted_at(result: Result, noise: str = "spread", level: float = 0.5) -> Floa
 def warning(result: Result) -> Float[Tensor, " seeds"]:
     """How many times later half of the wrong labels are fitted than the gradients become equally long."""
     return fitted_at(result) / even_at(result).clamp(min=1)
+
+
+def table(result: Result, part: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: test accuracy at the best and at the last epoch; of a subclass, also that of the 4s at best."""
+    header = ["wrong labels", "best epoch", "last epoch"] + ["the 4s, at their best"] * (part == "subclass")
+    rows = []
+    for noise in KINDS[part]:
+        found = [best(result, part, noise), last(result, part, noise)]
+        found += [best(result, part, noise, "hit")] * (part == "subclass")
+        rows.append([NAMES[noise], *(f"{values.mean():.1%}" for values in found)])
+    return header, rows
+
+
+def points(values: Float[Tensor, " seeds"]) -> str:
+    """A mean share in points, with its 95 % interval."""
+    low, high = interval(values)
+    mean, low, high = (f"{100 * one:.1f}".replace("-", "−") for one in (values.mean().item(), low, high))
+    return f"**{mean}** points (95 % interval {low} to {high})"
 
 
 # ------------------------------------------------------------------------ pictures
