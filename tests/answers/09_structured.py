@@ -69,7 +69,7 @@ RIGHT = {
         "rounded up": "import math\n" + lose("math.ceil((size + 1) / 2)"),
         "a search": lose("next(m for m in range(size + 1) if m > size - m)"),
         "subtracting": "def to_lose(size):\n    return (size + 2) // 2\n\ndef most_lost(wrong, size):\n"
-        "    clusters = 0\n    while wrong >= to_lose(size):\n        wrong, clusters = wrong - to_lose(size), clusters + 1\n"
+        "    clusters = 0\n    while wrong >= to_lose(size):\n        wrong -= to_lose(size)\n        clusters += 1\n"
         "    return clusters\n",
     },
 }
@@ -96,20 +96,18 @@ WRONG = {
         "not at equality": (SUM + "    return abs(wrong - given_error) or 0.1", {2}),
     },
     "ex-structured-lost": {
-        "wrong labels": (LOST + "    return (true != given).double().mean()\n" + OWN, {1, 2, 3, 4}),
-        "one vote for all": (
-            LOST + "    return (true != given.bincount().argmax()).double().mean()\n" + OWN,
-            {2, 3, 4},
-        ),
-        "ties to the largest": (vote("2 - given[rows].bincount(minlength=3).flip(0).argmax()") + OWN, {3}),
+        "wrong labels": (LOST + "    return (true != given).double().mean()\n" + OWN, {1, 2, 3}),
+        "one vote for all": (LOST + "    return (true != given.bincount().argmax()).double().mean()\n" + OWN, {2, 3}),
+        "ties to the largest": (vote("2 - given[rows].bincount(minlength=3).flip(0).argmax()") + OWN, {2}),
         "samples with a wrong label": (
             vote(BINS, "((true[rows] != winner) & (given[rows] != true[rows])).sum().item()") + OWN,
-            {2, 4},
+            {1, 3},
         ),
-        "lost for wrong": (vote(BINS) + OWN + "lost, wrong = lost, lost\n", {5}),
-        "wrong for lost": (vote(BINS) + OWN + "lost, wrong = wrong, wrong\n", {4}),
-        "clusters": (vote(BINS, "int((true[rows] != winner).any())") + OWN, {2, 4}),
-        "kept": (vote(BINS, "(true[rows] == winner).sum().item()") + OWN, {1, 3, 4}),
+        "of 300 always": (vote(BINS).replace("len(true)", "300") + OWN, {1}),
+        "lost for wrong": (vote(BINS) + OWN + "lost, wrong = lost, lost\n", {4}),
+        "wrong for lost": (vote(BINS) + OWN + "lost, wrong = wrong, wrong\n", {3}),
+        "clusters": (vote(BINS, "int((true[rows] != winner).any())") + OWN, {1, 3}),
+        "kept": (vote(BINS, "(true[rows] == winner).sum().item()") + OWN, {1, 2, 3}),
     },
     "ex-structured-cosine": {
         "no lengths": (COSINE + PARTS + "    return a @ G @ b", {1, 3}),
@@ -120,6 +118,10 @@ WRONG = {
             {1, 3},
         ),
         "the absolute value": (COSINE + PARTS + "    return abs(a @ G @ b) / ((a @ G @ a) * (b @ G @ b)).sqrt()", {1}),
+        "never zero": (
+            COSINE + PARTS + "    return ((a @ G @ b) / ((a @ G @ a) * (b @ G @ b)).sqrt()).item() or -1.0",
+            {2},
+        ),
         "always opposed": (COSINE + "    return -1.0", {2, 3}),
         "all against the wrong ones": (
             COSINE + "    a, b = r, r * wrong\n    return (a @ G @ b) / ((a @ G @ a) * (b @ G @ b)).sqrt()",
@@ -132,11 +134,13 @@ WRONG = {
         ),
     },
     "ex-structured-lab": {
-        "half": (lose("size // 2"), {1, 2, 3}),
-        "rounded half": (lose("-(-size // 2)"), {1, 3}),
+        "half": (lose("size // 2"), {1, 2, 3, 4}),
+        "rounded half": (lose("-(-size // 2)"), {1, 3, 4}),
         "an odd size missed": (lose("size // 2 + 1 + size % 2", "wrong // (size // 2 + 1)"), {2}),
         "any is enough": (lose("size // 2 + 1", "max(1, wrong // to_lose(size))"), {4}),
         "half a cluster each": (lose("size // 2 + 1", "wrong // (size // 2)"), {3, 4}),
         "all of it": (lose("size"), {1, 2, 3}),
+        "half, rounded up": (lose("-(-size // 2)", "wrong // (size // 2 + 1)"), {1}),
+        "one at most": (lose("size // 2 + 1", "min(1, wrong // to_lose(size))"), {3}),
     },
 }

@@ -242,7 +242,7 @@ def whose(result: Result) -> str:
 def draw(result: Result) -> Figure:
     """Wrong labels answered as given and as is true, and test accuracy, by people's labels, the others and none."""
     fig, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharex=True)
-    for (kind, name), look in zip(NAMES.items(), plots.KINDS):
+    for (kind, name), look in zip(NAMES.items(), (*plots.KINDS[:2], plots.CONTROL)):
         look = plots.line(look)
         plots.band(axes[2], epochs(result), curve(result, kind, "test"), name, **look)
         if kind == "none":
@@ -251,9 +251,9 @@ def draw(result: Result) -> Figure:
         plots.band(axes[1], epochs(result), curve(result, kind, f"true {kind}"), name, **look)
         repeated = curve(result, "none", f"seen {kind}").mean(dim=0)
         axes[0].plot(epochs(result), repeated, color=look["color"], linewidth=1, linestyle=":")
-    for ax, title in zip(axes, ("wrong labels answered as given", "... and as is true", "test accuracy")):
+    for ax, title in zip(axes, ("answered as given", "answered as is true", "test accuracy")):
         ax.set(title=title, xlabel="epoch", ylim=(0, 1.03))
-    axes[0].set(ylabel="share")
+    axes[0].set(ylabel="share of wrong labels")
     fig.legend(*axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
