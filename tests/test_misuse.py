@@ -19,6 +19,7 @@ from earlystop import (
     images,
     jacobian,
     lab,
+    label_noise,
     metrics,
     network,
     own,
@@ -95,6 +96,11 @@ CALLS = {  # by function: its arguments
     lab.read: dict(text="#lab-stop&seed=2"),
     lab.run: dict(state=lab.state("stop"), iterations=2),
     lab.state: dict(figure="stop", seed=2),
+    label_noise.corrupt: dict(
+        labels=CLASSES, corruption_rate=0.5, kind="by sample", classes=3, seed=0, inputs=OUTPUTS + torch.eye(4, 3)
+    ),
+    label_noise.transition: dict(labels=CLASSES, given=CLASSES.flip(0), classes=3),
+    label_noise.matched: dict(labels=CLASSES, given=CLASSES.flip(0), seed=0),
     metrics.error_rate: dict(outputs=Y, labels=Y, classes=DATA.classes),
     metrics.auroc: dict(clean=LOSSES[:4], flipped=LOSSES[4:]),
     metrics.overlap: dict(clean=LOSSES[:4], flipped=LOSSES[4:], bins=5),
@@ -176,8 +182,8 @@ ARGUMENTS = [
 ]
 
 
-MADE = {  # by functions of the package, or for those who look inside
-    "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "data.Dataset",
+MADE = {  # by functions of the package, or for those who look inside, or of data that are not here
+    "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "cifar10n.load", "data.Dataset",
     "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "images.DataError", "lab.show",
     "lab.widget", "own.Run", "plots.use_style", "theory.TheoremScales", "training.ImageStack",
     "training.TrainingStep", "training.train_epoch", "window.ClosedForm", "window.Path",
@@ -223,7 +229,7 @@ def optional(function, name):
     }  # fmt: skip
 
 
-ANY_SHAPE = {(own.Samples, "inputs"),
+ANY_SHAPE = {(own.Samples, "inputs"), (label_noise.corrupt, "inputs"),
              (data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
              (images.content_hash, "pixels"), (training.accuracy, "outputs")}  # fmt: skip
 WORDS = {(streams.random_stream, "purpose"), (lab.read, "text"), (plots.band, "label"), (metrics.in_words, "form"),

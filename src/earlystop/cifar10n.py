@@ -1,6 +1,8 @@
 """CIFAR-10N: the labels that people gave to CIFAR-10 (Wei et al., ICLR 2022), which are not part of this book."""
 
 import os
+import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def labels() -> dict[str, Int[Tensor, " 50000"]]:
         with np.load(path, allow_pickle=False) as file:
             found = {ours: torch.from_numpy(file[name]).long() for ours, name in
                      {"clean": "clean_label", **SETS}.items()}  # fmt: skip
-    except (OSError, KeyError, ValueError, TypeError, EOFError) as error:
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as such a file ({error}): {hint}.") from error
     if content_hash(*(one.to(torch.uint8) for one in found.values())) != HASH:
         raise DataError(f"{path} holds other labels than CIFAR-10N: {hint}.")

@@ -54,8 +54,9 @@ def corrupt(
 
 def _by_sample(labels, corruption_rate, classes, inputs, seed, draw) -> Int[Tensor, " n"]:
     """Every sample with a rate of its own, and the wrong class that its true class's random function prefers."""
-    (inputs,) = tensors(inputs=(inputs, "n ..."))
-    refuse({f"inputs are {len(inputs)} for {len(labels)} labels": len(inputs) != len(labels)})
+    (inputs,) = tensors(inputs=(inputs, "*"))
+    told = f"inputs has shape {tuple(inputs.shape)}, should have {len(labels)} rows, as labels"
+    refuse({told: inputs.shape[:1] != labels.shape})
     flat = inputs.flatten(1).double()
     centered = (flat - flat.mean(dim=0)) / flat.std().clamp(min=1e-12)
     weights = torch.randn(classes, flat.shape[1], classes, generator=random_stream(seed, "tastes"), dtype=torch.float64)
@@ -75,8 +76,8 @@ def transition(labels: Int[Tensor, " n"], given: Int[Tensor, " n"], classes: int
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
+    labels, given = whole(labels=(labels, "n"), given=(given, "n"))
     labels, given = _classes_of(labels, classes, "labels"), _classes_of(given, classes, "given")
-    refuse({f"given are {len(given)} for {len(labels)} labels": len(given) != len(labels)})
     pairs = torch.bincount(labels * classes + given, minlength=classes**2).view(classes, classes).float()
     empty = pairs.sum(dim=1) == 0
     return (pairs + torch.diag(empty.float())) / (pairs.sum(dim=1, keepdim=True) + empty[:, None])
