@@ -19,6 +19,7 @@ from earlystop.arguments import counts, functions, kinds, numbers, refuse, short
 
 Curves = Mapping[str, Sequence[float]]
 Rule = Callable[[Curves], int]
+ROUNDED = 12  # digits of means: what differs by rounding alone is no rise
 
 
 def noisy_validation(curves: Curves) -> int:
@@ -106,8 +107,9 @@ def last(curves: Curves) -> int:
     2
     """
     kinds(Mapping, "curves by their names", curves=curves)
-    refuse({"curves are none": not curves})
-    return len(_curve(curves, next(iter(curves)))) - 1
+    lists = [key for key, one in curves.items() if isinstance(one, list | tuple) or getattr(one, "ndim", 0) == 1]
+    refuse({"curves are none: give lists by their names, a number an epoch": not lists})
+    return len(_curve(curves, lists[0])) - 1
 
 
 RULES: dict[str, Rule] = {
@@ -206,7 +208,7 @@ def _means(curves: Curves, window: int) -> list[float]:
     counts(least=1, window=window)
     changed = _curve(curves, "changed")[1:]
     width = min(window, max(1, len(changed)))
-    return [fsum(changed[t : t + width]) / width for t in range(len(changed) - width + 1)] or [0.0]
+    return [round(fsum(changed[t : t + width]) / width, ROUNDED) for t in range(len(changed) - width + 1)] or [0.0]
 
 
 def _first_mean(curves: Curves, window: int) -> int:

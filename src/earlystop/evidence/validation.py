@@ -28,10 +28,10 @@ def law_missed(seed: int) -> float:
 
 @each
 def order_turned(seed: int) -> float:
-    """How much better, by labels of pair noise, a network may look than another that is 5 points better by true ones.
+    """How much better, by labels of pair noise, a network may look than another that is 2 points better by true ones.
 
     The worse one errs to the next class, as the noise does, and the better one to other classes.
     """
     rate, better = uniform(seed, 0.2, 0.4), uniform(seed + 100, 0.7, 0.9)
-    worse = better - 0.05
+    worse = better - 0.02
     return (1 - rate) * worse + rate * (1 - worse) - (1 - rate) * better
