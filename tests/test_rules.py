@@ -46,10 +46,12 @@ def loop_patience(changed, window, patience):
 
 
 def loop_planted(planted, tolerance):
-    lowest = planted[0]
+    lowest = planted[min(1, len(planted) - 1)]
     for epoch, one in enumerate(planted):
-        if one > lowest + tolerance:
+        if epoch > 1 and one > lowest + tolerance:
             return epoch - 1
+        if epoch == 0:
+            continue
         lowest = min(lowest, one)
     return len(planted) - 1
 
@@ -97,6 +99,7 @@ def test_planted_labels_of_a_network_that_learns_the_truth_first():
     curves = {"planted": [0.12, 0.05, 0.0, 0.05, 0.1, 0.15, 0.6, 1.0]}
     assert rules.planted_flips(curves) == 4 and rules.planted_flips(curves, tolerance=0.2) == 5
     assert rules.planted_flips({"planted": [0.1, 0.0, 0.0]}) == 2
+    assert rules.planted_flips({"planted": [0.0, 0.2, 0.0, 0.0, 0.3]}) == 3  # before training it answers by chance
 
 
 # ------------------------------------------------------------------------ regret

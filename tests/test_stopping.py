@@ -18,9 +18,9 @@ SMALL = stopping.Stopping.at(
 )  # fmt: skip
 
 
-def test_every_noise_loss_and_pace_is_run_with_every_seed():
+def test_every_noise_and_pace_is_run_with_every_seed_and_another_loss_with_constant_steps():
     found = stopping.cells(stopping.Stopping.at("quick"))
-    assert len(found) == len({tuple(cell.values()) for cell in found}) == 4 * 3 * 2 * 5
+    assert len(found) == len({tuple(cell.values()) for cell in found}) == 4 * (3 + 1) * 5
     assert stopping.Stopping.at("paper").seeds >= 5
 
 

@@ -66,14 +66,15 @@ def planted_flips(curves: Curves, tolerance: float = 0.1) -> int:
     """The last epoch before the network begins to fit labels that were made wrong on purpose.
 
     `planted` is the share of them that is answered as given. It begins when this share is more than `tolerance` above
-    its lowest value so far; the last epoch if it never does. Our own wording of a common idea.
+    its lowest value so far, from epoch 1 on, as an untrained network answers by chance; the last epoch if it never
+    does. Our own wording of a common idea.
 
     >>> earlystop.rules.planted_flips({"planted": [0.1, 0.0, 0.05, 0.3]})
     2
     """
     numbers(tolerance=tolerance)
     planted = _curve(curves, "planted")
-    begins = (t for t in range(1, len(planted)) if planted[t] > min(planted[:t]) + tolerance)
+    begins = (t for t in range(2, len(planted)) if planted[t] > min(planted[1:t]) + tolerance)
     return next(begins, len(planted)) - 1
 
 

@@ -41,6 +41,7 @@ DIGITS = 5  # of an accuracy that are kept
 class Stopping(Bench, Sized):
     """The comparison's network on several noises, with several step sizes and losses: the curves of all epochs."""
 
+    step_size: float = always(0.02, "step size of SGD with momentum 0.9", ours=True)  # so that an epoch is a small unit
     corruption_rate: float = always(0.3, "share of wrong labels", ours=True, most=1)
     class_rate: float = always(0.2, "the same of noise by class, twice that of the even ones", ours=True, most=0.5)
     planted_share: float = always(0.02, "share of labels made wrong on purpose", ours=True, most=1)
@@ -52,13 +53,13 @@ class Stopping(Bench, Sized):
 
 
 def cells(config: Stopping) -> list[Cell]:
-    """Every noise, pace and loss; seed by seed."""
+    """Every noise, pace and loss, seed by seed; all losses but the first with the first pace alone."""
     return [
         {"noise": noise, "pace": pace, "loss": loss, "seed": seed}
         for seed in range(config.seeds)
         for noise in config.noises
         for loss in config.losses
-        for pace in config.paces
+        for pace in (config.paces if loss == config.losses[0] else config.paces[:1])
     ]
 
 
@@ -165,12 +166,13 @@ def draw(result: Result, own: Mapping[str, str | Rule] = {}, loss: str = "") -> 
     fig, axes = plt.subplots(rows, 2, figsize=(7, 0.7 + (0.6 + 0.34 * len(every)) * rows), sharex=True, sharey=True,
                              squeeze=False)  # fmt: skip
     for ax, noise in zip(axes.flat, noises):
-        for place, (pace, look) in enumerate(zip(result.levels("pace"), plots.KINDS)):
+        paces = dict.fromkeys(cell["pace"] for cell in result.select(noise=noise, loss=loss))
+        for place, (pace, look) in enumerate(zip(paces, plots.KINDS)):
             found = [100 * regrets(result, one, noise=noise, pace=pace, loss=loss) for one in every.values()]
             means = torch.stack([one.mean() for one in found])
             ends = torch.tensor([interval(one) for one in found], dtype=torch.float64).clamp(0, 100)
             bars = torch.stack([means - ends[:, 0], ends[:, 1] - means]).clamp(min=0)
-            heights = [row + 0.24 * (place - 1) for row in range(len(every))]
+            heights = [row + 0.24 * (place - (len(paces) - 1) / 2) for row in range(len(every))]
             ax.errorbar(means, heights, xerr=bars, label=pace, **look | {"linestyle": "", "ms": 5, "elinewidth": 1.2})
         ax.set(title=TITLES.get(noise, noise), yticks=range(len(every)), yticklabels=every)
         ax.set_xscale("symlog", linthresh=1, linscale=0.6)
@@ -218,7 +220,7 @@ def draw_curves(result: Result, noise: str = "", loss: str = "", seed: int = 0) 
     paces = list(dict.fromkeys((result.levels("pace")[0], result.levels("pace")[-1])))
     fig, axes = plt.subplots(2, len(paces), figsize=(7, 5.2), sharex=True, sharey="row", squeeze=False)
     for (top, bottom), pace in zip(axes.T, paces):
-        (cell,) = result.select(noise=noise, loss=loss, pace=pace, seed=seed)
+        cell = result.select(noise=noise, loss=loss, pace=pace, seed=seed)[0]
         top.plot(cell["epoch"], cell["test"], label="test, true labels", **plots.line(plots.TEST))
         top.plot(cell["epoch"], cell["noisy_validation"], label="validation, noisy labels", **plots.line(plots.NOISY))
         for (name, one), marker in zip(compared(result).items(), "osv^DPX*"):
