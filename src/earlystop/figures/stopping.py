@@ -199,15 +199,13 @@ def draw_law(result: Result, loss: str = "") -> Figure:
             pairs = list(zip(cell["validation"], cell["noisy_validation"]))
             before += pairs[: best + 1]
             after += pairs[best + 1 :]
-        for points, label, look in ((before, "until the best epoch", 0), (after, "after it", 1)):
+        for points, label, look in ((after, "after the best epoch", 1), (before, "until then", 0)):
             dots = sorted({(round(x, 3), round(y, 3)) for x, y in points})
             look = plots.KINDS[look] | {"linestyle": "", "ms": 3.5, "alpha": 0.6}
             ax.plot([x for x, _ in dots], [y for _, y in dots], label=label, **look)
         ends = torch.tensor([0.0, 1.0])
         ax.plot(ends, uniform_law(ends, rate_of(result, noise)), label="law of uniform noise", **plots.REFERENCE)
-        ax.set(
-            title=TITLES.get(noise, noise), xlim=(0, 1), ylim=(0, 1), xlabel="accuracy, true labels", xticks=(0, 0.5, 1)
-        )
+        ax.set(title=TITLES.get(noise, noise), xlim=(0.45, 1), ylim=(0.35, 0.9), xlabel="accuracy, true labels")
     axes[0, 0].set_ylabel("accuracy, noisy labels")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
