@@ -55,6 +55,7 @@ NUMBERS = {
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
     "silent.json": "86b06902897a",
     "transient-paper-epochs_2.json": "7b2a78e14457",
+    "stopping-quick.json.gz": "aac07aa7249d",
     "theorem22-paper.json.gz": "99ac30e9dccf",
 }
 
