@@ -5,7 +5,7 @@ from importlib import import_module
 
 MODULES = (
     "adversary", "architectures", "augment", "cifar10n", "data", "descent", "images", "jacobian", "lab", "label_noise",
-    "metrics", "network", "own", "plots", "remedies", "spaces", "streams", "theory", "training", "window",
+    "metrics", "network", "own", "plots", "remedies", "rules", "spaces", "streams", "theory", "training", "window",
 )  # fmt: skip
 
 

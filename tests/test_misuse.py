@@ -23,6 +23,7 @@ from earlystop import (
     network,
     own,
     plots,
+    rules,
     spaces,
     streams,
     theory,
@@ -48,6 +49,7 @@ SMALL = nn.Linear(3, 2).eval()
 FOUND = adversary.worst_inputs(W, DATA, starts=1, steps=1)
 SAMPLES = own.Samples(torch.eye(4).repeat(2, 1), given=[0, 1, 0, 1] * 2, true=[0, 1, 1, 1] * 2)
 RUN = own.early_stopping(SAMPLES, lambda: nn.Linear(4, 2), validation=0.25, epochs=1, step_size=0.1)
+CURVES = {name: [0.1, 0.5, 0.4] for name in ("changed", "given", "noisy_validation", "planted", "test")}
 FIGURE, AXES = plt.subplots()
 CALLS = {  # by function: its arguments
     adversary.worst_inputs: dict(weights=W, dataset=DATA, activation=network.ERF, starts=1, steps=1, seed=0),
@@ -123,6 +125,17 @@ CALLS = {  # by function: its arguments
     plots.band: dict(ax=AXES, x=torch.arange(3.0), runs=torch.ones(2, 3), label="runs"),
     plots.some: dict(points=10, most=4),
     plots.share_bars: dict(ax=AXES, clean=LOSSES, flipped=LOSSES, top=1.0),
+    rules.noisy_validation: dict(curves=CURVES),
+    rules.label_wave: dict(curves=CURVES, window=2),
+    rules.label_wave_patience: dict(curves=CURVES, window=2, patience=1),
+    rules.planted_flips: dict(curves=CURVES, tolerance=0.1),
+    rules.discrepancy: dict(curves=CURVES, noise_level=0.3),
+    rules.oracle: dict(curves=CURVES, key="given"),
+    rules.last: dict(curves=CURVES),
+    rules.rule: dict(name="label_wave"),
+    rules.chosen: dict(curves=CURVES, rule=rules.last),
+    rules.regret: dict(curves=CURVES, rule=rules.last, key="given"),
+    rules.uniform_law: dict(accuracy=LOSSES, corruption_rate=0.3, classes=4),
     spaces.leverage: dict(gram=GRAM, ranks=(1, 2)),
     spaces.energy_within: dict(values=Y, vectors=BASIS, ranks=(1, 2)),
     spaces.seen: dict(noise=Y, vectors=BASIS, ranks=(1, 2)),
@@ -225,7 +238,8 @@ def optional(function, name):
 
 ANY_SHAPE = {(own.Samples, "inputs"),
              (data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
-             (images.content_hash, "pixels"), (training.accuracy, "outputs")}  # fmt: skip
+             (images.content_hash, "pixels"), (training.accuracy, "outputs"),
+             (rules.uniform_law, "accuracy")}  # fmt: skip
 WORDS = {(streams.random_stream, "purpose"), (lab.read, "text"), (plots.band, "label"), (metrics.in_words, "form"),
          (network.Activation, "name")}  # fmt: skip
 
