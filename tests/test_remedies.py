@@ -117,7 +117,7 @@ def test_a_bad_setting_is_refused_in_words(call, message):
 
 
 def test_pes_asks_for_a_sequential_network():
-    with pytest.raises(ValueError, match="network makes a Linear, should make an nn.Sequential"):
+    with pytest.raises(ValueError, match="network is Linear.*, should be what makes an nn.Sequential"):
         remedy("progressive", Task(draw(4, 2), [0, 1, 0, 1], lambda seed: nn.Linear(2, 2).double()))
 
 

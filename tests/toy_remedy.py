@@ -1,7 +1,9 @@
 """Remedies of one's own: a class that leaves out the largest losses of a batch, and a loss that is bounded.
 
-`python -m earlystop run league --set remedies=cross_entropy,toy_remedy:Trimmed` compares it with another one.
+`python -m earlystop run league --set remedies=cross_entropy,tests.toy_remedy:Trimmed` compares it with another one.
 """
+
+from typing import ClassVar
 
 from earlystop.remedies import Remedy
 from earlystop.training import cross_entropy
@@ -10,7 +12,7 @@ from earlystop.training import cross_entropy
 class Trimmed(Remedy):
     """Cross-entropy without the share of largest losses in each batch."""
 
-    grid = {"share": (0.1, 0.2, 0.4, 0.5)}
+    grid: ClassVar = {"share": (0.1, 0.2, 0.4, 0.5)}
 
     def __init__(self, task, share=0.3):
         super().__init__(task)

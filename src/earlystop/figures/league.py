@@ -51,6 +51,7 @@ FORWARD = 1 / 3  # the cost of a pass without a gradient, in passes with one
 class League(Bench, Sized):
     """The bench's network, with all remedies, some noises and a tuning on seeds of its own."""
 
+    epochs: int = number(60, 20, 20, "epochs", ours=True)
     batch_size: int = number(64, 128, 128, "batch size", ours=True)
     remedies: tuple = always(tuple(REMEDIES), "remedies", ours=True, must=found_by, once=True)
     noises: tuple = always(("none", "uniform", "pair"), "noises", ours=True, of=NOISES, once=True)
@@ -158,7 +159,7 @@ def stopped(cell: dict[str, Any]) -> float:
 
 def regret(cell: dict[str, Any]) -> float:
     """What that choice loses."""
-    return rules.regret(cell, rules.noisy_validation)
+    return best(cell) - stopped(cell)
 
 
 def memorized(cell: dict[str, Any]) -> float:
@@ -195,7 +196,9 @@ def table(result: Result, noise: str) -> tuple[list[str], list[list[str]]]:
     rows = []
     for remedy in ranked(result, noise):
         found = {what: column(result, what, remedy, noise) for what in COLUMNS}
-        told = [f"{100 * found[what].mean():.1f} ± {100 * half(found[what]):.1f}" for what in ("stopped", "best", "last")]
+        told = [
+            f"{100 * found[what].mean():.1f} ± {100 * half(found[what]):.1f}" for what in ("stopped", "best", "last")
+        ]
         rest = [f"{100 * found['memorized'].mean():.0f}", f"{100 * found['regret'].mean():.1f}"]
         chosen = result.select(remedy=remedy, noise=noise)[0]["settings"].replace("_", " ")
         rows.append([name_of(remedy), *told, *rest, f"{found['passes'].mean():.2f}", chosen])
@@ -226,7 +229,10 @@ def grids() -> list[list[str]]:
     """Rows of a table: what was tried of each remedy."""
     tried = {name: settings(name) for name in REMEDIES}
     return [
-        [name_of(name), "; ".join(", ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in one.items()) for one in all_of)]
+        [
+            name_of(name),
+            "; ".join(", ".join(f"{k.replace('_', ' ')} {v:.3g}" for k, v in one.items()) for one in all_of),
+        ]
         for name, all_of in tried.items()
         if len(all_of) > 1
     ]
@@ -329,9 +335,7 @@ def tiny(machine: Machine) -> Numbers:
     config = League.at("quick", **TINY, tuning_seeds=1)
     names = ("cross_entropy", "early_learning", "co_teaching", "coreset")
     found = [
-        run
-        for name in names
-        for run in runs(config, [{"remedy": name, "noise": "uniform", "seed": 0}], None, machine)
+        run for name in names for run in runs(config, [{"remedy": name, "noise": "uniform", "seed": 0}], None, machine)
     ]
     return {key: listed([run[key] for run in found]) for key in ("test", "memorized", "passes", "scores")}
 

@@ -1,5 +1,7 @@
 """Co-teaching: two networks, each trained on the samples that the other finds easy."""
 
+from typing import ClassVar
+
 import torch
 from torch.nn import functional as F
 
@@ -12,7 +14,7 @@ class CoTeaching(Remedy):
 
     After epoch T a share 1 - ρ min(T/`ramp`, 1) is picked. The share ρ = `corruption_rate` of wrong labels is
     *assumed to be known*; nothing here estimates it but the grid. The first network answers.
-    Source: Han et al. (2018), Algorithm 1. Their code divides the loss by the number of samples twice; here it is a mean.
+    Source: Han et al. (2018), Algorithm 1; the loss is a mean, which their code divides by the number once more.
 
     >>> task = earlystop.remedies.Task(torch.eye(4), [0, 1, 0, 1], lambda seed: torch.nn.Linear(4, 2), epochs=1)
     >>> one = earlystop.remedies.remedy("co_teaching", task, corruption_rate=0.5, ramp=1)
@@ -21,7 +23,7 @@ class CoTeaching(Remedy):
     [1, 2]
     """
 
-    grid = {"corruption_rate": (0.1, 0.2, 0.4, 0.5)}
+    grid: ClassVar = {"corruption_rate": (0.1, 0.2, 0.4, 0.5)}
 
     def __init__(self, task, corruption_rate: float = 0.4, ramp: int = 10):
         super().__init__(task)

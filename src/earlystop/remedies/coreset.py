@@ -1,5 +1,7 @@
 """CRUST: a part of each class whose gradients stand for those of the whole class."""
 
+from typing import ClassVar
+
 import torch
 from torch.nn import functional as F
 
@@ -15,7 +17,7 @@ class Coreset(Remedy):
     Source: Mirzasoleiman, Cao and Leskovec (2020), Algorithm 1, without mixup; classes as given, as in their code.
     """
 
-    grid = {"kept": (0.3, 0.5, 0.7, 0.9)}
+    grid: ClassVar = {"kept": (0.3, 0.5, 0.7, 0.9)}
 
     def __init__(self, task, kept: float = 0.5, first: int = 5):
         super().__init__(task)

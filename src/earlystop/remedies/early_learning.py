@@ -1,5 +1,7 @@
 """Early-learning regularization: the network is held to what it said of each sample before."""
 
+from typing import ClassVar
+
 import torch
 from torch.nn import functional as F
 
@@ -12,8 +14,8 @@ LEAST = 1e-4  # probabilities are kept this far from 0 and 1, as in the authors'
 class EarlyLearning(Remedy):
     """Cross-entropy + λ log(1 - ⟨p, t⟩), where the target t is a moving average of the sample's probabilities p.
 
-    At each visit t becomes βt + (1 - β)p, with β = `momentum`, before the loss is taken and without a gradient; at first
-    it is 0. λ = `weight`. Where t is sure of a class, the new term pulls p there, whatever the label says.
+    At each visit t becomes βt + (1 - β)p, with β = `momentum`, before the loss is taken and without a gradient; at
+    first it is 0. λ = `weight`. Where t is sure of a class, the new term pulls p there, whatever the label says.
     Source: Liu et al. (2020), Eqs. 7 and 9; p is clamped, and normalized again for t, as in their code.
 
     >>> task = earlystop.remedies.Task(torch.eye(4), [0, 1, 0, 1], lambda seed: torch.nn.Linear(4, 2), epochs=1)
@@ -22,7 +24,7 @@ class EarlyLearning(Remedy):
     (tensor([0.4055]), tensor([0.2500, 0.2500]))
     """
 
-    grid = {"momentum": (0.7, 0.9), "weight": (1.0, 3.0)}
+    grid: ClassVar = {"momentum": (0.7, 0.9), "weight": (1.0, 3.0)}
 
     def __init__(self, task, momentum: float = 0.7, weight: float = 3.0):
         super().__init__(task)

@@ -1,10 +1,12 @@
 """Progressive early stopping: later layers take up noise first, so they are begun anew and stopped sooner."""
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earlystop.arguments import counts, refuse
+from earlystop.arguments import counts, kinds
 from earlystop.remedies import Remedy
 
 
@@ -17,26 +19,30 @@ class Progressive(Remedy):
     one view of each sample instead of two, one `later` for all parts, classes not weighted, no other optimizer.
     """
 
-    grid = {"first": (2, 5, 10, 20)}
+    grid: ClassVar = {"first": (2, 5, 10, 20)}
 
     def __init__(self, task, first: int = 5, later: int = 3, parts: int = 2):
         super().__init__(task)
         counts(least=1, first=first, later=later, parts=parts)
-        kind = type(self.model).__name__
-        refuse({f"network makes a {kind}, should make an nn.Sequential": not isinstance(self.model, nn.Sequential)})
-        begun = [i for i, child in enumerate(self.model) if [*child.parameters()]][1:][-parts:]
+        kinds(nn.Sequential, "what makes an nn.Sequential", network=self.model)
+        begun = [i for i, child in enumerate(self.children()) if [*child.parameters()]][1:][-parts:]
         self.anew = {first + 1 + turn * later: start for turn, start in enumerate(begun)}  # first child, by epoch
         self.open = first + 1 + len(begun) * later  # the epoch from which all is trained again
         self.confident = torch.ones_like(task.labels, dtype=torch.bool)
+
+    def children(self):
+        """The network's parts, those without weights included."""
+        return [*self.model.children()]
 
     def begin(self, epoch):
         """Begin a part anew, or choose the samples that are trusted."""
         if epoch in self.anew:
             start = self.anew[epoch]
-            self.model[:start].requires_grad_(False)
+            nn.Sequential(*self.children()[:start]).requires_grad_(False)
             self.optimizer.state.clear()
-            anew = self.network(self.task.seed + epoch)
-            self.model[start:].load_state_dict(anew[start:].state_dict())
+            anew = [*self.network(self.task.seed + epoch).children()]
+            for child, other in zip(self.children()[start:], anew[start:]):
+                child.load_state_dict(other.state_dict())
         if epoch == self.open:
             self.model.requires_grad_(True)
             self.optimizer.state.clear()

@@ -1,5 +1,7 @@
 """Label smoothing: the network is asked for a little of every class."""
 
+from typing import ClassVar
+
 from earlystop.arguments import numbers, refuse
 from earlystop.remedies import Remedy
 
@@ -15,7 +17,7 @@ class Smoothing(Remedy):
     tensor([0.6931])
     """
 
-    grid = {"smoothing": (0.1, 0.3, 0.5, 0.7)}
+    grid: ClassVar = {"smoothing": (0.1, 0.3, 0.5, 0.7)}
 
     def __init__(self, task, smoothing: float = 0.1):
         super().__init__(task)

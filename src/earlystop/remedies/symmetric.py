@@ -1,6 +1,7 @@
 """Symmetric cross-entropy: also that of the label under the network, where log 0 is a number to be chosen."""
 
 import math
+from typing import ClassVar
 
 from torch.nn import functional as F
 
@@ -23,7 +24,7 @@ class Symmetric(Remedy):
     tensor([2.])
     """
 
-    grid = {"forward": (0.1, 1.0), "log_of_zero": (IN_THEORY, IN_CODE)}
+    grid: ClassVar = {"forward": (0.1, 1.0), "log_of_zero": (IN_THEORY, IN_CODE)}
 
     def __init__(self, task, forward: float = 0.1, reverse: float = 1.0, log_of_zero: float = IN_THEORY):
         super().__init__(task)
