@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from earlystop import early_learning
-from earlystop.evidence import remedies as evidence
 from earlystop.early_learning import descend, gradient, linear_dataset
+from earlystop.evidence import remedies as evidence
 
 DATA = linear_dataset(60, 50, seed=3)
 

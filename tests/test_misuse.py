@@ -213,7 +213,8 @@ ARGUMENTS = [
 
 MADE = {  # by functions of the package, or for those who look inside
     "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "data.Dataset",
-    "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "early_learning.LinearData", "early_learning.LinearPath", "images.DataError", "lab.show",
+    "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "early_learning.LinearData",
+    "early_learning.LinearPath", "images.DataError", "lab.show",
     "lab.widget", "own.Run", "plots.use_style", "theory.TheoremScales", "training.ImageStack",
     "training.TrainingStep", "training.train_epoch", "window.ClosedForm", "window.Path",
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Two clocks without a network: in a linear model, too, truth comes before noise.
 
 The setting of Liu et al. (2020), section 3: an input is x = ε*(v - σz) with a direction v of length 1, a normal z and
-the true label ε* = ±1. Its given label ε is ε*, but with probability Δ a fair coin, so that Δ/2 of the labels are wrong.
+the true label ε* = ±1. Its given label ε is ε*, but with probability Δ a fair coin, so a share Δ/2 of them is wrong.
 """
 
 from dataclasses import dataclass
