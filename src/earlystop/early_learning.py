@@ -19,7 +19,11 @@ AWAY = 0.1  # θᵀv from which on the paper calls early learning over
 
 @dataclass(frozen=True)
 class LinearData:
-    """n inputs in p dimensions with labels ±1, as given and true, and the direction that tells them apart."""
+    """n inputs in p dimensions with labels ±1, as given and true, and the direction that tells them apart.
+
+    >>> earlystop.early_learning.linear_dataset(4, 3, coin_rate=0).wrong.tolist()
+    [False, False, False, False]
+    """
 
     inputs: Float[Tensor, "n p"]
     given: Float[Tensor, " n"]
@@ -34,7 +38,12 @@ class LinearData:
 
 @dataclass(frozen=True)
 class LinearPath:
-    """What was seen along a descent, a value for each of some iterations."""
+    """What was seen along a descent, a value for each of some iterations.
+
+    >>> path = earlystop.early_learning.descend(earlystop.early_learning.linear_dataset(40, 30), iterations=9)
+    >>> path.right.shape
+    torch.Size([10, 2])
+    """
 
     iteration: Int[Tensor, " t"]
     right: Float[Tensor, "t 2"]  # share of answers that are true, of samples with right and with wrong labels
