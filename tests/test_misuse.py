@@ -16,6 +16,7 @@ from earlystop import (
     augment,
     data,
     descent,
+    early_learning,
     images,
     jacobian,
     lab,
@@ -24,6 +25,7 @@ from earlystop import (
     network,
     own,
     plots,
+    remedies,
     rules,
     spaces,
     streams,
@@ -52,6 +54,9 @@ SAMPLES = own.Samples(torch.eye(4).repeat(2, 1), given=[0, 1, 0, 1] * 2, true=[0
 RUN = own.early_stopping(SAMPLES, lambda: nn.Linear(4, 2), validation=0.25, epochs=1, step_size=0.1)
 CURVES = {name: [0.1, 0.5, 0.4] for name in ("changed", "given", "noisy_validation", "planted", "test")}
 FIGURE, AXES = plt.subplots()
+LINEAR = early_learning.linear_dataset(8, 3, seed=1)
+TASK = remedies.Task(OUTPUTS, CLASSES, lambda seed: nn.Linear(3, 3), epochs=1)
+PLAIN = remedies.remedy("cross_entropy", TASK)
 CALLS = {  # by function: its arguments
     adversary.worst_inputs: dict(weights=W, dataset=DATA, activation=network.ERF, starts=1, steps=1, seed=0),
     adversary.onto_cap: dict(x=X, centers=X, radius=0.1),
@@ -81,6 +86,12 @@ CALLS = {  # by function: its arguments
         weights=W, inputs=X, labels=Y, step_size=0.1, iterations=2, activation=network.ERF, ridge=0.1,
         criterion=descent.LEAST_SQUARES,
     ),
+    early_learning.linear_dataset: dict(
+        n_samples=8, dim=3, coin_rate=0.4, spread=0.1, seed=0, dtype=torch.float64
+    ),
+    early_learning.gradient: dict(weights=X[0], inputs=X, given=Y),
+    early_learning.descend: dict(data=LINEAR, step_size=0.5, iterations=2, seed=0, records=3),
+    early_learning.early: dict(path=early_learning.descend(LINEAR, iterations=2)),
     images.load_images: dict(name="digits", split="test"),
     images.loader: dict(name="digits"),
     images.sample_split: dict(images=IMAGES, seed=0),
@@ -142,6 +153,17 @@ CALLS = {  # by function: its arguments
     rules.chosen: dict(curves=CURVES, rule=rules.last),
     rules.regret: dict(curves=CURVES, rule=rules.last, key="given"),
     rules.uniform_law: dict(accuracy=LOSSES, corruption_rate=0.3, classes=4),
+    remedies.Task: dict(
+        inputs=OUTPUTS, labels=CLASSES, network=lambda seed: nn.Linear(3, 3), classes=3,
+        optimizer=lambda weights: torch.optim.SGD(weights, lr=0.1), epochs=1, batch_size=2, seed=0,
+        pace=remedies.constant,
+    ),
+    remedies.Remedy: dict(task=TASK),
+    remedies.ByLoss: dict(task=TASK, loss=training.cross_entropy),
+    remedies.remedy: dict(name="cross_entropy", task=TASK),
+    remedies.found_by: dict(name="cross_entropy"),
+    remedies.train: dict(remedy=PLAIN),
+    remedies.constant: dict(epoch=1, epochs=2),
     spaces.leverage: dict(gram=GRAM, ranks=(1, 2)),
     spaces.energy_within: dict(values=Y, vectors=BASIS, ranks=(1, 2)),
     spaces.seen: dict(noise=Y, vectors=BASIS, ranks=(1, 2)),
@@ -197,7 +219,8 @@ ARGUMENTS = [
 
 MADE = {  # by functions of the package, or for those who look inside, or of data that are not here
     "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "cifar10n.load", "data.Dataset",
-    "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "images.DataError", "lab.show",
+    "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "early_learning.LinearData",
+    "early_learning.LinearPath", "images.DataError", "lab.show",
     "lab.widget", "own.Run", "plots.use_style", "theory.TheoremScales", "training.ImageStack",
     "training.TrainingStep", "training.train_epoch", "window.ClosedForm", "window.Path",
 }  # fmt: skip

@@ -18,6 +18,7 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `training`: minibatch training of those networks, many at once.
 - `label_noise`: ways in which labels are wrong, and `cifar10n`: labels that people gave.
 - `remedies`: other ways to learn from wrong labels, one a file.
+- `early_learning`: two clocks without a network, in a linear model.
 - `rules`: when to stop, and what a rule loses.
 - `own`: the same for data and a network of your own.
 

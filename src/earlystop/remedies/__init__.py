@@ -208,6 +208,10 @@ def train(remedy: Remedy) -> Iterator[int]:
     [0, 1]
     """
     kinds(Remedy, "a Remedy", remedy=remedy)
+    return _trained(remedy)
+
+
+def _trained(remedy: Remedy) -> Iterator[int]:
     task, sizes = remedy.task, [[group["lr"] for group in one.param_groups] for one in remedy.optimizers]
     yield 0
     for epoch in range(1, task.epochs + 1):

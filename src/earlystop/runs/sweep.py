@@ -219,7 +219,7 @@ def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found
         "cells": [one["entry"] | {"run": distinct.index(m)} for one, m in zip(found, machines)],
     }
     new = plain(content)
-    stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+")
+    stem = f"{experiment.name}-{scale}".replace(" ", "-").replace("=", "_").replace(",", "+").replace(":", ".")
     if len(stem) > 60:
         stem = f"{experiment.name}-{scale.split()[0]}-{digest(scale)}"
     ending = ".json.gz" if len(str(new["cells"])) > LARGE else ".json"
