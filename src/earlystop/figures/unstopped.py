@@ -33,9 +33,9 @@ KEPT = ("test", "noisy_validation", "memorized", "corrected")  # of what the ben
 class Unstopped(Bench):
     """Six ways to train one network, with every setting of their grids, to the last epoch."""
 
-    train_size: int = number(1000, 5000, 5000, "training images")
-    validation_size: int = number(200, 1000, 1000, "validation images, their labels as noisy")
-    test_size: int = number(397, 5000, 5000, "test images")
+    train_size: int = number(1000, 3000, 3000, "training images")
+    validation_size: int = number(200, 600, 600, "validation images, their labels as noisy")
+    test_size: int = number(397, 3000, 3000, "test images")
     remedies: tuple = always(tuple(NAMES), "losses and remedies", ours=True, of=NAMES, once=True)
     corruption_rates: tuple = always((0.4, 0.0), "share of labels that are wrong", ours=True, most=1, once=True)
     seeds: int = sizes(5, 5, 5, "seeds", ours=True, least=1)
@@ -196,6 +196,7 @@ EXPERIMENT = register(Experiment(
     name="unstopped",
     title="Trained to the end: losses and remedies that may need no stopping",
     own=True,
+    together=("seed", "corruption_rate"),
     config=Unstopped,
     runs=runs,
     cells=cells,
