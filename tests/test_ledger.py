@@ -252,9 +252,10 @@ def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
     for entry in content["claims"]:
         assert f"(claim-{entry['id']})=" in text and entry["statement"] in text
         assert entry.get("why", entry.get("fixed")) in text
-    assert text.count('class="verdict') == len(content["claims"]) + sum(map(bool, content["counts"].values()))
+    kinds = sum(1 for one in scorecard.SIGNS if content["counts"].get(one) or content["beyond"].get(one))
+    assert text.count('class="verdict') == len(content["claims"]) + kinds
     among = {(entry["place"], entry["verdict"]) for entry in content["claims"]}
-    signs = len(content["claims"]) + len(among) + sum(map(bool, content["counts"].values()))
+    signs = len(content["claims"]) + len(among) + kinds
     assert text.count('class="sign ') == signs
     assert set(content["counts"]) <= set(scorecard.SIGNS) == set(scorecard.MEANINGS)
 
@@ -262,7 +263,10 @@ def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
 def test_every_verdict_can_be_chosen_and_counts_add_up(content):
     text = "\n".join(scorecard.counts(content))
     chosen = re.findall(r'id="only-([\w-]+)"', text)
-    assert chosen == ["all", *(scorecard.slug(one) for one in scorecard.SIGNS if content["counts"].get(one))]
+    assert chosen == [
+        "all",
+        *(scorecard.slug(one) for one in scorecard.SIGNS if content["counts"].get(one) or content["beyond"].get(one)),
+    ]
     assert all(text.count(f"#only-{one}:checked") == 2 and f".claim:not(.{one})" in text for one in chosen[1:])
     places = [list(claims) for _, claims in groupby(content["claims"], key=lambda one: one["place"])]
     told = re.findall(r"</span> (\d+)", " ".join(map(scorecard.signs, places)))
@@ -272,8 +276,21 @@ def test_every_verdict_can_be_chosen_and_counts_add_up(content):
 def test_the_page_begins_with_what_does_not_hold(content):
     lines = scorecard.page(content, "")
     listed = lines[2 : lines.index("## The paper, place by place") - 1]
-    failed = [one["id"] for one in content["claims"] if one["verdict"] == "not reproduced"]
+    papers = [one for one in content["claims"] if not one["place"].startswith(ledger.BEYOND)]
+    failed = [one["id"] for one in papers if one["verdict"] == "not reproduced"]
     assert failed and [re.search(r"#claim-([\w-]+)", line)[1] for line in listed] == failed
+
+
+def test_claims_beyond_the_paper_are_counted_and_shown_on_their_own(content):
+    other = content["claims"][1] | {"id": "other", "place": f"{ledger.BEYOND}Somebody (2020)", "verdict": "in part"}
+    more = content | {"claims": [*content["claims"], other], "beyond": {"in part": 1}}
+    lines = scorecard.page(more, "")
+    below = lines[lines.index("## Beyond the paper") :]
+    assert "### Somebody (2020)" in below and "(claim-other)=" in below
+    assert "and <b>1</b> beyond it" in "".join(scorecard.counts(more))
+    entry = CLAIMS["intro-heuristics"]
+    counts = [ledger.ledger({"x": replace(entry, place=place)}) for place in (entry.place, f"{ledger.BEYOND}Somebody")]
+    assert [(sum(one["counts"].values()), sum(one["beyond"].values())) for one in counts] == [(1, 0), (0, 1)]
 
 
 def test_evidence_is_told_without_computer_notation(content):

@@ -16,6 +16,7 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxRole
 
 SCHEMA = "claims.schema.json"
+BEYOND = "Beyond the paper: "  # so begins the place of a claim that the paper does not make
 COUNTS, CLAIMS = "% how many claims have which verdict", "% the claims, each with its verdict"  # places on the page
 SIGNS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "outside this book": "–", "not testable": "?"}
 MEANINGS = {
@@ -143,10 +144,16 @@ def shown(verdict: str) -> str:
 
 
 def counts(content: dict) -> list[str]:
-    """How many claims have which verdict, and what that means; each a choice, which needs no script."""
-    rows = [(verdict, content["counts"][verdict]) for verdict in SIGNS if content["counts"].get(verdict)]
-    texts = {one: f"{sign(one)} <b>{count}</b> {badge(one)}: {MEANINGS[one]}" for one, count in rows}
-    choices = [choice("all", f"all <b>{len(content['claims'])}</b> claims", " checked")]
+    """How many claims of the paper have which verdict, and what that means; each a choice, which needs no script."""
+    texts = {}
+    for one, meaning in MEANINGS.items():
+        here, beyond = (content[part].get(one, 0) for part in ("counts", "beyond"))
+        more = f", and <b>{beyond}</b> beyond it" * bool(beyond)
+        if here or beyond:
+            texts[one] = f"{sign(one)} <b>{here}</b> {badge(one)}: {meaning}{more}"
+    among = f"all <b>{sum(content['counts'].values())}</b> claims of the paper"
+    beyond = sum(content["beyond"].values())
+    choices = [choice("all", f"{among}{f' and <b>{beyond}</b> beyond it' * bool(beyond)}", " checked")]
     choices += [choice(slug(verdict), text) for verdict, text in texts.items()]
     rules = [shown(verdict) for verdict in texts]
     fields = ['<fieldset class="counts"><legend>Which claims are shown below</legend>', *choices, "</fieldset>"]
@@ -160,15 +167,40 @@ def signs(claims: list[dict]) -> str:
 
 
 def page(content: dict, address: str) -> list[str]:
-    """The claims as MyST: what does not hold, then every place of the paper, which opens, with its claims."""
-    groups = [(name, list(claims)) for name, claims in groupby(content["claims"], key=lambda one: one["place"])]
-    failed = [one for one in content["claims"] if one["verdict"] == "not reproduced"]
-    lines = [f"- [{one['place']}](#claim-{one['id']}): {one['statement']}" for one in failed]
-    lines = ["## What we could not reproduce", "", *(lines or ["Nothing."]), "", "## The paper, place by place", ""]
+    """The claims as MyST: what does not hold, then every place of the paper, which opens; then others' claims."""
+    beyond = [one for one in content["claims"] if one["place"].startswith(BEYOND)]
+    papers = [one for one in content["claims"] if one not in beyond]
+    lines = ["## What we could not reproduce", "", *(failed(papers) or ["Nothing."]), ""]
+    lines += ["## The paper, place by place", ""]
     lines += ["A place opens on a click and shows its claims; so does a claim, and shows its evidence.", ""]
-    for name, claims in groups:
-        lines += [f"(place-{slug(name)})=", f"### {name}", "", ":::{container} signs", signs(claims), ":::", ""]
-        lines += [line for claim in claims for line in block(claim, address)]
+    lines += places(papers, address)
+    if beyond:
+        lines += [
+            "## Beyond the paper",
+            "",
+            "What others say, or what we expected, of which chapters 7 to 11 speak.",
+            "",
+        ]
+        if missed := failed(beyond):
+            lines += ["Not reproduced of these:", "", *missed, ""]
+        lines += places(beyond, address)
+    return lines
+
+
+def failed(claims: list[dict]) -> list[str]:
+    """A list of the claims that were not reproduced."""
+    missed = [one for one in claims if one["verdict"] == "not reproduced"]
+    return [f"- [{one['place'].removeprefix(BEYOND)}](#claim-{one['id']}): {one['statement']}" for one in missed]
+
+
+def places(claims: list[dict], address: str) -> list[str]:
+    """Every place with its claims; it opens."""
+    lines = []
+    for name, group in groupby(claims, key=lambda one: one["place"]):
+        one = list(group)
+        lines += [f"(place-{slug(name)})=", f"### {name.removeprefix(BEYOND)}", ""]
+        lines += [":::{container} signs", signs(one), ":::", ""]
+        lines += [line for claim in one for line in block(claim, address)]
     return lines
 
 

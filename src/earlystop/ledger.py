@@ -1,7 +1,8 @@
-"""The ledger: each claim of the paper with a verdict, computed from its evidence."""
+"""The ledger: each claim of the paper, and some beyond it, with a verdict that is computed from its evidence."""
 
 import inspect
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -25,6 +26,7 @@ EACH = ("definition", "identity", "inequality")  # hold in every instance, or do
 KINDS = (*EACH, "number", "shape", "existence")  # the others are about a mean over seeds
 YES, PART, NO = "reproduced", "in part", "not reproduced"
 OPEN = ("outside this book", "not testable")
+BEYOND = "Beyond the paper: "  # so begins the place of a claim that others make
 SEEDS = 5  # of evidence that is computed at once: one set, and a second one
 BOUNDS = {"at_most": 1, "at_least": 1, "between": 2}
 
@@ -57,10 +59,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper in our words, and what would make it true: an entry of `claims.yml`."""
+    """A sentence of the paper, or beyond it, in our words, and what would make it true: an entry of `claims.yml`."""
 
     id: str
-    place: str  # in the paper
+    place: str  # in the paper, or `BEYOND` it and who says it
     statement: str
     kind: str
     verdict: str = ""  # of `OPEN`, with the reason `why`, where there is no evidence
@@ -215,10 +217,13 @@ def place_of(claim: Claim) -> str:
 
 
 def ledger(claims: dict[str, Claim]) -> dict[str, Any]:
-    """The content of `claims.json`."""
+    """The content of `claims.json`; claims of the paper are counted, and those beyond it on their own."""
     judged = [judge(claim) for claim in claims.values()]
-    counts = {one: sum(entry["verdict"] == one for entry in judged) for one in (YES, PART, NO, *OPEN)}
-    return {"schema": SCHEMA, "counts": counts, "claims": judged}
+    kept = {True: Counter(), False: Counter()}
+    for entry in judged:
+        kept[entry["place"].startswith(BEYOND)][entry["verdict"]] += 1
+    counts, beyond = ({one: kept[where][one] for one in (YES, PART, NO, *OPEN)} for where in (False, True))
+    return {"schema": SCHEMA, "counts": counts, "beyond": beyond, "claims": judged}
 
 
 def told(entry: dict[str, Any]) -> str:
