@@ -5,7 +5,8 @@ from importlib import import_module
 
 MODULES = (
     "adversary", "architectures", "augment", "cifar10n", "data", "descent", "filters", "images", "jacobian", "lab",
-    "label_noise", "metrics", "network", "own", "plots", "remedies", "spaces", "streams", "theory", "training", "window",
+    "label_noise", "metrics", "network", "own", "plots", "remedies", "spaces", "streams", "theory", "training",
+    "window",
 )  # fmt: skip
 
 
