@@ -46,7 +46,7 @@ RIGHT = {
             "return 1 / (1 + torch.tensor(x)) - torch.exp(-torch.tensor(x))",
             "torch.tensor(2.5)",
         ),
-        "bisection": match(STRENGTH, GAP, "2\nlow, high = 1.0, 5.0\nfor _ in range(40):\n    middle = (low + high) / 2\n"
+        "bisection": match(STRENGTH, GAP, "2\nlow, high = 1, 5\nfor _ in range(30):\n    middle = (low + high) / 2\n"
                            "    low, high = (middle, high) if math.exp(middle) < (1 + middle) ** 2 else (low, middle)\n"
                            "widest = low"),
         "NumPy": "import numpy as np\n" + match(
@@ -65,7 +65,7 @@ RIGHT = {
         ),
         "the package's filter": ridge(
             "    U, s, _ = torch.linalg.svd(J, full_matrices=False)\n"
-            "    f = U @ (filters.ridge_filter(s, lam) * (U.T @ y))\n    return 80 - int((f * true > 0).sum())\n", 3, 1e-4,
+            "    f = U @ (filters.ridge_filter(s, lam) * (U.T @ y))\n    return int((f * true <= 0).sum())\n", 3, 1e-4,
         ),
         "a loop": ridge(
             "    K = J @ J.T\n    f = K @ torch.linalg.inv(K + lam**2 * torch.eye(80).double()) @ y\n    wrong = 0\n"
