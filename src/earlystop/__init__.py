@@ -17,6 +17,7 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `architectures`: the convolutional network of Figure 1, the ResNet of Figure 4.
 - `training`: minibatch training of those networks, many at once.
 - `label_noise`: ways in which labels are wrong, and `cifar10n`: labels that people gave.
+- `filters`: stopping, ridge to the start and auxiliary variables as filters of singular values.
 - `remedies`: other ways to learn from wrong labels, one a file.
 - `early_learning`: two clocks without a network, in a linear model.
 - `rules`: when to stop, and what a rule loses.
