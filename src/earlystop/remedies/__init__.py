@@ -56,7 +56,7 @@ class Task:
     pace: Pace = constant
 
     def __post_init__(self) -> None:
-        (self.inputs,) = values(inputs=(self.inputs, "n ..."))
+        (self.inputs,) = values(inputs=(self.inputs, "*"))
         (self.labels,) = whole(labels=(self.labels, "n"))
         refuse({
             f"labels are {len(self.labels)} for {len(self.inputs)} inputs": len(self.labels) != len(self.inputs),
