@@ -54,7 +54,7 @@ def corrupt(
 
 def _by_sample(labels, corruption_rate, classes, inputs, seed, draw) -> Int[Tensor, " n"]:
     """Every sample with a rate of its own, and the wrong class that its true class's random function prefers."""
-    (inputs,) = tensors(inputs=(inputs, "n ..."))
+    (inputs,) = tensors(inputs=(inputs, "*"))
     refuse({f"inputs are {len(inputs)} for {len(labels)} labels": len(inputs) != len(labels)})
     flat = inputs.flatten(1).double()
     centered = (flat - flat.mean(dim=0)) / flat.std().clamp(min=1e-12)
