@@ -23,14 +23,14 @@ Network = Callable[[tuple[int, ...], int], nn.Module]  # of a sample's shape, an
 class EarlyStoppingClassifier(ClassifierMixin, BaseEstimator):
     """A neural network for labels of which some are wrong, stopped by labels that it has not seen.
 
-    Each label is judged by one of `folds` networks, which has trained on the other folds. All stop at the epoch at which
-    they agree with most of the labels they have not seen; so does one more network, trained on all samples, which
-    predicts.
+    Each label is judged by one of `folds` networks, which has trained on the other folds. All stop at the epoch at
+    which they agree with most of the labels they have not seen; so does one more network, trained on all samples,
+    which predicts.
 
     Features (n, d) or images (n, channels, height, width) are scaled to mean 0 and deviation 1, features one by one,
-    images channel by channel. `network(shape, classes)` makes an `nn.Module` with an output for each class; by default it
-    is one hidden layer of `hidden_units` ReLU units, of all numbers of a sample in a row. Adam moves it, for at most
-    `epochs` epochs. `remedy` is a name of `earlystop.remedies.REMEDIES`.
+    images channel by channel. `network(shape, classes)` makes an `nn.Module` with an output for each class; by default
+    it is one hidden layer of `hidden_units` ReLU units, of all numbers of a sample in a row. Adam moves it, for at
+    most `epochs` epochs. `remedy` is a name of `earlystop.remedies.REMEDIES`.
 
     A fitted one has `classes_`; `suspicion_`, a number from 0 to 1 for each training sample, in their order;
     `share_wrong_` and `share_wrong_interval_`, which rest on what `earlystop.suspects.share_wrong` says;
@@ -47,7 +47,7 @@ class EarlyStoppingClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self, network: Network | None = None, *, hidden_units: int = 128, folds: int = 5, epochs: int = 40,
-        batch_size: int = 32, step_size: float = 0.002, remedy: str = "cross_entropy", random_state: Any = None,
+        batch_size: int = 64, step_size: float = 0.003, remedy: str = "cross_entropy", random_state: Any = None,
     ):  # fmt: skip
         self.network = network
         self.hidden_units = hidden_units
@@ -140,7 +140,7 @@ def _plain(one: Any) -> Any:
 
 def _check_shape(X: np.ndarray) -> None:
     told = (
-        f"X has shape {X.shape}, should be features (n, d) or images (n, channels, height, width): gray images of shape "
-        "(n, h, w) become X[:, None], and anything else X.reshape(len(X), -1)"
+        f"X has shape {X.shape}, should be features (n, d) or images (n, channels, height, width): gray images of "
+        "shape (n, h, w) become X[:, None], and anything else X.reshape(len(X), -1)"
     )
     refuse({told: X.ndim not in (2, 4)})

@@ -24,9 +24,9 @@ AT_ONCE = 2000  # samples that a network answers at once
 class CrossFit:
     """What networks say of n labels that they have not seen, stopped early and after the last epoch.
 
-    `probabilities` and `last` are those of the classes, `agreement` is the share of labels that the networks answer, from
-    before the first epoch on; `fitted` is the same of one more network, which has seen all labels, and `model` is that one
-    as it was at the stop.
+    `probabilities` and `last` are those of the classes, `agreement` is the share of labels that the networks answer,
+    from before the first epoch on; `fitted` is the same of one more network, which has seen all labels, and `model` is
+    that one as it was at the stop.
     """
 
     labels: Int[Tensor, " n"]
@@ -151,10 +151,10 @@ def share_wrong(
     """An estimate of the share of wrong labels: how many the network disagrees with where it is surest.
 
     Of the samples of each answer the share `surest` counts, those of the highest probability. The interval is that of
-    Clopper and Pearson at a `level`, and `network_error` wider at both ends. It assumes that (1) the network has not seen
-    these labels, (2) among these samples it is wrong of at most so many as `network_error` says, and (3) labels of an
-    answer are wrong as often where the network is sure as where it is not. Where labels of hard samples are wrong more
-    often, the third is false, and nothing in the labels tells.
+    Clopper and Pearson at a `level`, and `network_error` wider at both ends. It assumes that (1) the network has not
+    seen these labels, (2) of these samples it names wrongly at most the share `network_error`, and (3) labels are wrong
+    as often among them as among all. The third is false where labels of hard samples are wrong more often, or those of
+    some classes.
 
     >>> sure, labels = torch.tensor([[0.9, 0.1]]).repeat(100, 1), [1] * 10 + [0] * 90
     >>> found = earlystop.suspects.share_wrong(sure, labels, surest=1.0)
@@ -211,7 +211,7 @@ def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> tuple[float,
 def _judged(probabilities: Any, labels: Any) -> tuple[Tensor, Tensor]:
     """Probabilities of n labels, and these. `ValueError` if they are no probabilities, or no such labels."""
     (found,) = tensors(probabilities=(probabilities, "n c"))
-    found, labels = found, next(whole(labels=(labels, "n")))
+    (labels,) = whole(labels=(labels, "n"))
     sums = found.sum(dim=1)
     refuse({
         "probabilities are none: there is nothing to judge": not found.numel(),

@@ -1,4 +1,4 @@
-"""Which labels are wrong? Networks stopped early against confident learning; and what it gains to do without suspects."""
+"""Which labels are wrong? Networks stopped early against confident learning, and training without the suspects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ def confident_class(probabilities: Float[Tensor, "n c"], labels: Int[Tensor, " n
 
 
 def confident_joint(probabilities: Float[Tensor, "n c"], labels: Int[Tensor, " n"]) -> Float[Tensor, "c c"]:
-    """Row i, column j: how many samples of the given class i are confidently of class j; rows scaled to their numbers."""
+    """Row i, column j: how many samples of the given class i are confidently of class j; rows scaled to all of i."""
     classes, found = probabilities.shape[1], confident_class(probabilities, labels)
     sure = found >= 0
     joint = torch.bincount(labels[sure] * classes + found[sure], minlength=classes**2).view(classes, classes).double()
