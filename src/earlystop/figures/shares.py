@@ -107,7 +107,7 @@ def nearer(result: Result) -> Float[Tensor, " draws"]:
     return both[0] - both[1]
 
 
-covered_hard = partial(covered, noise="hard samples")
+covered_uniform, covered_hard = partial(covered, noise="uniform"), partial(covered, noise="hard samples")
 
 
 def draw(result: Result) -> Figure:
