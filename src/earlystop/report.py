@@ -158,8 +158,8 @@ def _rows(model: EarlyStoppingClassifier, suspects: Tensor) -> list[list[Any]]:
 def _images(X: Any, samples: int, image_shape: tuple[int, ...] | None) -> np.ndarray | None:
     """Inputs as images (n, height, width) or with three colors behind, from 0 to 1; None if they are none."""
     (inputs,) = values(X=(X, "*"))
-    told = f"X has {len(inputs) if inputs.ndim else 0} samples, the fit had {samples}"
-    refuse({told: inputs.ndim < 2 or len(inputs) != samples})
+    told = f"X has shape {tuple(inputs.shape)}, should be that of the fit: {samples} rows of features, or images"
+    refuse({told: inputs.ndim not in (2, 4) or len(inputs) != samples})
     if image_shape is not None:
         whole = isinstance(image_shape, tuple) and all(isinstance(one, int) and one > 0 for one in image_shape)
         fits = whole and len(image_shape) in (2, 3) and int(np.prod(image_shape)) == inputs[0].numel()

@@ -93,9 +93,85 @@ def cross_fit(task: Task, folds: int = 5, name: str = "cross_entropy", **setting
     agreement, fitted, best, model = [], [], now, learner.model
     for _ in zip(*map(train, [*judges, learner])):
         for k, judge in enumerate(judges):
-            now[fold == k] = probabilities(judge, task.inputs[fold == k])
+            now[fold == k] = _probabilities(judge, task.inputs[fold == k])
         agreement.append(_share(now.argmax(dim=1) == task.labels))
-        fitted.append(_share(probabilities(learner, task.inputs).argmax(dim=1) == task.labels))
+        fitted.append(_share(_probabilities(learner, task.inputs).argmax(dim=1) == task.labels))
+        if len(agreement) == 2 or agreement[-1] > max(agreement[1:-1], default=2):
+            best, model = now.clone(), copy.deepcopy(learner.model)
+    return CrossFit(task.labels, best, now, agreement, fitted, model.eval())
+
+
+def fold_of(labels: Int[Tensor, " n"], folds: int, seed: int = 0) -> Int[Tensor, " n"]:
+    """The fold of each sample, by chance; each class is dealt out evenly.
+
+    >>> earlystop.suspects.fold_of([0, 0, 1, 1], folds=2).view(2, 2).sort().values
+    tensor([[0, 1],
+            [0, 1]])
+    """
+    (labels,) = whole(labels=(labels, "n"))
+    counts(least=1, folds=folds)
+    counts(seed=seed)
+    order = torch.randperm(len(labels), generator=random_stream(seed, "folds")).to(labels.device)
+    order = order[labels[order].argsort(stable=True)]
+    found = torch.empty_like(labels)
+    found[order] = torch.arange(len(labels), device=labels.device) % folds
+    return found
+
+
+def suspicion(self) -> Float[Tensor, " n"]:
+        """How suspicious each label is, from 0 to 1."""
+        return suspicion(self.probabilities, self.labels)
+
+    @property
+    def share_wrong(self) -> "ShareWrong":
+        """How many labels are wrong, as `share_wrong` has it."""
+        return share_wrong(self.probabilities, self.labels)
+
+
+@dataclass(frozen=True)
+class ShareWrong:
+    """A share of wrong labels, its interval, and the samples by which it was found.
+
+    `steady` is False where the surer half of these samples agrees with its labels so much more, or less, than the other
+    half that chance does not explain it: then what the interval rests on does not hold.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    judged: int
+    disagreeing: int
+    steady: bool
+
+
+def cross_fit(task: Task, folds: int = 5, name: str = "cross_entropy", **settings: Any) -> CrossFit:
+    """Judge each label of a task by a network that has trained on the other folds, with a remedy of `REMEDIES`.
+
+    Raises `ValueError` for fewer than 2 folds, more folds than samples, and a task of no epoch or a single class.
+
+    >>> task = earlystop.remedies.Task(torch.eye(2).repeat(9, 1), [0, 1] * 9, lambda seed: torch.nn.Linear(2, 2))
+    >>> found = earlystop.suspects.cross_fit(task, folds=3)
+    >>> found.suspicion.shape, found.agreement[found.epoch]
+    (torch.Size([18]), 1.0)
+    """
+    kinds(Task, "a Task of earlystop.remedies", task=task)
+    counts(least=2, folds=folds)
+    kinds(str, "the name of a remedy", name=name)
+    refuse({
+        f"folds are {folds}, more than the {len(task.labels)} samples": folds > len(task.labels),
+        "task has no epochs: without training there is nothing to stop": task.epochs < 1,
+        "task has one class only: there is no other that a label could be": task.classes < 2,
+    })  # fmt: skip
+    fold = fold_of(task.labels, folds, task.seed)
+    left = [replace(task, inputs=task.inputs[fold != k], labels=task.labels[fold != k]) for k in range(folds)]
+    judges, learner = [remedy(name, part, **settings) for part in left], remedy(name, task, **settings)
+    now = torch.empty(len(task.labels), task.classes, device=task.inputs.device)
+    agreement, fitted, best, model = [], [], now, learner.model
+    for _ in zip(*map(train, [*judges, learner])):
+        for k, judge in enumerate(judges):
+            now[fold == k] = _probabilities(judge, task.inputs[fold == k])
+        agreement.append(_share(now.argmax(dim=1) == task.labels))
+        fitted.append(_share(_probabilities(learner, task.inputs).argmax(dim=1) == task.labels))
         if len(agreement) == 2 or agreement[-1] > max(agreement[1:-1], default=2):
             best, model = now.clone(), copy.deepcopy(learner.model)
     return CrossFit(task.labels, best, now, agreement, fitted, model.eval())
@@ -222,6 +298,11 @@ def _judged(probabilities: Any, labels: Any) -> tuple[Tensor, Tensor]:
             bool((labels >= found.shape[1]).any()),
     })  # fmt: skip
     return found, labels
+
+
+def _probabilities(one: Remedy, inputs: Tensor) -> Tensor:
+    """What a remedy's network answers, as probabilities of the classes."""
+    return torch.cat([one.outputs(few) for few in inputs.split(AT_ONCE)]).softmax(dim=1)
 
 
 def _share(hits: Tensor) -> float:

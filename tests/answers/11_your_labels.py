@@ -6,7 +6,9 @@ WORLDS = "def worlds(easy, hard):\n"
 
 
 def confident(mean, count):
-    return f"def threshold(probabilities, labels, j):\n{mean}\n\ndef off_diagonal(probabilities, labels, i, j):\n{count}\n"
+    return (
+        f"def threshold(probabilities, labels, j):\n{mean}\n\ndef off_diagonal(probabilities, labels, i, j):\n{count}\n"
+    )
 
 
 MEAN = "    return probabilities[labels == j, j].mean().item()"
