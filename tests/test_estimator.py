@@ -37,7 +37,7 @@ def test_so_it_does_as_it_stands(estimator, check):
 
 def test_it_finds_wrong_labels_and_their_share():
     wrong = TRUE.numpy() != GIVEN
-    assert FITTED.suspicion_.shape == (400,) and 0 <= FITTED.suspicion_.min() and FITTED.suspicion_.max() <= 1
+    assert FITTED.suspicion_.shape == (400,) and FITTED.suspicion_.min() >= 0 and FITTED.suspicion_.max() <= 1
     assert (FITTED.suspicion_[wrong][:, None] > FITTED.suspicion_[~wrong]).mean() > 0.9
     low, high = FITTED.share_wrong_interval_
     assert 0 <= low <= FITTED.share_wrong_ <= high <= 1
@@ -117,7 +117,7 @@ def test_the_report_counts_suspects_class_by_class():
     assert sorted(found.suspects) == sorted(order)
     for k, (name, samples, own, share, mostly) in enumerate(found.rows):
         mine = [i for i in order if GIVEN[i] == k]
-        assert (name, samples, own) == (f"digit {k}", (GIVEN == k).sum(), len(mine))
+        assert (name, samples, own) == (f"digit {k}", (k == GIVEN).sum(), len(mine))
         assert share == f"{len(mine) / samples:.0%}" and mostly in {*NAMES, "–"} - {name}
     titles = [ax.get_title() for ax in found.pictures.axes if ax.get_title()]
     assert len(titles) == 7 and titles[0].startswith(f"given {NAMES[GIVEN[found.suspects[0]]]}")

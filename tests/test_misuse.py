@@ -31,7 +31,6 @@ from earlystop import (
     training,
     window,
 )
-
 from earlystop.estimator import EarlyStoppingClassifier
 from earlystop.remedies import Task
 

@@ -71,7 +71,7 @@ def test_a_label_does_not_change_what_is_said_of_it():
 def test_folds_deal_out_each_class_evenly():
     fold = suspects.fold_of(LABELS, 4, seed=1)
     for k in range(3):
-        sizes = torch.bincount(fold[LABELS == k], minlength=4)
+        sizes = torch.bincount(fold[k == LABELS], minlength=4)
         assert sizes.max() - sizes.min() <= 1
     assert suspects.fold_of(LABELS, 4, seed=2).tolist() != fold.tolist()
 

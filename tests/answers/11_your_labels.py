@@ -38,14 +38,16 @@ RIGHT = {
         "NumPy": "import numpy as np\n" + FIRST + "    order = np.argsort(-suspicion.numpy())[:count]\n"
         "    hits = wrong.numpy()[order]\n    return hits.mean(), hits.sum() / wrong.numpy().sum()",
         "a limit": FIRST + "    least = suspicion.sort(descending=True).values[count - 1]\n"
-        "    found = (wrong & (suspicion >= least)).sum()\n    return torch.stack([found / count, found / wrong.sum()])",
+        "    found = (wrong & (suspicion >= least)).sum()\n"
+        "    return torch.stack([found / count, found / wrong.sum()])",
         "zip": FIRST + "    pairs = sorted(zip(suspicion.tolist(), wrong.tolist()), reverse=True)\n"
         "    found = sum(bad for _, bad in pairs[:count])\n    return found / count, found / int(wrong.sum())",
     },
     "ex-labels-threshold": {
         "masks": confident(MEAN, COUNT),
         "a tensor": confident("    return probabilities[:, j][labels == j].mean()",
-                              "    return (probabilities[labels == i, j] >= threshold(probabilities, labels, j)).sum()"),
+                              "    own = probabilities[labels == i, j]\n"
+                              "    return (own >= threshold(probabilities, labels, j)).sum()"),
         "a loop": confident(
             "    own = [p[j].item() for p, y in zip(probabilities, labels) if y == j]\n    return sum(own) / len(own)",
             "    limit = threshold(probabilities, labels, j)\n"
@@ -57,7 +59,8 @@ RIGHT = {
             "    return np.sum((p[:, j] >= threshold(probabilities, labels, j)) & (y == i))",
         ),
         "a weighted mean": confident(
-            "    own = (labels == j).double()\n    return (probabilities[:, j].double() * own).sum() / own.sum()", COUNT),
+            "    own = (labels == j).double()\n"
+            "    return (probabilities[:, j].double() * own).sum() / own.sum()", COUNT),
         "rows first": confident("    rows = (labels == j).nonzero()[:, 0]\n    return probabilities[rows, j].mean()",
                                 "    rows = (labels == i).nonzero()[:, 0]\n"
                                 "    return len([r for r in rows if probabilities[r, j] >= "
@@ -74,7 +77,8 @@ RIGHT = {
     "ex-labels-own": {
         "as asked": SHARE + "estimate = found.estimate\n" + TRUTH + HOLDS,
         "from the object": "found = judged.share_wrong\nestimate = found.estimate\n" + TRUTH + HOLDS,
-        "counted": SHARE + "estimate = found.disagreeing / found.judged\ntruth = int((given != true).sum()) / 500\n" + HOLDS,
+        "counted": SHARE + "estimate = found.disagreeing / found.judged\n"
+        "truth = int((given != true).sum()) / 500\n" + HOLDS,
         "a number for holds": SHARE + "estimate = torch.tensor(found.estimate)\ntruth = hit.double().mean()\n"
         "holds = int(truth >= found.low and truth <= found.high)",
         "NumPy": "import numpy as np\n" + SHARE + "estimate = np.float64(found.estimate)\n"
@@ -93,7 +97,8 @@ WRONG = {
     },
     "ex-labels-precision": {
         "of what could be found": (FIRST + "    found = wrong[suspicion.topk(count).indices].sum().item()\n"
-                                   "    return found / min(count, wrong.sum().item()), found / wrong.sum().item()", {1}),
+                                   "    both = wrong.sum().item()\n"
+                                   "    return found / min(count, both), found / both", {1}),
         "two at least": (FIRST + "    found = wrong[suspicion.argsort(descending=True)[:max(count, 2)]].sum().item()\n"
                          "    return found / count, found / wrong.sum().item()", {2}),
         "the first above a half": (FIRST + "    found = wrong[(suspicion > 0.5).nonzero()[:count, 0]].sum().item()\n"
