@@ -5,8 +5,8 @@ from importlib import import_module
 
 MODULES = (
     "adversary", "architectures", "augment", "cifar10n", "data", "descent", "estimator", "images", "jacobian", "lab",
-    "label_noise", "metrics", "network", "own", "plots", "remedies", "report", "spaces", "streams", "suspects", "theory",
-    "training", "window",
+    "label_noise", "metrics", "network", "own", "plots", "remedies", "report", "spaces", "streams", "suspects",
+    "theory", "training", "window",
 )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ CALLS = {  # by function: its arguments
     plots.log_ticks: dict(axis=AXES.xaxis, ticks=(1.0, 10.0)),
     plots.band: dict(ax=AXES, x=torch.arange(3.0), runs=torch.ones(2, 3), label="runs"),
     plots.some: dict(points=10, most=4),
-    report.report: dict(model=CLASSIFIER, X=TWICE, image_shape=(2, 2), most=3),
+    report.report: dict(model=CLASSIFIER, X=TWICE.numpy(), image_shape=(2, 2), most=3),
     report.cautions: dict(model=CLASSIFIER),
     report.curves: dict(model=CLASSIFIER),
     plots.share_bars: dict(ax=AXES, clean=LOSSES, flipped=LOSSES, top=1.0),

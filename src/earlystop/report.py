@@ -27,6 +27,11 @@ class Report:
 
     `summary` and `cautions` are sentences, `rows` the table of the classes below `TABLE`, `suspects` the samples that
     are counted there, the most suspicious first, as many as the estimated share of wrong labels says.
+
+    >>> X, y = torch.eye(2).repeat(20, 1), ["cat", "dog"] * 19 + ["cat"] * 2
+    >>> model = earlystop.estimator.EarlyStoppingClassifier(random_state=0).fit(X, y)
+    >>> earlystop.report.report(model).suspects[:1]
+    [39]
     """
 
     summary: list[str]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from earlystop.arguments import counts, kinds, numbers, refuse, tensors, whole
+from earlystop.arguments import check_shapes, counts, kinds, numbers, refuse, tensors, whole
 from earlystop.remedies import Remedy, Task, remedy, train
 from earlystop.streams import random_stream
 
@@ -27,6 +27,11 @@ class CrossFit:
     `probabilities` and `last` are those of the classes, `agreement` is the share of labels that the networks answer,
     from before the first epoch on; `fitted` is the same of one more network, which has seen all labels, and `model` is
     that one as it was at the stop.
+
+    >>> task = earlystop.remedies.Task(torch.eye(2).repeat(9, 1), [0, 1] * 9, lambda seed: torch.nn.Linear(2, 2))
+    >>> found = earlystop.suspects.cross_fit(task)
+    >>> found.epoch, found.share_wrong.estimate
+    (1, 0.0)
     """
 
     labels: Int[Tensor, " n"]
@@ -58,6 +63,9 @@ class ShareWrong:
 
     `steady` is False where the surer half of these samples agrees with its labels so much more, or less, than the other
     half that chance does not explain it: then what the interval rests on does not hold.
+
+    >>> earlystop.suspects.share_wrong([[0.9, 0.1]] * 4, labels=[0, 1, 1, 0])
+    ShareWrong(estimate=0.5, low=0.0025791172118, high=0.9974208827882, judged=2, disagreeing=1, steady=True)
     """
 
     estimate: float
@@ -199,10 +207,10 @@ def _judged(probabilities: Any, labels: Any) -> tuple[Tensor, Tensor]:
     """Probabilities of n labels, and these. `ValueError` if they are no probabilities, or no such labels."""
     (found,) = tensors(probabilities=(probabilities, "n c"))
     (labels,) = whole(labels=(labels, "n"))
+    check_shapes({"probabilities": (found, "n c"), "labels": (labels, "n")})
     sums = found.sum(dim=1)
     refuse({
         "probabilities are none: there is nothing to judge": not found.numel(),
-        f"labels are {len(labels)} for {len(found)} rows of probabilities": len(labels) != len(found),
         "probabilities should be from 0 to 1, with 1 as the sum of each row":
             not bool(((sums - 1).abs() < 1e-3).all()) or bool((found < 0).any()),
         f"labels has {int(labels.max()) if len(labels) else 0}, but there are {found.shape[1]} classes":
