@@ -4,9 +4,9 @@ import inspect
 from importlib import import_module
 
 MODULES = (
-    "adversary", "architectures", "augment", "cifar10n", "data", "descent", "early_learning", "filters", "images",
-    "jacobian", "lab", "label_noise", "metrics", "network", "own", "plots", "remedies", "rules", "spaces", "streams",
-    "theory", "training", "window",
+    "adversary", "architectures", "augment", "cifar10n", "data", "descent", "early_learning", "estimator", "filters",
+    "images", "jacobian", "lab", "label_noise", "metrics", "network", "own", "plots", "remedies", "report", "rules",
+    "spaces", "streams", "suspects", "theory", "training", "window",
 )  # fmt: skip
 
 

@@ -28,12 +28,16 @@ from earlystop import (
     plots,
     remedies,
     rules,
+    report,
     spaces,
     streams,
+    suspects,
     theory,
     training,
     window,
 )
+from earlystop.estimator import EarlyStoppingClassifier
+from earlystop.remedies import Task
 
 # ------------------------------------------------------------------------ a right call of every function
 
@@ -54,6 +58,10 @@ FOUND = adversary.worst_inputs(W, DATA, starts=1, steps=1)
 SAMPLES = own.Samples(torch.eye(4).repeat(2, 1), given=[0, 1, 0, 1] * 2, true=[0, 1, 1, 1] * 2)
 RUN = own.early_stopping(SAMPLES, lambda: nn.Linear(4, 2), validation=0.25, epochs=1, step_size=0.1)
 CURVES = {name: [0.1, 0.5, 0.4] for name in ("changed", "given", "noisy_validation", "planted", "test")}
+TWICE = torch.eye(4, dtype=torch.float64).repeat(3, 1)
+CLASSIFIER = EarlyStoppingClassifier(hidden_units=4, folds=2, epochs=1, random_state=0).fit(TWICE, [0, 1, 0, 1] * 3)
+TASK = Task(TWICE.float(), [0, 1, 0, 1] * 3, lambda seed: nn.Linear(4, 2), epochs=1)
+SAID = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], dtype=torch.float64)
 FIGURE, AXES = plt.subplots()
 LINEAR = early_learning.linear_dataset(8, 3, seed=1)
 TASK = remedies.Task(OUTPUTS, CLASSES, lambda seed: nn.Linear(3, 3), epochs=1)
@@ -148,6 +156,9 @@ CALLS = {  # by function: its arguments
     plots.log_ticks: dict(axis=AXES.xaxis, ticks=(1.0, 10.0)),
     plots.band: dict(ax=AXES, x=torch.arange(3.0), runs=torch.ones(2, 3), label="runs"),
     plots.some: dict(points=10, most=4),
+    report.report: dict(model=CLASSIFIER, X=TWICE.numpy(), image_shape=(2, 2), most=3),
+    report.cautions: dict(model=CLASSIFIER),
+    report.curves: dict(model=CLASSIFIER),
     plots.share_bars: dict(ax=AXES, clean=LOSSES, flipped=LOSSES, top=1.0),
     rules.noisy_validation: dict(curves=CURVES),
     rules.label_wave: dict(curves=CURVES, window=2),
@@ -176,6 +187,13 @@ CALLS = {  # by function: its arguments
     spaces.seen: dict(noise=Y, vectors=BASIS, ranks=(1, 2)),
     spaces.constant_share: dict(noise=Y, groups=DATA.clusters),
     streams.random_stream: dict(seed=0, purpose="dice"),
+    suspects.cross_fit: dict(task=TASK, folds=2, name="cross_entropy"),
+    suspects.fold_of: dict(labels=CLASSES, folds=2, seed=0),
+    suspects.suspicion: dict(probabilities=SAID, labels=torch.tensor([0, 1, 0])),
+    suspects.share_wrong: dict(
+        probabilities=SAID, labels=torch.tensor([0, 1, 0]), surest=0.5, network_error=0.01, level=0.95
+    ),
+    suspects.clopper_pearson: dict(hits=1, trials=3, level=0.95),
     theory.spectral_norm: dict(matrix=X),
     theory.cluster_covariance: dict(centers=C, activation=network.ERF),
     theory.cluster_covariance_monte_carlo: dict(centers=C, activation=network.ERF, samples=9, seed=0),
@@ -227,7 +245,8 @@ ARGUMENTS = [
 MADE = {  # by functions of the package, or for those who look inside, or of data that are not here
     "architectures.ResidualBlock", "architectures.seeded", "augment.CropAndFlip", "cifar10n.load", "data.Dataset",
     "descent.Criterion", "descent.DivergenceError", "descent.Trajectory", "early_learning.LinearData",
-    "early_learning.LinearPath", "images.DataError", "lab.show",
+    "early_learning.LinearPath", "estimator.EarlyStoppingClassifier", "images.DataError", "lab.show", "report.Report",
+    "suspects.CrossFit", "suspects.ShareWrong",
     "lab.widget", "own.Run", "plots.use_style", "theory.TheoremScales", "training.ImageStack",
     "training.TrainingStep", "training.train_epoch", "window.ClosedForm", "window.Path",
 }  # fmt: skip
@@ -267,7 +286,7 @@ def optional(function, name):
     return (function, name) in {
         (data.class_labels, "label_separation"), (lab.run, "iterations"), (window.proved_path, "step_size"),
         (plots.log_ticks, "ticks"), (own.Samples, "true"), (own.early_stopping, "test"), (own.draw, "control"),
-        (own.early_stopping, "validation"),
+        (own.early_stopping, "validation"), (report.report, "X"), (report.report, "image_shape"),
         *((data.clusterable_dataset, one) for one in ("n_classes", "labels", "label_separation", "size_range")),
     }  # fmt: skip
 

@@ -21,6 +21,8 @@ The module behind the book. What a chapter imports and a reader opens is here, a
 - `remedies`: other ways to learn from wrong labels, one a file.
 - `early_learning`: two clocks without a network, in a linear model.
 - `rules`: when to stop, and what a rule loses.
+- `suspects`: how suspicious each label is, and how many are wrong.
+- `estimator`: all of this as a classifier in scikit-learn's convention, and `report`: what it found, for a notebook.
 - `own`: the same for data and a network of your own.
 
 `figures` has a room for each figure of the paper and for each experiment of our own. `evidence` is what is computed at
