@@ -145,6 +145,6 @@ WRONG = {
                 "    return rules.noisy_validation(curves)"),
             {3},
         ),
-        "an accuracy": (own("return max(curves['noisy_validation'])"), {1}),
+        "an accuracy": (own("return max(curves['noisy_validation'])"), {1, 2}),
     },
 }  # fmt: skip
