@@ -50,10 +50,12 @@ NUMBERS = {
     "fig5-paper.json.gz": "e97a1249e9c5",
     "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
+    "human-paper.json": "76be97e9d145",
     "proved-paper.json": "218dc0db734f",
     "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
     "silent.json": "86b06902897a",
+    "structured-quick.json.gz": "a7e5dec19b86",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "theorem22-paper.json.gz": "99ac30e9dccf",
 }
