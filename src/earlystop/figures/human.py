@@ -232,6 +232,18 @@ def table(result: Result) -> tuple[list[str], list[list[str]]]:
     return ["people's labels minus the others", "mean", "95 % interval", "above 0?"], rows
 
 
+def told(result: Result) -> str:
+    """What became of the question, in sentences."""
+    more, other, left = (100 * one(result) for one in (sooner, foreseen, beyond))
+    words = {"yes": "decided: above 0", "undecided": "**undecided**", "the other way round": "decided: below 0"}
+    return (
+        f"After {EARLY} epochs **{more.mean():.1f} points** more of people's wrong labels are answered as given than of "
+        f"the others; of a network without any wrong label it is {other.mean():.1f} points. "
+        f"Without those, {left.mean():.1f} points are left, and whether that is more than chance is "
+        f"{words[decided(left)]}. Whether half of them are memorized earlier is {words[decided(earlier(result))]}."
+    ).replace("-", "−")
+
+
 def whose(result: Result) -> str:
     """Whose labels stand for people's: people's own, or a stand-in."""
     if result["config"]["data"] == "cifar10n":
