@@ -52,7 +52,11 @@ NUMBERS = {
     "fig5-paper.json.gz": "e97a1249e9c5",
     "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
+<<<<<<< HEAD
     "human-paper.json": "76be97e9d145",
+=======
+    "league-quick.json.gz": "c0777a9d893e",
+>>>>>>> remedies
     "proved-paper.json": "218dc0db734f",
     "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",

@@ -12,9 +12,9 @@ SAMPLES, DIM, ITERATIONS = 200, 190, 8000  # p/n is between 1 - Δ/2 and 1, as t
 
 
 @lru_cache(maxsize=16)
-def path(seed: int) -> LinearPath:
-    """A descent with Δ = 0.4, so a fifth of the labels wrong, and σ = 0.1."""
-    data = linear_dataset(SAMPLES, DIM, coin_rate=0.4, spread=0.1, seed=seed)
+def path(seed: int, coin_rate: float = 0.4) -> LinearPath:
+    """A descent with σ = 0.1 and Δ = `coin_rate`: at 0.4 a fifth of the labels is wrong."""
+    data = linear_dataset(SAMPLES, DIM, coin_rate=coin_rate, spread=0.1, seed=seed)
     return descend(data, step_size=0.5, iterations=ITERATIONS, seed=seed)
 
 
