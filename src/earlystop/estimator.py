@@ -67,7 +67,7 @@ class EarlyStoppingClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, given = np.unique(y, return_inverse=True)
         refuse({f"y has the one class {self.classes_[0]!r} only, at least two are needed": len(self.classes_) < 2})
-        inputs = torch.as_tensor(np.ascontiguousarray(X), dtype=torch.float64)
+        inputs = torch.tensor(X, dtype=torch.float64)
         axes = (0,) if inputs.ndim == 2 else (0, 2, 3)
         self._mean, scale = inputs.mean(dim=axes, keepdim=True), inputs.std(dim=axes, keepdim=True)
         self._scale = torch.where(scale > 0, scale, 1.0)
@@ -93,7 +93,7 @@ class EarlyStoppingClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, ensure_2d=np.asarray(X).ndim < 3, allow_nd=True, reset=False)
         shape, asked = X.shape[1:], self.input_shape_
         refuse({f"X has samples of shape {shape}, but those of fit had {asked}": shape != asked})
-        inputs = self._scaled(torch.as_tensor(np.ascontiguousarray(X), dtype=torch.float64))
+        inputs = self._scaled(torch.tensor(X, dtype=torch.float64))
         with torch.no_grad():
             return torch.cat([self._model(few) for few in inputs.split(AT_ONCE)]).softmax(dim=1).numpy()
 

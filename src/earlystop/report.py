@@ -30,8 +30,8 @@ class Report:
 
     >>> X, y = torch.eye(2).repeat(20, 1), ["cat", "dog"] * 19 + ["cat"] * 2
     >>> model = earlystop.estimator.EarlyStoppingClassifier(random_state=0).fit(X, y)
-    >>> earlystop.report.report(model).suspects[:1]
-    [39]
+    >>> [row[0] for row in earlystop.report.report(model).rows]
+    ['cat', 'dog']
     """
 
     summary: list[str]
@@ -75,10 +75,10 @@ def report(
     order = found.suspicion.argsort(descending=True, stable=True)
     suspects = order[: round(found.share_wrong.estimate * len(order))]
     images = None if X is None else _images(X, len(order), image_shape)
-    return Report(
-        _summary(model), cautions(model), _rows(model, suspects), suspects.tolist(), curves(model),
-        None if images is None else _pictures(model, images, order[:most].tolist()),
-    )  # fmt: skip
+    drawn = curves(model), None if images is None else _pictures(model, images, order[:most].tolist())
+    for figure in filter(None, drawn):
+        plt.close(figure)  # a notebook shows them where the report is shown
+    return Report(_summary(model), cautions(model), _rows(model, suspects), suspects.tolist(), *drawn)
 
 
 def cautions(model: EarlyStoppingClassifier) -> list[str]:
@@ -200,5 +200,4 @@ def _pictures(model: EarlyStoppingClassifier, images: np.ndarray, rows: list[int
 def _image(figure: Figure) -> str:
     with io.BytesIO() as file:
         figure.savefig(file, format="png", dpi=110)
-        plt.close(figure)
         return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'

@@ -30,8 +30,8 @@ class CrossFit:
 
     >>> task = earlystop.remedies.Task(torch.eye(2).repeat(9, 1), [0, 1] * 9, lambda seed: torch.nn.Linear(2, 2))
     >>> found = earlystop.suspects.cross_fit(task)
-    >>> found.epoch, found.share_wrong.estimate
-    (1, 0.0)
+    >>> found.probabilities.shape, len(found.agreement) == 1 + task.epochs
+    (torch.Size([18, 2]), True)
     """
 
     labels: Int[Tensor, " n"]
@@ -64,8 +64,9 @@ class ShareWrong:
     `steady` is False where the surer half of these samples agrees with its labels so much more, or less, than the other
     half that chance does not explain it: then what the interval rests on does not hold.
 
-    >>> earlystop.suspects.share_wrong([[0.9, 0.1]] * 4, labels=[0, 1, 1, 0])
-    ShareWrong(estimate=0.5, low=0.0025791172118, high=0.9974208827882, judged=2, disagreeing=1, steady=True)
+    >>> found = earlystop.suspects.share_wrong([[0.9, 0.1]] * 4, labels=[0, 1, 1, 0])
+    >>> found.estimate, found.judged, found.disagreeing, found.steady
+    (0.5, 2, 1, True)
     """
 
     estimate: float
