@@ -39,8 +39,6 @@ def test_every_result_is_shown_somewhere():
 
 # Of every file the numbers that it holds, its fingerprint's included: they change with a new run, and by nothing else.
 NUMBERS = {
-    "unstopped-quick.json.gz": "a574574f0544",
-    "outputscale-paper.json": "d90234a163b9",
     "clocks-paper.json.gz": "cce5acddade1",
     "diffuseness-colab-samples_2000-widths_64+128+256-seeds_3.json": "f690c3bc00cc",
     "examples-paper.json": "1cccdc5f7a33",
@@ -52,19 +50,18 @@ NUMBERS = {
     "fig5-paper.json.gz": "e97a1249e9c5",
     "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
-<<<<<<< HEAD
     "human-paper.json": "76be97e9d145",
-=======
     "league-quick.json.gz": "c0777a9d893e",
->>>>>>> remedies
+    "outputscale-paper.json": "d90234a163b9",
     "proved-paper.json": "218dc0db734f",
-    "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
+    "ridge-paper.json": "b94d0db8352b",
     "silent.json": "86b06902897a",
-    "structured-quick.json.gz": "a7e5dec19b86",
-    "transient-paper-epochs_2.json": "7b2a78e14457",
     "stopping-quick.json.gz": "aac07aa7249d",
+    "structured-quick.json.gz": "a7e5dec19b86",
     "theorem22-paper.json.gz": "99ac30e9dccf",
+    "transient-paper-epochs_2.json": "7b2a78e14457",
+    "unstopped-quick.json.gz": "a574574f0544",
 }
 
 

@@ -25,6 +25,7 @@ SIZES = {name: 5 if "week" in name else 10 for name in TESTS}
 EVERY = [(form, question) for form, questions in TESTS.items() for question in questions]
 NAMES = [f"{form} {question.number}" for form, question in EVERY]
 PLAN = PAGE.partition("(unit-plan)=")[2].partition("## The two tests")[0]
+THIRD = PAGE.partition("(unit-third-week)=")[2].partition("(unit-project)=")[0]
 NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?")
 SMALL = {0, 1, 2, 3, 4}  # numbers that a formula has by itself, or that a question has in words
 
@@ -206,23 +207,32 @@ def test_the_kit_writes_the_unit(tmp_path, written):
 # ---------------------------------------------------------------------------- the page
 
 
-def test_the_plan_fills_its_hours_with_exercises_that_there_are(chapters):
-    hours = re.findall(r"^### Hour \d: .*?(?=^### |\Z)", PLAN, re.M | re.S)
-    assert len(hours) == 8
+def planned_goals(chapters, plan, count):
+    """What a plan's exercises train; its hours are full, and its command names its exercises."""
+    hours = re.findall(r"^### Hour \d+: .*?(?=^### |\Z)", plan, re.M | re.S)
+    assert len(hours) == count
     for hour in hours:
         (lesson,) = re.findall(r"^- \*\*In class\.\*\* (.*)$", hour, re.M)
         assert sum(map(int, re.findall(r"\((\d+)\)", lesson))) == 60, hour.splitlines()[0]
-    planned = set(re.findall(r"\{ref\}`(ex-[\w-]+)`", PLAN))
-    (command,) = re.findall(r'--exercises ([\w,-]+)"', PLAN)
+    planned = set(re.findall(r"\{ref\}`(ex-[\w-]+)`", plan))
+    (command,) = re.findall(r'--exercises ([\w,-]+)"', plan)
     assert set(command.split(",")) == planned and len(command.split(",")) == len(planned)
-    trained = {name for one in exercises(chapters) if one.label in planned for name in one.goals}
-    assert trained == GOALS.keys(), f"the plan does not train {GOALS.keys() - trained}"
     assert len(exercises(course.read_course(exercises=command))) == len(planned)
+    return {name for one in exercises(chapters) if one.label in planned for name in one.goals}
+
+
+def test_the_plans_fill_their_hours_with_exercises_that_there_are(chapters):
+    two, third = planned_goals(chapters, PLAN, 8), planned_goals(chapters, THIRD, 4)
+    assert two | third == GOALS.keys(), f"the plans do not train {GOALS.keys() - two - third}"
+    assert {question.goal for name, questions in TESTS.items() if "week" not in name for question in questions} <= two
+    assert {question.goal for name, questions in TESTS.items() if "week" in name for question in questions} <= third
 
 
 def test_each_chapter_has_its_hour_and_every_section_of_the_paper_its_questions():
     for label in ("dataset", "main-theorem", "overfitting", "mnist", "cifar10", "jacobian"):
         assert f"<chapter-{label}>" in PLAN
+    for label in ("filters", "stopping", "structured", "remedies", "your-labels"):
+        assert f"<chapter-{label}>" in THIRD
     guide = PAGE.partition("(unit-reading)=")[2]
     sections = re.findall(r"^### Section (\S+),(.*?)(?=^### |\Z)", guide, re.M | re.S)
     assert [number for number, _ in sections] == ["1", "1.1", "1.2", "2", "2.1", "3", "4", "5"]
