@@ -2,11 +2,13 @@
 
 import math
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from earlystop import filters
 from earlystop.evidence import penalties
+from earlystop.figures import filter_pictures
 from earlystop.streams import random_stream
 
 VALUES = torch.tensor([2.0, 1.0, 0.3, 0.01, 0.0], dtype=torch.float64)
@@ -98,3 +100,18 @@ def test_descent_on_ridge_is_that_of_automatic_differentiation():
         loss = 0.5 * (rows @ w - residual).square().sum() + 0.5 * penalties.STRENGTH**2 * w.square().sum()
         move = move - step * torch.autograd.grad(loss, w)[0]
     assert torch.allclose(penalties.by_ridge(rows, residual, 5)[-1], move, atol=1e-14)
+
+
+def test_errors_along_a_path_are_those_of_a_loop_and_the_pictures_have_all_ways():
+    chance = random_stream(4, "rows")
+    rows = torch.randn(6, 9, generator=chance, dtype=torch.float64)
+    given, true = torch.tensor([1.0, -1, 1, -1, 1, 1]).double(), torch.tensor([1.0, 1, 1, -1, -1, 1]).double()
+    step, move, found = 0.5 / (torch.linalg.matrix_norm(rows, 2).item() ** 2 + 0.49), torch.zeros(9).double(), []
+    for _ in range(12):
+        move = move - step * (rows.T @ (rows @ move - given) + 0.49 * move)
+        found.append(((rows @ move) * true <= 0).double().mean().item())
+    assert filter_pictures.errors(rows, given, true, 0.7, 0.7, [1, 5, 12]).tolist() == [found[0], found[4], found[11]]
+    figure = filter_pictures.paths(lambda seed, rate: (rows, given if rate else true, true), (0, 1), 0.7, iterations=50)
+    assert [len(ax.lines) for ax in figure.axes] == [3]
+    assert len(filter_pictures.three_filters(0.1, 0.5).axes[0].lines) == 4
+    plt.close("all")

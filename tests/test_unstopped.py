@@ -69,6 +69,13 @@ def test_differences_are_those_of_their_names(made):
     assert torch.allclose(unstopped.harm_of_auxiliary(made), clean["least_squares"] - clean["auxiliary"])
 
 
+def test_the_table_has_the_means_in_percent(made):
+    header, rows = unstopped.table(made)
+    assert [row[0] for row in rows] == list(NAMES.values()) and all(len(row) == len(header) for row in rows)
+    assert rows[0][1] == "–" and float(rows[1][1]) == unstopped.value(made, "ridge", 0.4)
+    assert float(rows[2][4]) == pytest.approx(100 * unstopped.last(made, "auxiliary").mean().item(), abs=0.06)
+
+
 def test_a_run_is_that_of_the_bench_and_memorizes_by_its_own_count():
     found = unstopped.run(SMALL, "sparse", 2, 0.4, 1, Machine())
     problem = bench.problem(SMALL, "uniform", 0.4, 1)

@@ -13,8 +13,12 @@ def match(strength, gap, widest):
 STRENGTH, GAP = "return 1 / math.sqrt(eta * tau)", "return 1 / (1 + x) - math.exp(-x)"
 
 
-def ridge(body, good=2.0, memorizes=0.001):
-    return f"def errors(lam):\n    J, y, true = own_rows()\n{body}\ngood, memorizes = {good}, {memorizes}\n"
+OWN = "s = torch.linalg.svdvals(own_rows()[0])\n"
+FILTERS = OWN + "lowest, highest = filters.strength_window(truth=float(s[3]), noise=float(s[4]))\n"
+
+
+def ridge(body, window=FILTERS):
+    return f"def errors(lam):\n    J, y, true = own_rows()\n{body}\n{window}"
 
 
 SOLVED = (
@@ -57,23 +61,30 @@ RIGHT = {
         "a formula": ridge(SOLVED),
         "by the weights": ridge(
             "    A = J @ J.T + lam**2 * torch.eye(80).double()\n    w = J.T @ torch.linalg.solve(A, y)\n"
-            "    return ((J @ w).sign() != true).sum()\n"
+            "    return ((J @ w).sign() != true).sum()\n", OWN + "lowest, highest = 3 * s[4], s[3] / 3\n",
         ),
         "by singular vectors": ridge(
             "    U, s, _ = torch.linalg.svd(J, full_matrices=False)\n    f = U @ (s**2 / (s**2 + lam**2) * (U.T @ y))\n"
-            "    return (f * true <= 0).sum().item()\n", 1.5, 0.005,
+            "    return (f * true <= 0).sum()\n", OWN + "lowest = math.sqrt(9 * s[4] ** 2)\nhighest = [s[3] / 3]\n",
         ),
         "the package's filter": ridge(
             "    U, s, _ = torch.linalg.svd(J, full_matrices=False)\n"
-            "    f = U @ (filters.ridge_filter(s, lam) * (U.T @ y))\n    return int((f * true <= 0).sum())\n", 3, 1e-4,
+            "    f = U @ (filters.ridge_filter(s, lam) * (U.T @ y))\n    return int((f * true <= 0).sum())\n",
+            "every = [i / 1000 for i in range(1, 4000)]\n" + OWN
+            + "shares = [filters.ridge_filter(s, one) for one in every]\n"
+            "lowest = min(one for one, share in zip(every, shares) if share[4] <= 0.1)\n"
+            "highest = max(one for one, share in zip(every, shares) if share[3] >= 0.9)\n",
         ),
         "a loop": ridge(
             "    K = J @ J.T\n    f = K @ torch.linalg.inv(K + lam**2 * torch.eye(80).double()) @ y\n    wrong = 0\n"
-            "    for one, label in zip(f, true):\n        wrong += int(one * label <= 0)\n    return wrong\n", 1, 0.002,
+            "    for one, label in zip(f, true):\n        wrong += int(one * label <= 0)\n    return wrong\n",
+            OWN + "lowest, highest = round(3 * s[4].item(), 2), round(s[3].item() / 3, 2)\n",
         ),
         "NumPy": "import numpy as np\n" + ridge(
             "    K = (J @ J.T).numpy()\n    f = K @ np.linalg.solve(K + lam**2 * np.eye(len(K)), y.numpy())\n"
-            "    return np.count_nonzero(np.sign(f) != true.numpy())\n", "torch.tensor(2.0)", "np.float64(0.001)",
+            "    return np.count_nonzero(np.sign(f) != true.numpy())\n",
+            "s = np.sqrt(np.linalg.eigvalsh((own_rows()[0] @ own_rows()[0].T).numpy())[::-1])\n"
+            "lowest, highest = 3 * s[4], s[3] / 3\n",
         ),
     },
 }  # fmt: skip
@@ -100,11 +111,11 @@ WRONG = {
     },
     "ex-filters-window": {
         "by the given labels": (ridge(SOLVED.replace("f * true", "f * y")), {1, 2}),
-        "the paper's λ": (ridge(SOLVED.replace("lam**2", "lam")), {2}),
         "no truth is wrong": (ridge("    return 0\n"), {2}),
         "always a fifth": (ridge("    return 16\n"), {1}),
-        "λ for the noise": (ridge(SOLVED, 0.001, 0.001), {3}),
-        "λ for the truth": (ridge(SOLVED, 2.0, 2.0), {4}),
-        "no λ": (ridge(SOLVED, 0, 0.001), {3}),
+        "the square of λ": (ridge(SOLVED, OWN + "lowest, highest = 9 * s[4] ** 2, s[3] / 3\n"), {3}),
+        "a half of the noise": (ridge(SOLVED, OWN + "lowest, highest = s[4], s[3] / 3\n"), {3}),
+        "a half of the truth": (ridge(SOLVED, OWN + "lowest, highest = 3 * s[4], s[3]\n"), {4}),
+        "the largest of the truth": (ridge(SOLVED, OWN + "lowest, highest = 3 * s[4], s[0] / 3\n"), {4}),
     },
 }  # fmt: skip

@@ -135,12 +135,25 @@ def harm(result: Result, remedy: str, plain: str) -> Float[Tensor, " seeds"]:
     return last(result, plain, 0.0) - last(result, remedy, 0.0)
 
 
-lost_by_auxiliary, lost_by_ridge = (partial(lost, remedy=name) for name in ("auxiliary", "ridge"))
+lost_by_auxiliary = partial(lost, remedy="auxiliary")
+lost_by_ridge = partial(lost, remedy="ridge")
 auxiliary_over_cross_entropy = partial(over, remedy="auxiliary", plain="cross_entropy")
 auxiliary_over_least_squares = partial(over, remedy="auxiliary", plain="least_squares")
 sparse_over_least_squares = partial(over, remedy="sparse", plain="least_squares")
 small_loss_over_cross_entropy = partial(over, remedy="small_loss", plain="cross_entropy")
 harm_of_auxiliary = partial(harm, remedy="auxiliary", plain="least_squares")
+
+
+def table(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Test accuracies in percent, means over the seeds: the columns' names, and a row for each way to train."""
+    rows = []
+    for name in result.levels("remedy"):
+        found = [kind(result, name) for kind in (best, stopped, last)] + [last(result, name, 0.0)]
+        setting = value(result, name, rate_of(result))
+        rows.append([
+            NAMES[name], f"{setting:g}" if setting else "–", *(f"{100 * one.mean().item():.1f}" for one in found)
+        ])  # fmt: skip
+    return ["training", "setting", "best epoch", "stopped", "last epoch", "last, control"], rows
 
 
 def draw(result: Result) -> Figure:
