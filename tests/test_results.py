@@ -55,7 +55,7 @@ NUMBERS = {
     "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
     "silent.json": "86b06902897a",
-    "structured-quick.json.gz": "a7e5dec19b86",
+    "structured-paper.json": "50b058e3c2c4",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "theorem22-paper.json.gz": "99ac30e9dccf",
 }
