@@ -65,7 +65,7 @@ def test_a_transition_matrix_is_counted():
     counted = [[sum(g == j for t, g in zip(TRUE.tolist(), given.tolist()) if t == i) / 40 for j in range(10)]
                for i in range(10)]  # fmt: skip
     assert torch.allclose(transition(TRUE, given), torch.tensor(counted), atol=1e-6)
-    assert transition([0, 0], [1, 1], classes=3).tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert transition(torch.tensor([0, 0]), torch.tensor([1, 1]), classes=3).tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,8 +148,9 @@ def test_people_s_labels_go_with_the_training_images_only(fresh):
     made = images.load_images("patterns")
     fresh.setattr(cifar10n, "load_images", lambda name, split: made)
     fresh.setattr(cifar10n, "labels", lambda: {"worst": (made.labels + 1) % 10})
-    assert torch.equal(cifar10n.load("train").given, (made.labels + 1) % 10)
-    assert torch.equal(cifar10n.load("train").labels, made.labels) and cifar10n.load("test").given is None
+    found = cifar10n.load("train")
+    assert found.given is not None and torch.equal(found.given, (made.labels + 1) % 10)
+    assert torch.equal(found.labels, made.labels) and cifar10n.load("test").given is None
     assert images.load_images("cifar10n").title == images.TITLES["cifar10n"]
 
 

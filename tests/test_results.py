@@ -59,6 +59,8 @@ NUMBERS = {
     "silent.json": "86b06902897a",
     "stopping-quick.json.gz": "aac07aa7249d",
     "structured-quick.json.gz": "a7e5dec19b86",
+    "structured-paper.json": "50b058e3c2c4",
+    "transient-paper-epochs_2.json": "7b2a78e14457",
     "theorem22-paper.json.gz": "99ac30e9dccf",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "unstopped-quick.json.gz": "a574574f0544",

@@ -237,8 +237,8 @@ def told(result: Result) -> str:
     more, other, left = (100 * one(result) for one in (sooner, foreseen, beyond))
     words = {"yes": "decided: above 0", "undecided": "**undecided**", "the other way round": "decided: below 0"}
     return (
-        f"After {EARLY} epochs **{more.mean():.1f} points** more of people's wrong labels are answered as given than of "
-        f"the others; of a network without any wrong label it is {other.mean():.1f} points. "
+        f"After {EARLY} epochs **{more.mean():.1f} points** more of people's wrong labels are answered as given than "
+        f"of the others; of a network without any wrong label it is {other.mean():.1f} points. "
         f"Without those, {left.mean():.1f} points are left, and whether that is more than chance is "
         f"{words[decided(left)]}. Whether half of them are memorized earlier is {words[decided(earlier(result))]}."
     ).replace("-", "−")
