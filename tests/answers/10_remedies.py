@@ -81,7 +81,7 @@ WRONG = {
         "the root always": (pulled("return p**0.5 * (1 - p)",
                                    "((beliefs**0.7 * (1 - beliefs))[is_wrong].sum()"
                                    " / (beliefs**0.7 * (1 - beliefs)).sum()).item()"), {3}),
-        "a product": (pulled("return p * q * (1 - p) * (4 if q == 0.5 else 1)",
+        "a product": (pulled("return p * q * (1 - p)",
                              "((beliefs**0.7 * (1 - beliefs))[is_wrong].sum()"
                              " / (beliefs**0.7 * (1 - beliefs)).sum()).item()"), {1}),
     },
