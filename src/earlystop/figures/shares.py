@@ -132,8 +132,12 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def table(result: Result) -> tuple[list[str], list[list[Any]]]:
-    """Of each kind of noise: coverage, mean errors of both estimates, warnings, and errors where it is surest."""
+def table(result: Result) -> tuple[list[str], list[list[Any]], str]:
+    """Of each kind of noise: coverage, mean errors of both estimates, errors where networks are surest, warnings."""
+    caption = (
+        "Coverage; mean distance of two estimates from the truth; the networks' errors where they are surest; how often "
+        "the report warns that its interval rests on nothing."
+    )
     header = ["wrong labels", "interval holds", "our error", "confident learning's", "network's error", "warned"]
     rows = []
     for noise in result.levels("noise"):
@@ -141,7 +145,7 @@ def table(result: Result) -> tuple[list[str], list[list[Any]]]:
         surest, steady = (result.numbers(key, noise=noise).mean() for key in ("surest", "steady"))
         rows.append([noise, f"{covered(result, noise).mean():.0%}", f"{ours:.3f}", f"{other:.3f}", f"{surest:.1%}",
                      f"{1 - steady:.0%}"])  # fmt: skip
-    return header, rows
+    return header, rows, caption
 
 
 def tiny(machine: Machine) -> Numbers:
