@@ -53,7 +53,9 @@ NUMBERS = {
     "proved-paper.json": "218dc0db734f",
     "ridge-paper.json": "b94d0db8352b",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
+    "shares-paper.json": "249a08e9cf07",
     "silent.json": "86b06902897a",
+    "suspects-quick.json": "2b325ff11a14",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "theorem22-paper.json.gz": "99ac30e9dccf",
 }
