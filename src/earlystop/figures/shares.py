@@ -107,7 +107,8 @@ def nearer(result: Result) -> Float[Tensor, " draws"]:
     return both[0] - both[1]
 
 
-covered_uniform, covered_hard = partial(covered, noise="uniform"), partial(covered, noise="hard samples")
+covered_uniform = partial(covered, noise="uniform")
+covered_hard = partial(covered, noise="hard samples")
 
 
 def draw(result: Result) -> Figure:
@@ -122,7 +123,7 @@ def draw(result: Result) -> Figure:
         for chosen, color, label in ((holds, plots.RIGHT_COLOR, "holds it"), (~holds, "black", "misses it")):
             ax.vlines(place[chosen], low[chosen], high[chosen], color=color, linewidth=1.2, label=f"interval {label}")
         ax.plot(place, estimate, ".", color="black", markersize=2.5, label="estimate")
-        ax.plot(place, wrong, **plots.REFERENCE, label="share that is wrong")
+        ax.plot(place[order], wrong[order], **plots.REFERENCE, label="share that is wrong")
         ax.set(title=f"{noise}: {holds.double().mean():.0%} hold")
     for ax in axes[1]:
         ax.set(xlabel="draw, by estimate")
@@ -132,8 +133,12 @@ def draw(result: Result) -> Figure:
     return fig
 
 
-def table(result: Result) -> tuple[list[str], list[list[Any]]]:
-    """Of each kind of noise: coverage, mean errors of both estimates, warnings, and errors where it is surest."""
+def table(result: Result) -> tuple[list[str], list[list[Any]], str]:
+    """Of each kind of noise: coverage, mean errors of both estimates, errors where networks are surest, warnings."""
+    caption = (
+        "Coverage; mean distance of two estimates from the truth; the networks' errors where they are surest; how "
+        "often the report warns that its interval rests on nothing."
+    )
     header = ["wrong labels", "interval holds", "our error", "confident learning's", "network's error", "warned"]
     rows = []
     for noise in result.levels("noise"):
@@ -141,7 +146,7 @@ def table(result: Result) -> tuple[list[str], list[list[Any]]]:
         surest, steady = (result.numbers(key, noise=noise).mean() for key in ("surest", "steady"))
         rows.append([noise, f"{covered(result, noise).mean():.0%}", f"{ours:.3f}", f"{other:.3f}", f"{surest:.1%}",
                      f"{1 - steady:.0%}"])  # fmt: skip
-    return header, rows
+    return header, rows, caption
 
 
 def tiny(machine: Machine) -> Numbers:
