@@ -74,7 +74,7 @@ def test_a_resnet_goes_the_same_way():
 def test_the_network_has_about_three_million_products_for_an_image():
     model, count = human.conv3((3, 32, 32), 16, 512, 0), 0
     x = torch.zeros(1, 3, 32, 32)
-    for layer in model:
+    for layer in model.children():
         out = layer(x)
         if hasattr(layer, "weight"):
             count += layer.weight.numel() * (out.shape[2] * out.shape[3] if out.ndim == 4 else 1)
