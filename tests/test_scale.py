@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from earlystop import page
-from earlystop.figures import EXPERIMENTS
+from earlystop.figures import EXPERIMENTS, league
 from earlystop.runs.machine import here
 from earlystop.runs.sizes import SCALES, Sized, current_scale, parse_scale, scale_text, sizes
 
@@ -76,6 +76,11 @@ def test_the_switch_sets_scale_and_sizes(monkeypatch):
     assert all(isinstance(level, float) for level in Sizes.at().levels)
     # An explicit scale is that scale, whatever the switch says.
     assert Sizes.at("quick").count == 1
+
+
+def test_a_size_of_a_class_that_is_derived_from_another_one_is_known(monkeypatch):
+    monkeypatch.setenv("EARLYSTOP_SCALE", "quick tuning_seeds=3")
+    assert league.League.at().tuning_seeds == 3 and Sizes.at().count == 1
 
 
 def test_a_size_that_no_experiment_has_is_refused(monkeypatch):

@@ -105,7 +105,7 @@ class Sized:
         """
         name, from_switch = parse_scale(scale_text() if scale is None else scale)
         values = {key: size.at[name] for key, size in cls.fields().items()}
-        if unknown := from_switch.keys() - {key for one in Sized.__subclasses__() for key in one.fields()}:
+        if unknown := from_switch.keys() - known_sizes(Sized):
             raise ValueError(f"no experiment has a size {min(unknown)!r}")
         if unknown := changes.keys() - values.keys():
             raise ValueError(f"{cls.__name__} has no size {min(unknown)!r}; it has {', '.join(values)}")
@@ -116,6 +116,11 @@ class Sized:
     def completed(cls, stored: dict[str, Any]) -> dict[str, Any]:
         """The configuration of a stored result, with what held before a field was there."""
         return {key: stored.get(key, size.before) for key, size in cls.fields().items()} | stored
+
+
+def known_sizes(kind: type[Sized]) -> set[str]:
+    """The names of all sizes of a class and of those derived from it."""
+    return {*kind.fields(), *(key for one in kind.__subclasses__() for key in known_sizes(one))}
 
 
 def _convert(key: str, text: Any, like: Any) -> Any:
