@@ -73,6 +73,9 @@ experiments: with-book ## run the paper's figures at its scale with tiny sizes, 
 	  TQDM_DISABLE=1 $(BIN)/python -m earlystop run $$run --scale paper --seeds 1 --out _build/experiments || exit 1; \
 	done
 	TQDM_DISABLE=1 $(BIN)/python -m earlystop run clocks diffuseness examples proved recipes ridge transient --seeds 1 --out _build/experiments
+	TQDM_DISABLE=1 $(BIN)/python -m earlystop run outputscale --seeds 1 --set iterations=100 --set steps=50 --out _build/experiments
+	TQDM_DISABLE=1 $(BIN)/python -m earlystop run human league shares stopping structured suspects unstopped --seeds 1 \
+	  --set train_size=100 --set epochs=2 --out _build/experiments
 
 clean: ## remove everything that was built, keep the environment
 	rm -rf _build
