@@ -65,16 +65,8 @@ def test_a_transition_matrix_is_counted():
     counted = [[sum(g == j for t, g in zip(TRUE.tolist(), given.tolist()) if t == i) / 40 for j in range(10)]
                for i in range(10)]  # fmt: skip
     assert torch.allclose(transition(TRUE, given), torch.tensor(counted), atol=1e-6)
-<<<<<<< HEAD
-    assert transition(torch.tensor([0, 0]), torch.tensor([1, 1]), classes=3).tolist() == [
-        [0, 1, 0],
-        [0, 1, 0],
-        [0, 0, 1],
-    ]
-=======
     found = transition(torch.tensor([0, 0]), torch.tensor([1, 1]), classes=3)
     assert found.tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
->>>>>>> structured
 
 
 @pytest.mark.parametrize("kind", KINDS)
