@@ -63,7 +63,7 @@ NUMBERS = {
     "suspects-quick.json": "2b325ff11a14",
     "theorem22-paper.json.gz": "99ac30e9dccf",
     "transient-paper-epochs_2.json": "7b2a78e14457",
-    "unstopped-quick.json.gz": "a574574f0544",
+    "unstopped-paper.json": "e9bd48e09880",
 }
 
 
