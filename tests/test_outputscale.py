@@ -82,9 +82,7 @@ def test_in_many_dimensions_wrong_labels_are_fitted_and_do_little_harm():
 @pytest.fixture(scope="module")
 def made():
     few = {"samples": 16, "dim": 5, "many": 20, "fresh": 50, "seeds": 2, "dims": (20, 2000), "units": 8}
-    config = OutputScale.at(
-        "quick", hidden_units=100, scales=(0.3, 1.0, 10.0), iterations=300, units=8, steps=60, **few
-    )
+    config = OutputScale.at("quick", hidden_units=100, scales=(0.3, 1.0, 10.0), iterations=300, steps=60, **few)
     cells = outputscale.cells(config)
     found = outputscale.runs(config, cells, None, Machine())
     cells = [cell | one for cell, one in zip(cells, found)]

@@ -231,14 +231,14 @@ def draw(result: Result) -> Figure:
 
 def draw_dimensions(result: Result) -> Figure:
     """Errors on fresh inputs against the dimension: where it is stopped best, and where all labels are fitted."""
-    fig, ax = plt.subplots(figsize=(5.5, 3.6))
+    fig, ax = plt.subplots(figsize=(5.5, 4))
     dims = levels(result, "dimension")
     plots.band(ax, dims, of(result, "dimension", "last"), "last iteration: wrong labels fitted", **plots.TEST)
     plots.band(ax, dims, of(result, "dimension", "best"), "best iteration", **plots.KINDS[0] | {"linestyle": ":"})
     plots.band(ax, dims, of(result, "dimension", "last", 0.0), "last iteration, control", **plots.CONTROL)
     ax.set(xscale="log", xlabel="dimension, d", ylabel="error on fresh inputs", ylim=(-0.01, None))
     plots.log_ticks(ax.xaxis, dims)
-    ax.legend()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
