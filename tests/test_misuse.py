@@ -291,7 +291,7 @@ def optional(function, name):
     }  # fmt: skip
 
 
-ANY_SHAPE = {(own.Samples, "inputs"), (label_noise.corrupt, "inputs"),
+ANY_SHAPE = {(own.Samples, "inputs"), (label_noise.corrupt, "inputs"), (remedies.Task, "inputs"),
              (data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
              (images.content_hash, "pixels"), (training.accuracy, "outputs"),
              (rules.uniform_law, "accuracy")}  # fmt: skip

@@ -104,7 +104,7 @@ def test_a_remedy_of_ones_own_is_found_by_module_and_name():
         (lambda: remedy("coreset", task(), first=0), "first is 0, should be 1 or more"),
         (lambda: remedy("progressive", task(), parts=0), "parts is 0, should be 1 or more"),
         (lambda: facility_location(draw(3, 2), 4), "count is 4, but there are 3 points"),
-        (lambda: Task(draw(3, 2), [0, 1], linear), "labels are 2 for 3 inputs"),
+        (lambda: Task(draw(3, 2), [0, 1], linear), "should have 2 rows, as labels has"),
         (lambda: Task(draw(0, 2), torch.zeros(0), linear), "there are no samples"),
         (lambda: Task(draw(3, 2), [0, 1, 2], linear, classes=2), "classes are 2, but a label is 2"),
         (lambda: list(train(Remedy(task()))), "Remedy has neither losses nor a step"),

@@ -9,8 +9,8 @@ def pair(formula, networks="worse, better = (0.8, 0.2), (0.85, 0.0)"):
     return f"def pair_accuracy(right, following, rate):\n    {formula}\n\n{networks}\n"
 
 
-def own(lines):
-    return f"def my_rule(curves):\n    {lines}\n"
+def own(lines, lost="rules.regret(own_run(), my_rule)"):
+    return f"def my_rule(curves):\n    {lines}\n\nmy_regret = {lost}\n"
 
 
 PATIENT = "def patient(signal, patience):\n"
@@ -145,6 +145,9 @@ WRONG = {
                 "    return rules.noisy_validation(curves)"),
             {3},
         ),
-        "an accuracy": (own("return max(curves['noisy_validation'])"), {1, 2}),
+        "an accuracy": (own("return max(curves['noisy_validation'])", "None"), {1, 2, 4}),
+        "the regret of another run": (
+            own("return rules.noisy_validation(curves)", 'rules.regret(own_run("cosine"), my_rule)'), {4},
+        ),
     },
 }  # fmt: skip

@@ -27,6 +27,7 @@ def constant(epoch: int, epochs: int) -> float:
     >>> earlystop.remedies.constant(3, 10)
     1.0
     """
+    counts(least=1, epoch=epoch, epochs=epochs)
     return 1.0
 
 
@@ -59,11 +60,13 @@ class Task:
         (self.inputs,) = values(inputs=(self.inputs, "*"))
         (self.labels,) = whole(labels=(self.labels, "n"))
         refuse({
-            f"labels are {len(self.labels)} for {len(self.inputs)} inputs": len(self.labels) != len(self.inputs),
-            "there are no samples to learn from": not len(self.labels),
+            f"inputs has shape {tuple(self.inputs.shape)}, should have {len(self.labels)} rows, as labels has":
+                self.inputs.shape[:1] != self.labels.shape,
+            "labels are none: there are no samples to learn from": not len(self.labels),
         })  # fmt: skip
         functions(network=self.network, optimizer=self.optimizer, pace=self.pace)
         counts(least=0, epochs=self.epochs, classes=self.classes)
+        counts(seed=self.seed)
         counts(least=1, batch_size=self.batch_size)
         named_classes = int(self.labels.max()) + 1
         self.classes = self.classes or named_classes
