@@ -179,6 +179,7 @@ def test_the_grid_on_the_page_has_four_settings_a_row():
 # ------------------------------------------------------------------------ its command
 
 
+@pytest.mark.leg
 def test_a_remedy_of_ones_own_is_compared_by_the_command_line(tmp_path):
     sizes = [f"--set={key}={value}" for key, value in {**SMALL, "seeds": 1, "epochs": 2, "noises": "pair"}.items()]
     command = [sys.executable, "-m", "earlystop", "run", "league", "--scale", "quick", "--yes", "--jobs", "1",
