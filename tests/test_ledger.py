@@ -288,7 +288,7 @@ def test_claims_beyond_the_paper_are_counted_and_shown_on_their_own(content):
     lines = scorecard.page(more, "")
     below = lines[lines.index("## Beyond the paper") :]
     assert "### Somebody (2020)" in below and "(claim-other)=" in below
-    assert "and <b>1</b> beyond it" in "".join(scorecard.counts(more))
+    assert "1 of these are beyond the paper" in "".join(scorecard.counts(more))
     entry = CLAIMS["intro-heuristics"]
     counts = [ledger.ledger({"x": replace(entry, place=place)}) for place in (entry.place, f"{ledger.BEYOND}Somebody")]
     assert [(sum(one["counts"].values()), sum(one["beyond"].values())) for one in counts] == [(1, 0), (0, 1)]

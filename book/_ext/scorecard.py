@@ -144,16 +144,16 @@ def shown(verdict: str) -> str:
 
 
 def counts(content: dict) -> list[str]:
-    """How many claims of the paper have which verdict, and what that means; each a choice, which needs no script."""
+    """How many claims have which verdict, and how many of these the paper makes; each a choice, without a script."""
     texts = {}
     for one, meaning in MEANINGS.items():
         here, beyond = (content[part].get(one, 0) for part in ("counts", "beyond"))
-        more = f", and <b>{beyond}</b> beyond it" * bool(beyond)
+        more = f"; {beyond} of these are beyond the paper" * bool(beyond)
         if here or beyond:
-            texts[one] = f"{sign(one)} <b>{here}</b> {badge(one)}: {meaning}{more}"
-    among = f"all <b>{sum(content['counts'].values())}</b> claims of the paper"
-    beyond = sum(content["beyond"].values())
-    choices = [choice("all", f"{among}{f' and <b>{beyond}</b> beyond it' * bool(beyond)}", " checked")]
+            texts[one] = f"{sign(one)} <b>{here + beyond}</b> {badge(one)}: {meaning}{more}"
+    papers, beyond = (sum(content[part].values()) for part in ("counts", "beyond"))
+    more = f", {papers} of the paper and {beyond} beyond it" * bool(beyond)
+    choices = [choice("all", f"all <b>{papers + beyond}</b> claims{more}", " checked")]
     choices += [choice(slug(verdict), text) for verdict, text in texts.items()]
     rules = [shown(verdict) for verdict in texts]
     fields = ['<fieldset class="counts"><legend>Which claims are shown below</legend>', *choices, "</fieldset>"]

@@ -193,7 +193,7 @@ def _pictures(model: EarlyStoppingClassifier, images: np.ndarray, rows: list[int
         gray = {"cmap": "gray_r", "vmin": 0, "vmax": 1} if images.ndim == 3 else {}
         ax.imshow(images[row], interpolation="nearest", **gray)
         given, answer = (model.classes_[k] for k in (found.labels[row], found.probabilities[row].argmax()))
-        ax.set_title(f"given {given}, or {answer}?" if given != answer else f"given {given}", fontsize=8)
+        ax.set_title(f"given {given}, or {answer}?" if given != answer else f"given {given}", fontsize=8.5)
     return figure
 
 
