@@ -254,7 +254,7 @@ def test_the_page_shows_every_claim_with_its_verdict_and_evidence(content):
         assert entry.get("why", entry.get("fixed")) in text
     kinds = sum(1 for one in scorecard.SIGNS if content["counts"].get(one) or content["beyond"].get(one))
     assert text.count('class="verdict') == len(content["claims"]) + kinds
-    among = {(entry["place"], entry["verdict"]) for entry in content["claims"]}
+    among = {(scorecard.where(entry), entry["verdict"]) for entry in content["claims"]}
     signs = len(content["claims"]) + len(among) + kinds
     assert text.count('class="sign ') == signs
     assert set(content["counts"]) <= set(scorecard.SIGNS) == set(scorecard.MEANINGS)
@@ -282,12 +282,14 @@ def test_the_page_begins_with_what_does_not_hold(content):
 
 
 def test_claims_beyond_the_paper_are_counted_and_shown_on_their_own(content):
-    other = content["claims"][1] | {"id": "other", "place": f"{ledger.BEYOND}Somebody (2020)", "verdict": "in part"}
+    place = f"{ledger.BEYOND}Somebody (2020)"
+    other = content["claims"][1] | {"id": "other", "chapter": "mnist", "place": place, "verdict": "in part"}
     more = content | {"claims": [*content["claims"], other], "beyond": {"in part": 1}}
     assert scorecard.BEYOND == ledger.BEYOND
     lines = scorecard.page(more, "")
     below = lines[lines.index("## Beyond the paper") :]
-    assert "### Somebody (2020)" in below and "(claim-other)=" in below
+    assert "### Mnist" in below and "(claim-other)=" in below
+    assert f"{other['statement']} (Somebody (2020))" in "\n".join(below)
     assert "1 of these are beyond the paper" in "".join(scorecard.counts(more))
     entry = CLAIMS["intro-heuristics"]
     counts = [ledger.ledger({"x": replace(entry, place=place)}) for place in (entry.place, f"{ledger.BEYOND}Somebody")]

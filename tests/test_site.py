@@ -392,7 +392,7 @@ def test_each_numbered_item_of_the_paper_is_one_click_away(window, address):
 def test_what_holds_is_short_and_opens_where_an_address_leads(window, address):
     page, _ = window
     page.goto(f"{address}/book/scorecard.html", wait_until="domcontentloaded")
-    assert page.evaluate("document.querySelector('article').getBoundingClientRect().height / innerHeight") < 8
+    assert page.evaluate("document.querySelector('article').getBoundingClientRect().height / innerHeight") < 6
     page.locator("#only-not-reproduced").check()
     failed = page.locator(".counts label", has=page.locator("#only-not-reproduced")).locator("b").inner_text()
     assert (

@@ -183,8 +183,15 @@ def page(content: dict, address: str) -> list[str]:
         ]
         if missed := failed(beyond):
             lines += ["Not reproduced of these:", "", *missed, ""]
-        lines += places(beyond, address)
+        told = [one | {"statement": f"{one['statement']} ({one['place'].removeprefix(BEYOND)})"} for one in beyond]
+        lines += places(told, address)
     return lines
+
+
+def where(entry: dict) -> str:
+    """Under which heading a claim stands: its place in the paper, or the chapter that goes beyond it."""
+    beyond = entry["place"].startswith(BEYOND)
+    return entry["chapter"].replace("-", " ").capitalize() if beyond else entry["place"]
 
 
 def failed(claims: list[dict]) -> list[str]:
@@ -194,11 +201,11 @@ def failed(claims: list[dict]) -> list[str]:
 
 
 def places(claims: list[dict], address: str) -> list[str]:
-    """Every place with its claims; it opens."""
+    """Every place, or chapter beyond the paper, with its claims; it opens."""
     lines = []
-    for name, group in groupby(claims, key=lambda one: one["place"]):
+    for name, group in groupby(claims, key=where):
         one = list(group)
-        lines += [f"(place-{slug(name)})=", f"### {name.removeprefix(BEYOND)}", ""]
+        lines += [f"(place-{slug(name)})=", f"### {name}", ""]
         lines += [":::{container} signs", signs(one), ":::", ""]
         lines += [line for claim in one for line in block(claim, address)]
     return lines
