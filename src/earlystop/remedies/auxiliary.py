@@ -14,8 +14,9 @@ class Auxiliary(Remedy):
     """Least squares on f(x_i) + `strength` · b_i, where b_i starts at 0 (AUX of Hu, Li and Yu, 2020).
 
     What one label asks for and no other, b_i learns first, and the network need not. A batch pulls at its own b_i
-    alone, by the mean loss that moves the weights (momentum goes on in between); so the strength is the λ of `Ridge`. Who steps b_i by the
-    loss of its own sample, not divided by the batch size B, has a strength that is √B times as large.
+    alone, by the mean loss that moves the weights, and momentum goes on in between; so the strength is the λ of
+    `Ridge`. Who steps b_i by the loss of its own sample, not divided by the batch size B, has a strength that is √B
+    times as large.
 
     >>> task = earlystop.remedies.Task(torch.eye(4), [0, 1, 0, 1], lambda seed: torch.nn.Linear(4, 2), epochs=2)
     >>> list(earlystop.remedies.train(earlystop.remedies.remedy("auxiliary", task, strength=1.0)))
