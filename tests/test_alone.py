@@ -9,6 +9,15 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell
 from smallcourse import RIGHT
+from traitlets.config import Config
+
+# Files, since another test may take a port before its kernel does.
+SOCKETS = Config(KernelManager={"transport": "ipc"})
+
+
+def execute(notebook, timeout=120):
+    """Run all cells of a notebook, until one fails."""
+    NotebookClient(notebook, timeout=timeout, config=SOCKETS).execute()
 
 
 @pytest.fixture
@@ -19,7 +28,7 @@ def run_all(kit, monkeypatch):
     def run(answers, change=lambda notebook: None):
         notebook = smallcourse.answered(kit, answers)
         change(notebook)
-        NotebookClient(notebook, timeout=120).execute()
+        execute(notebook)
         assert not [one for cell in notebook.cells for one in cell.get("outputs", []) if one.output_type == "error"]
         return {cell.id: "".join(one.get("text", "") for one in cell.get("outputs", [])) for cell in notebook.cells}
 
@@ -76,8 +85,8 @@ def test_where_a_machine_judges_a_check_raises_its_error(kit, monkeypatch):
     monkeypatch.setenv("EARLYSTOP_CHECKS", "raise")
     with pytest.raises(CellExecutionError, match="add a number to itself"):
         wrong = smallcourse.answered(kit, RIGHT | {"ex-twice-answer": "def twice(x):\n    return x"})
-        NotebookClient(wrong, timeout=120).execute()
-    NotebookClient(smallcourse.answered(kit, RIGHT), timeout=120).execute()
+        execute(wrong)
+    execute(smallcourse.answered(kit, RIGHT))
 
 
 @pytest.mark.leg
@@ -89,7 +98,7 @@ def test_every_chapters_notebook_runs_to_its_summary(monkeypatch, solved):
         answers = {cell.id: pairs.without_marks(cell.source) for cell in form.cells if "-answer" in cell.id}
         for cell in notebook.cells if solved else ():
             cell.source = answers.get(cell.id, cell.source)
-        NotebookClient(notebook, timeout=600).execute()
+        execute(notebook, timeout=600)
         shown = "".join(one.text for one in notebook.cells[-1].outputs)
         points = [check.points for one in chapter.exercises for check in one.checks if not check.hidden]
         assert f"Together: {sum(points) * solved} of {sum(points)} points." in shown, shown

@@ -413,6 +413,22 @@ def test_a_kernel_that_dies_is_named_with_its_cell(impatient):
     assert "died in the cell that begins with 'import os'" in error and "memory" in error
 
 
+@pytest.mark.parametrize(("deaths", "left"), [(2, ""), (3, "Its kernel could not be used before its first cell")])
+def test_a_kernel_that_dies_before_its_first_cell_is_started_again(impatient, monkeypatch, deaths, left):
+    """As where another process has taken its port; not for ever."""
+    starts, ready = [], kernels.NotebookClient.async_start_new_kernel_client
+
+    async def killed(client):
+        starts.append(client)
+        if len(starts) <= deaths:
+            client.km.provisioner.process.kill()
+        return await ready(client)
+
+    monkeypatch.setattr(kernels.NotebookClient, "async_start_new_kernel_client", killed)
+    error = impatient("1")
+    assert error.startswith(left) and bool(error) == bool(left) and len(starts) == kernels.STARTS == 3
+
+
 # ------------------------------------------------------------------------------------------ memory
 
 

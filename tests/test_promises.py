@@ -411,11 +411,11 @@ def test_an_ended_command_leaves_no_process_and_whole_checkpoints(tmp_path, numb
     assert all(store.read_state(path)["state"]["errors"] for path in saved)
 
 
-@pytest.mark.parametrize(("allowed", "cells", "checkpoints"), [(1, 0, 0), (2, 0, 1), (3, 1, 0)])
+@pytest.mark.parametrize(("allowed", "cells", "checkpoints"), [(1, 0, 0), (2, 0, 0), (3, 0, 1), (4, 1, 0)])
 def test_a_full_disk_is_told_in_one_line_and_what_is_finished_stays(
     tmp_path, monkeypatch, toy, command, allowed, cells, checkpoints
 ):
-    """Full after the trial of the folder, a checkpoint, and a cell."""
+    """Full after the trial of the folder, the list of cells, a checkpoint, and a cell."""
     writes = []
 
     def full(number):

@@ -220,6 +220,20 @@ def test_a_checkpoint_is_of_one_device_number_of_threads_and_torch(tmp_path, mon
     assert len({*found, identity(Machine())}) == 4 and found[0] == found[3]
 
 
+def test_a_checkpoint_of_finished_cells_is_deleted_and_no_other(tmp_path, run, toy):
+    """Its process was killed after it kept them; some cells of the others are unfinished, or of another size."""
+    finished, more, other = ({"corruption_rate": 0.3, "seed": 0}, {"corruption_rate": 1 / 3, "seed": 7}, {"steps": 9})
+    for size, cells in (({}, [finished]), ({}, [finished, more]), (other, [finished])):
+        kept = experiment.Kept(tmp_path, toy, toy.config.at("quick", **size), "float32")
+        with pytest.raises(KeyError), kept.unfinished(cells, Machine(), 60) as checkpoint:
+            checkpoint.save({})
+            raise KeyError
+    run(tmp_path)
+    assert len(list(tmp_path.glob("parts/*.checkpoint/training.pt"))) == 2
+    run(tmp_path, "quick corruption_rates=0.3,0.3333333333333333 seeds=8")
+    assert len(list(tmp_path.glob("parts/*.checkpoint"))) == 1
+
+
 def test_what_somebody_else_has_computed_meanwhile_is_not_computed_again(tmp_path, monkeypatch, toy):
     config, cell = toy.config.at("quick"), {"corruption_rate": 0.3, "seed": 0}
     kept = experiment.Kept(tmp_path, toy, config, "float32")

@@ -16,6 +16,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 BYTES_PER_KERNEL = 1.5e9  # a chapter with torch needs up to about 1.5 GB
 BYTES_BESIDE = 0.7e9  # the build itself, and the workers
+STARTS = 3  # of a kernel that dies before its first cell: another process may have taken its port
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -127,20 +128,24 @@ class Watch(threading.Thread):
 def run_notebook(notebook: nbformat.NotebookNode, folder: str, patience: float) -> tuple[float, str]:
     """Execute a notebook for as long as it takes; return its seconds, and the error or ''."""
     start, error = time.perf_counter(), ""
-    client = NotebookClient(
-        notebook,
-        resources={"metadata": {"path": folder}},
-        timeout=None,
-        record_timing=False,
-        startup_timeout=86_400,
-        iopub_timeout=86_400,
-        extra_arguments=["--log-level=40"],
-    )
-    with Watch(client, patience) as watch:
-        try:
-            client.execute()
-        except CellExecutionError as problem:
-            error = ANSI.sub("", str(problem))
-        except (DeadKernelError, RuntimeError) as problem:
-            error = watch.words(problem)
+    for _ in range(STARTS):
+        client = NotebookClient(
+            notebook,
+            resources={"metadata": {"path": folder}},
+            timeout=None,
+            record_timing=False,
+            startup_timeout=86_400,
+            iopub_timeout=86_400,
+            extra_arguments=["--log-level=40"],
+        )
+        with Watch(client, patience) as watch:
+            try:
+                client.execute()
+                error = ""
+            except CellExecutionError as problem:
+                error = ANSI.sub("", str(problem))
+            except (DeadKernelError, RuntimeError) as problem:
+                error = watch.words(problem)
+        if not error or watch.cell is not None or watch.hung:
+            break
     return time.perf_counter() - start, error

@@ -19,7 +19,7 @@ from earlystop.runs.fingerprint import Paths
 from earlystop.runs.machine import Machine, here, results_folder
 from earlystop.runs.provenance import commit, now, source_hash, versions
 from earlystop.runs.sizes import Sized
-from earlystop.runs.store import Checkpoint, alone, digest, expect, plain, read_state, sound, write_state
+from earlystop.runs.store import Checkpoint, StoreError, alone, digest, expect, plain, read_state, sound, write_state
 
 Cell = dict[str, Any]  # one run of a sweep: its corruption rate, its seed, ...
 Run = dict[str, Any]  # what a cell gives: curves, tensors, numbers
@@ -183,10 +183,19 @@ class Kept:
         own = digest([self.identity, cells, torch.__version__, machine.device, machine.threads])
         lock, folder = self.folder / f"{own}.lock", self.folder / f"{self.name}-{own}.checkpoint"
         with alone(lock, f"the same cells of {self.name}"):
+            write_state(folder / "cells", {"identity": digest(self.identity), "cells": cells})
             yield Checkpoint(folder, own, every)
             rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # Windows, where somebody waits for it
                 lock.unlink()
+
+    def tidy(self) -> None:
+        """Delete checkpoints of finished cells: of a process that was killed after it kept them."""
+        for listed in self.folder.glob(f"{self.name}-*.checkpoint/cells"):
+            with suppress(StoreError):  # another process was faster
+                begun = read_state(listed, identity=str, cells=list)
+                if begun["identity"] == digest(self.identity) and all(map(self.finished, begun["cells"])):
+                    rmtree(listed.parent, ignore_errors=True)
 
 
 def compute(

@@ -68,6 +68,7 @@ def run(
     for done in progress(finished, "groups of cells", total=len(calls)):
         for one in done:  # a cluster's worker may have another disk
             found[digest(one["cell"])] = summarized(experiment, kept, kept.keep(one))
+    kept.tidy()
     with alone(kept.folder / "result.lock", f"the result of {experiment.name}"):
         return assemble(experiment, config, scale, out, [found[digest(cell)] for cell in cells])
 
