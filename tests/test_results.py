@@ -60,6 +60,7 @@ NUMBERS = {
     "silent.json": "86b06902897a",
     "stopping-paper.json.gz": "07ddfdb0b327",
     "structured-paper.json": "50b058e3c2c4",
+    "suspects-paper-81b7269ab7bb.json": "88ed7b9d4f03",
     "suspects-paper.json": "646bdd9e7869",
     "theorem22-paper.json.gz": "99ac30e9dccf",
     "transient-paper-epochs_2.json": "7b2a78e14457",

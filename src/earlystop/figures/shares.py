@@ -109,6 +109,7 @@ def nearer(result: Result) -> Float[Tensor, " draws"]:
 
 covered_uniform = partial(covered, noise="uniform")
 covered_hard = partial(covered, noise="hard samples")
+covered_people = partial(covered, noise="human")  # of a result of suspects
 
 
 def draw(result: Result) -> Figure:

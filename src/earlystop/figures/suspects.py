@@ -184,6 +184,8 @@ def gained(result: Result, noise: str = "uniform", way: str = "suspects", when: 
 ahead_of_seen = partial(ahead, way="seen")
 ahead_of_last = partial(ahead, way="last")
 gained_last = partial(gained, when="last")
+ahead_of_last_people = partial(ahead, way="last", noise="human")
+gained_people = partial(gained, noise="human")
 
 
 def apart_from_margin(result: Result) -> Float[Tensor, " seeds"]:
@@ -212,12 +214,30 @@ def draw(result: Result) -> Figure:
 def draw_gain(result: Result) -> Figure:
     """Test accuracy gained by leaving samples out, stopped early and after the last epoch."""
     noises, ways = result.levels("noise"), [way for way in LEFT_OUT if way != "nothing"]
-    fig, axes = plt.subplots(1, len(noises), figsize=(7.4, 3), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(noises), figsize=(7.4, 3), sharex=True, sharey=True, squeeze=False)
     for ax, noise in zip(axes.flat, noises):
         _dots(ax, [gained(result, noise, way) for way in ways], [LEFT_OUT[way] for way in ways], plots.TEST["color"])
         ax.axvline(0, **plots.line(plots.CONTROL))
         ax.set(title=_title(noise), xlabel="gain")
     return fig
+
+
+def shares_table(result: Result) -> tuple[list[str], list[list[str]], str]:
+    """What is estimated of the share of wrong labels, how often the alarm rings, and how much the networks know."""
+    columns = {
+        "in truth": "wrong", "estimated": "estimate", "confident learning": "confident",
+        "networks err": "right", "errors where surest": "surest",
+    }  # fmt: skip
+
+    def cells(noise: str) -> list[str]:
+        means = {name: result.numbers(key, noise=noise).mean().item() for name, key in columns.items()}
+        means["networks err"] = 1 - means["networks err"]
+        alarms = (result.numbers("steady", noise=noise) == 0).sum().item()
+        return [*(f"{one:.1%}" for one in means.values()), f"{alarms} of {len(result.numbers('steady', noise=noise))}"]
+
+    rows = [[_title(noise), *cells(noise)] for noise in result.levels("noise")]
+    caption = "The share of wrong labels, mean of the seeds, and what networks make of it that err themselves."
+    return ["wrong labels", *columns, "warned"], rows, caption
 
 
 def rankings_table(result: Result) -> tuple[list[str], list[list[str]], str]:
