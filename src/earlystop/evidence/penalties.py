@@ -56,5 +56,5 @@ def auxiliary_from_ridge_regression(seed):
     rows, fresh, residual = linearized(seed)
     kernel = rows @ rows.T + STRENGTH**2 * torch.eye(len(rows), dtype=rows.dtype)
     regression = fresh @ rows.T @ torch.linalg.solve(kernel, residual)
-    found = fresh @ by_auxiliary(rows, residual, 4000)[-1]
+    found = fresh @ by_auxiliary(rows, residual, STEPS)[-1]
     return (found - regression).abs().max() / regression.abs().max()
