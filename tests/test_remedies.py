@@ -15,7 +15,9 @@ from earlystop.remedies.facility import facility_location
 from earlystop.streams import random_stream
 
 N, D, K = 24, 5, 4
-OWN = ("smoothing", "generalized", "symmetric", "early_learning", "co_teaching", "coreset", "progressive")
+OWN = (
+    "smaller_steps", "smoothing", "generalized", "symmetric", "early_learning", "co_teaching", "coreset", "progressive",
+)  # fmt: skip
 FOLDER = Path(remedies.__file__).parent
 
 
@@ -69,6 +71,13 @@ def test_training_is_a_plain_loop(double):
     torch.testing.assert_close(weights(trained("cross_entropy")), plain, rtol=1e-12, atol=1e-12)
 
 
+def test_smaller_steps_are_cross_entropy_with_another_step_size(double):
+    own = task()
+    own.optimizer = lambda w: torch.optim.SGD(w, lr=0.05 * 0.2, momentum=0.9)
+    list(train(plain := remedy("cross_entropy", own)))
+    torch.testing.assert_close(weights(trained("smaller_steps", factor=0.2)), weights(plain), rtol=1e-12, atol=1e-12)
+
+
 def test_the_pace_changes_the_step_size_of_every_epoch():
     seen = []
     one = remedy("co_teaching", task(pace=lambda epoch, epochs: 1 / epoch))
@@ -93,6 +102,7 @@ def test_a_remedy_of_ones_own_is_found_by_module_and_name():
         (lambda: remedy("generalized", task(), power=0.0), "power is 0.0, should be above 0"),
         (lambda: remedy("generalized", task(), power="big"), "power is 'big', should be a number"),
         (lambda: remedy("smoothing", task(), smoothing=1), "smoothing is 1, should be less than 1"),
+        (lambda: remedy("smaller_steps", task(), factor=0), "factor is 0, should be more than 0"),
         (lambda: remedy("symmetric", task(), log_of_zero=0.0), "log_of_zero is 0.0, should be below 0"),
         (lambda: remedy("symmetric", task(), forward=-1.0), "forward is -1.0, should be 0 or more"),
         (lambda: remedy("symmetric", task(), reverse=-1.0), "reverse is -1.0, should be 0 or more"),

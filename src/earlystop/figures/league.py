@@ -25,6 +25,7 @@ from earlystop.runs.sizes import Sized, always
 
 NAMES = {
     "cross_entropy": "cross-entropy",
+    "smaller_steps": "cross-entropy, smaller steps",
     "least_squares": "least squares",
     "ridge": "ridge to the start",
     "auxiliary": "auxiliary variables",
@@ -239,10 +240,9 @@ def ranked(result: Result, noise: str) -> list[str]:
     return sorted(result.levels("remedy"), key=lambda one: -column(result, "stopped", one, noise).mean().item())
 
 
-def clear(result: Result, noise: str, what: str = "stopped") -> list[str]:
-    """The remedies that are ahead of cross-entropy by more than chance: the 95 % interval is above 0."""
-    others = [one for one in result.levels("remedy") if one != "cross_entropy"]
-    found = {one: ahead(result, one, noise, what) for one in others}
+def clear(result: Result, noise: str, what: str = "stopped", of: str = "cross_entropy") -> list[str]:
+    """The remedies that are ahead of another one by more than chance: the 95 % interval is above 0."""
+    found = {one: ahead(result, one, noise, what, of) for one in result.levels("remedy") if one != of}
     return [one for one, gains in found.items() if gains.mean() - 100 * half(gains / 100) > 0]
 
 

@@ -146,6 +146,7 @@ class ByLoss(Remedy):
 
 REMEDIES = {
     "cross_entropy": "earlystop.training:cross_entropy",
+    "smaller_steps": "earlystop.remedies.smaller_steps:SmallerSteps",
     "least_squares": "earlystop.training:least_squares",
     "ridge": "earlystop.remedies.ridge:Ridge",
     "auxiliary": "earlystop.remedies.auxiliary:Auxiliary",
