@@ -44,7 +44,7 @@ notebooks: with-book ## write notebooks/*.ipynb from book/*.md
 	$(BIN)/python book/_ext/pairs.py
 
 check-site: with-tests ## test the built book in a browser
-	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py tests/test_figures_site.py -m ""
+	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py tests/test_figures_site.py -m "" -n 2 --dist worksteal
 
 colab-check: with-tests ## run every notebook in a fresh environment like Colab's
 	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py

@@ -51,7 +51,7 @@ NUMBERS = {
     "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
     "human-paper.json": "76be97e9d145",
-    "league-paper.json.gz": "9ca5d29eb61a",
+    "league-paper.json.gz": "d6797cb7c1b1",
     "outputscale-paper.json": "d90234a163b9",
     "proved-paper.json": "218dc0db734f",
     "recipes-paper-552026ee6f48.json": "af169472fc3e",
