@@ -47,7 +47,7 @@ check-site: with-tests ## test the built book in a browser
 	EARLYSTOP_REQUIRE_SITE=1 $(BIN)/python -m pytest tests/test_site.py tests/test_figures_site.py -m "" -n 2 --dist worksteal
 
 colab-check: with-tests ## run every notebook in a fresh environment like Colab's
-	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py
+	EARLYSTOP_COLAB=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/test_colab.py -n 2 --dist worksteal
 
 real-data: with-book notebooks ## run the notebooks that ask for a GPU on the real data into _build/real
 	@mkdir -p _build/real

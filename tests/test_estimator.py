@@ -1,6 +1,7 @@
 """The classifier by scikit-learn's own checks, and on labels that we made wrong; and its report."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_a_random_state_gives_the_same_again():
 
 def test_tensors_rows_and_images_are_taken_and_pipelines_work():
     few = clone(SMALL).set_params(random_state=0, epochs=2)
-    arrays, tensors = few.fit(PIXELS[:60], GIVEN[:60]).predict_proba(PIXELS), None
+    arrays = few.fit(PIXELS[:60], GIVEN[:60]).predict_proba(PIXELS)
     tensors = few.fit(torch.as_tensor(PIXELS[:60]), torch.as_tensor(GIVEN[:60])).predict_proba(torch.as_tensor(PIXELS))
     np.testing.assert_array_equal(arrays, tensors)
     rows = PIXELS.reshape(400, -1)
@@ -123,6 +124,18 @@ def test_the_report_counts_suspects_class_by_class():
     assert len(titles) == 7 and titles[0].startswith(f"given {NAMES[GIVEN[found.suspects[0]]]}")
     page = found._repr_html_()
     assert page.count("<img") == 2 and "What not to trust" in page and f"{FITTED.share_wrong_:.1%}" in page
+
+
+def test_the_report_warns_where_the_interval_cannot_be_relied_on(monkeypatch):
+    """The surer half of the surest agrees with all its labels, the other one with none."""
+    sure = torch.linspace(0.6, 0.9, 400).double()
+    right = torch.nn.functional.one_hot(torch.arange(400) % 10, 10).double()
+    uneven = sure[:, None] * right + ((1 - sure) / 9)[:, None] * (1 - right)
+    labels = (torch.arange(400) % 10 + (sure < 0.84).long()) % 10
+    told = lambda: any("may not hold" in one for one in report(FITTED).cautions)
+    assert not told()
+    monkeypatch.setattr(FITTED, "cross_fit_", replace(FITTED.cross_fit_, probabilities=uneven, labels=labels))
+    assert told()
 
 
 def test_the_report_works_on_features_and_escapes_names():

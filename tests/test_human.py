@@ -131,6 +131,7 @@ def test_undecided_is_an_answer():
     assert human.decided(torch.tensor([1.0, -1.0, 0.5])) == "undecided"
     header, rows = human.table(made())
     assert len(header) == 4 and [len(row) for row in rows] == [4] * 5 and "stand-in" in human.whose(made())
+    assert rows[0][:2] == ["epochs earlier, until 50% are memorized", "+0.67"] and rows[1][1] == "+15.0"
     assert "**15.0 points** more" in human.told(made()) and "it is 3.0 points" in human.told(made())
     assert human.told(made()).count("**undecided**") == 1 + (human.decided(human.earlier(made())) == "undecided")
     human.draw(made())

@@ -120,7 +120,7 @@ def made(cells, **config):
 
 
 def curve(remedy, seed, test, noisy, memorized, noise="uniform", passes=1.0):
-    keys = {"remedy": remedy, "noise": noise, "seed": seed, "epoch": [0, 1, 2], "settings": "none"}
+    keys = {"remedy": remedy, "noise": noise, "seed": seed, "epoch": [0, 1, 2], "settings": "none", "wrong": 0.4}
     return keys | {"test": test, "noisy_validation": noisy, "memorized": memorized, "passes": passes}
 
 
@@ -147,27 +147,50 @@ def test_remedies_are_compared_seed_by_seed():
     assert league.ranked(TWO, "uniform") == ["early_learning", "cross_entropy"]
     assert league.clear(TWO, "uniform") == []  # two seeds are not enough
     assert league.half(torch.tensor([0.5])) == 0
+    alone = [cell for cell in TWO["cells"] if cell["seed"] == 0]
+    assert league.clear(made(alone), "uniform") == []  # and one even less
 
 
 def test_every_reading_of_the_ledger_is_a_number_a_seed():
     names = ("cross_entropy", "early_learning", "smoothing", "generalized", "co_teaching", "coreset")
-    cells = [curve(name, seed, [0.1, 0.8, 0.5 + i / 10], [0.1, 0.6, 0.5], [0, 0, 0.5], noise)
-             for i, name in enumerate(names) for noise in ("none", "uniform", "pair") for seed in (0, 1)]  # fmt: skip
+    test = lambda i, j: [0.1, 0.8 - i / 100 - j / 1000, 0.5 + i / 10 - j / 50]
+    noises = enumerate(("none", "uniform", "pair"))
+    cells = [curve(name, seed, test(i, j), [0.1, 0.6, 0.5], [0, 0, 0.5 / (i + 1) / (j + 1)], noise)
+             for j, noise in noises for i, name in enumerate(names) for seed in (0, 1)]  # fmt: skip
     result = made(cells)
     expected = {
-        "elr_ahead": 0, "elr_memorized": 1, "smoothing_memorized": 1, "robust_last": 0, "co_teaching_pair": 40,
-        "coreset_ahead": 0, "control_lost": 0,
+        "elr_ahead": -1, "elr_memorized": 1 / 2, "smoothing_memorized": 1 / 3, "robust_last": 100 * (0.78 - 0.799),
+        "coreset_ahead": -5, "control_lost": 5,
     }  # fmt: skip
     for name, value in expected.items():
         assert getattr(league, name)(result).tolist() == pytest.approx([value] * 2, abs=1e-9), name
     header, rows = league.table(result, "pair")
     assert {len(row) for row in rows} == {len(header)} and len(rows) == len(names)
     assert league.lost(result, "cross_entropy", "none") == pytest.approx(30)
-    assert league.worst_regret(result, "pair") == (pytest.approx(20), "CRUST")  # at best 1.0, stopped at 0.8
+    assert league.worst_regret(result, "pair") == (pytest.approx(21.2), "CRUST")  # at best 0.96, stopped at 0.748
     assert league.caption(made(cells, corruption_rate=0.4), "pair").startswith("40% of the labels are the next class:")
+    people = [curve("ridge", s, [0, 1], [0, 1], [0, 1], "human") | {"wrong": w} for s, w in ((0, 0.3), (1, 0.4))]
+    assert league.caption(made(people), "human").startswith("35% of the labels that people gave are wrong:")
     league.draw(result)
     league.draw_losses({"generalized": result.select(remedy="generalized", noise="none")})
     plt.close("all")
+
+
+def test_sentences_count_who_is_ahead_by_more_than_chance():
+    """Of three seeds one remedy is ahead in all, one by chance; nobody in the end."""
+    gains = {"cross_entropy": (0, 0, 0), "smaller_steps": (0.1, 0.101, 0.102), "ridge": (0.2, 0.0, -0.1)}
+    cells = [curve(name, seed, [0.1, 0.7 + gain, 0.5], [0.1, 0.6, 0.5], [0, 0, 0], "human")
+             for name, all_of in gains.items() for seed, gain in enumerate(all_of)]  # fmt: skip
+    told = league.compared(made(cells), "human")
+    assert told.startswith("With labels by people cross-entropy loses **20.0 points** from its best epoch")
+    assert "where 0 others" in told and "**1** are ahead of it, and **0** are ahead of cross-entropy" in told
+
+
+def test_a_remedy_whose_settings_all_score_alike_was_not_tuned():
+    cells = [curve(name, seed, [0, 1], [0, 1], [0, 1]) | {"scores": scores}
+             for name, scores in (("cross_entropy", [0.0]), ("coreset", [0.5] * 4), ("smoothing", [0.5, 0.5, 0.6, 0.5]))
+             for seed in (0, 1)]  # fmt: skip
+    assert league.undecided(made(cells), "uniform") == ["CRUST"]
 
 
 def test_the_grid_on_the_page_has_four_settings_a_row():

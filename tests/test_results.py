@@ -51,6 +51,7 @@ NUMBERS = {
     "fig5control-paper.json": "b0f20bf0d57c",
     "growth.json": "c18b973d3c79",
     "human-paper.json": "76be97e9d145",
+    "league-paper-81b7269ab7bb.json.gz": "b2c30a371a08",
     "league-paper.json.gz": "d6797cb7c1b1",
     "outputscale-paper.json": "d90234a163b9",
     "proved-paper.json": "218dc0db734f",

@@ -69,7 +69,7 @@ def test_what_a_rule_loses_is_one_number_a_seed():
     assert stopping.planted_uniform(result).tolist() == pytest.approx([0.0] * 3)
     assert stopping.discrepancy_uniform(result).tolist() == pytest.approx([0.2] * 3)  # told .2: epoch 3
     assert stopping.wave_lost_by_cosine(result).tolist() == pytest.approx([0.1] * 3)
-    assert stopping.control(result).tolist() == pytest.approx([0.2] * 3)
+    assert stopping.control(result).tolist() == [-1.0] * 3  # best at epoch 2, stopped at 3
     law = rules.uniform_law(torch.tensor([0.8, 0.9, 0.7, 0.6], dtype=torch.float64), 0.3)
     expected = (torch.tensor([0.7, 0.6, 0.5, 0.5], dtype=torch.float64) - law).mean().item()
     assert stopping.off_the_law(result, "pair").tolist() == pytest.approx([expected] * 3)

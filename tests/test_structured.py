@@ -94,7 +94,7 @@ def test_every_part_runs_for_each_kind_of_noise(part):
     assert [cell["noise"] for cell in cells] == list(structured.KINDS[part])
     for run in runs:
         assert {len(values) for values in run.values()} == {len(run["time"])}
-        assert all(0 <= one <= 1 for key in ("hit",) for one in run[key])
+        assert all(0 <= one <= 1 for one in run["hit"])
     noisy, clean = runs[0], runs[-1]
     if part != "clusters":
         assert noisy["loss"][-1] < noisy["loss"][0] and max(clean["memorized"]) == 0
@@ -134,6 +134,14 @@ def made():
 )
 def test_a_reading_is_one_number_a_seed(reading, values):
     assert getattr(structured, reading)(made()).tolist() == pytest.approx(values)
+
+
+def test_labels_that_are_never_half_fitted_have_no_time_and_a_guess_before_training_is_no_best_epoch():
+    result = made()
+    for cell in result["cells"]:
+        cell |= {"wrong": [0.7, 0.6, 0.4], "hit": [0.9, 0.3, 0.2]}
+    assert structured.fitted_at(result).tolist() == [torch.inf] * 2
+    assert structured.best(result, "subclass", "spread", "hit").tolist() == pytest.approx([0.3, 0.3])
 
 
 def test_best_last_gain_and_lost():

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from earlystop import suspects
 from earlystop.architectures import seeded
-from earlystop.figures import shares
+from earlystop.figures import bench, shares
 from earlystop.figures import suspects as room
 from earlystop.remedies import Task
 from earlystop.runs.machine import Machine
@@ -187,6 +187,9 @@ def test_who_is_left_out_and_what_it_gains():
         / (one.wrong.sum() * (~one.wrong).sum()).item(), abs=1e-6
     )  # fmt: skip
     assert (row["stopped wrong"], row["last wrong"]) == room.trained_without(one, one.wrong, config, 0)
+    run = bench.curves(one, "cross_entropy", {}, config, 0, Machine(watched=False))
+    epoch = 1 + max(range(config.epochs), key=run["noisy_validation"][1:].__getitem__)
+    assert (row["stopped nothing"], row["last nothing"]) == (run["test"][epoch], run["test"][-1])
 
 
 def test_evidence_counts_seed_by_seed(tmp_path):
@@ -197,15 +200,37 @@ def test_evidence_counts_seed_by_seed(tmp_path):
     made = Result(tmp_path / "made.json", {"cells": cells, "experiment": "shares"})
     assert shares.coverage(made).tolist() == [0, 1]
     assert shares.covered_hard(made).tolist() == [0, 0] and shares.covered_uniform(made).tolist() == [0, 1]
-    assert shares.nearer(made).tolist() == pytest.approx([0.05, 0.05])
     rows = [{"noise": "uniform", "seed": 0, "auroc early": 0.9, "auroc last": 0.7, "auroc seen": 0.95,
              "stopped nothing": 0.8, "stopped suspects": 0.85, "last nothing": 0.6, "last suspects": 0.8}]  # fmt: skip
     made = Result(tmp_path / "made.json", {"cells": rows, "experiment": "suspects"})
     assert room.ahead_of_last(made).tolist() == pytest.approx([0.2])
     assert room.ahead_of_seen(made).tolist() == pytest.approx([-0.05])
-    assert room.gained(made).tolist() == pytest.approx([0.05]) and room.gained_last(made).tolist() == pytest.approx(
-        [0.2]
-    )
+    assert room.gained(made).tolist() == pytest.approx([0.05])
+    assert room.share_by_stopping(made) == pytest.approx([0.2 / 0.25])
+
+
+def test_evidence_of_people_and_of_the_control_is_theirs(tmp_path):
+    row = {"seed": 0, "wrong": 0.4, "estimate": 0.6, "low": 0.5, "high": 0.7, "confident": 0.65,
+           "right": 0.4, "surest": 0.5, "steady": 0.0}  # fmt: skip
+    row |= {f"{when} {way}": 0.5 for when in ("stopped", "last") for way in room.LEFT_OUT}
+    areas = {"auroc early": 0.7, "auroc margin": 0.75, "auroc last": 0.6, "auroc seen": 0.7, "auroc margin_last": 0.5}
+    cells = [row | {"noise": "none", "stopped suspects": 0.47},
+             row | areas | {"noise": "human", "stopped suspects": 0.52},
+             row | areas | {"noise": "uniform", "auroc margin": 0.68, "wrong": 0.6}]  # fmt: skip
+    made = Result(tmp_path / "made.json", {"cells": cells, "experiment": "suspects"})
+    for found, expected in (
+        (room.apart_from_margin, 0.02), (room.changed_without_noise, 0.03), (room.ahead_of_last_people, 0.1),
+        (room.gained_people, 0.02), (shares.covered_people, 0), (shares.covered_uniform, 1),
+    ):  # fmt: skip
+        assert found(made).tolist() == pytest.approx([expected])
+    head, rows, _ = room.shares_table(made)
+    assert dict(zip(head, rows[1])) == {
+        "wrong labels": "people's labels", "in truth": "40.0%", "estimated": "60.0%", "confident learning": "65.0%",
+        "networks err": "60.0%", "errors where surest": "50.0%", "warned": "1 of 1",
+    }  # fmt: skip
+    ahead = [row[1:4] for row in room.rankings_table(made)[1]]
+    assert ahead == [["+0.000", "+0.100", "−0.050"], ["+0.000", "+0.100", "+0.020"]]
+    assert [row[1] for row in room.gain_table(made)[1]] == ["−0.030", "+0.020", "+0.000"]
 
 
 @pytest.mark.parametrize(

@@ -56,17 +56,14 @@ def test_a_setting_is_chosen_by_noisy_labels_and_then_read(made, name):
 
 def test_differences_are_those_of_their_names(made):
     last = {name: unstopped.last(made, name) for name in NAMES}
-    clean = {name: torch.tensor([cell["test"][-1] for cell in by_hand(made, name, 0.0)]).double() for name in NAMES}
     assert torch.equal(unstopped.lost_by_ridge(made), unstopped.best(made, "ridge") - last["ridge"])
     assert (unstopped.lost_by_auxiliary(made) >= 0).all()
     for found, name, plain in (
         (unstopped.auxiliary_over_cross_entropy, "auxiliary", "cross_entropy"),
-        (unstopped.auxiliary_over_least_squares, "auxiliary", "least_squares"),
         (unstopped.sparse_over_least_squares, "sparse", "least_squares"),
         (unstopped.small_loss_over_cross_entropy, "small_loss", "cross_entropy"),
     ):
         assert torch.equal(found(made), last[name] - unstopped.stopped(made, plain))
-    assert torch.allclose(unstopped.harm_of_auxiliary(made), clean["least_squares"] - clean["auxiliary"])
 
 
 def test_the_table_has_the_means_in_percent(made):

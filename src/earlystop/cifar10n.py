@@ -13,7 +13,8 @@ from torch import Tensor
 
 from earlystop.images import TITLES, DataError, Images, content_hash, load_images
 
-SETS = {"worst": "worse_label", "aggregate": "aggre_label", "first": "random_label1"}  # names in the file
+# Names in the file. The book trains on "worst"; the others are there for the hash and for readers' own runs.
+SETS = {"worst": "worse_label", "aggregate": "aggre_label", "first": "random_label1"}
 WHERE = "EARLYSTOP_CIFAR10N"  # the variable that holds the file's path
 HASH = "e1b23fc7705f85ab919689529581f530dd24f516aca442f4be897a0fc61a42a1"
 LICENCE = "CC BY-NC 4.0"

@@ -145,9 +145,12 @@ def _seen(weights: Tensor, slope: Tensor, data: LinearData, spread: Tensor) -> t
 def early(path: LinearPath) -> int:
     """The place in a path where the answers to wrongly labeled samples are true most often.
 
+    Raises `ValueError` if no label was wrong.
+
     >>> data = earlystop.early_learning.linear_dataset(40, 30)
     >>> 0 <= earlystop.early_learning.early(earlystop.early_learning.descend(data, iterations=30)) <= 30
     True
     """
     kinds(LinearPath, "a LinearPath, as descend gives", path=path)
+    refuse({"path has no wrong labels: there is nothing to correct": bool(path.right[:, 1].isnan().any())})
     return int(path.right[:, 1].argmax())

@@ -29,6 +29,8 @@ def stopping_filter(values: Values, step_size: float, iterations: int) -> Values
 def ridge_filter(values: Values, strength: float) -> Values:
     """s²/(s² + λ²), what the solution with ridge ½λ²‖θ - θ₀‖² fits.
 
+    Raises `ValueError` for values or a strength below 0, and where both are 0.
+
     >>> earlystop.filters.ridge_filter([2.0, 0.2], strength=1.0).round(decimals=2)
     tensor([0.8000, 0.0400], dtype=torch.float64)
     """
@@ -41,7 +43,9 @@ def ridge_filter(values: Values, strength: float) -> Values:
 def auxiliary_filter(values: Values, strength: float, step_size: float, iterations: int) -> Values:
     """s²/(s² + λ²) · (1 - (1 - η(s² + λ²))^τ): auxiliary variables, or ridge, after τ iterations of gradient descent.
 
-    For λ = 0 this is the filter of stopping, for τ → ∞ that of ridge (Theorem 4.1 of Hu, Li and Yu, 2020).
+    For λ = 0 this is the filter of stopping, for τ → ∞ that of ridge (Theorem 4.1 of Hu, Li and Yu, 2020). Raises
+    `ValueError` for values, a strength or iterations below 0, and where a step is too large: η(s² + λ²) should be at
+    most 1.
 
     >>> earlystop.filters.auxiliary_filter([2.0, 0.2], strength=1.0, step_size=0.1, iterations=10).round(decimals=2)
     tensor([0.8000, 0.0300], dtype=torch.float64)
@@ -58,13 +62,14 @@ def auxiliary_filter(values: Values, strength: float, step_size: float, iteratio
             > 1 + 1e-9
         }
     )
-    learned = -torch.expm1(iterations * torch.log1p((-step_size * rates).clamp(min=-1)))
-    learned = learned if iterations else torch.zeros_like(rates)
+    learned = 0 - torch.expm1(torch.special.xlog1py(float(iterations), (-step_size * rates).clamp(min=-1)))
     return torch.where(squares > 0, squares / rates.clamp(min=1e-300), 0.0) * learned
 
 
 def matching_iterations(step_size: float, strength: float) -> float:
     """1/(ηλ²), after which stopping fits small singular values as ridge does.
+
+    Raises `ValueError` for a step size or a strength that is not above 0.
 
     >>> round(earlystop.filters.matching_iterations(step_size=0.1, strength=0.5), 3)
     40.0
@@ -78,7 +83,8 @@ def matching_iterations(step_size: float, strength: float) -> float:
 def iteration_window(truth: float, noise: float, step_size: float, tolerance: float = 0.1) -> tuple[float, float]:
     """Iterations from which singular values ≥ `truth` are fitted, and up to which those ≤ `noise` are not.
 
-    Both but for a share `tolerance`. The window is empty where the second number is the smaller one.
+    Both but for a share `tolerance`. The window is empty where the second number is the smaller one. Raises
+    `ValueError` if not 0 < `noise` < `truth`, a tolerance is not between 0 and ½, or a step is 1/`truth`² or larger.
 
     >>> begin, end = earlystop.filters.iteration_window(truth=2.0, noise=0.2, step_size=0.1)
     >>> round(begin, 1), round(end, 1)
@@ -94,7 +100,8 @@ def iteration_window(truth: float, noise: float, step_size: float, tolerance: fl
 def strength_window(truth: float, noise: float, tolerance: float = 0.1) -> tuple[float, float]:
     """Strengths λ from which ridge does not fit singular values ≤ `noise`, and up to which it fits those ≥ `truth`.
 
-    Both but for a share `tolerance`. The window is empty where the second number is the smaller one.
+    Both but for a share `tolerance`. The window is empty where the second number is the smaller one. Raises
+    `ValueError` if not 0 < `noise` < `truth`, or a tolerance is not between 0 and ½.
 
     >>> low, high = earlystop.filters.strength_window(truth=2.0, noise=0.2)
     >>> round(low, 3), round(high, 3)

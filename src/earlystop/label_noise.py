@@ -23,10 +23,11 @@ def corrupt(
     """Labels of which a share ρ is wrong, in one of four ways.
 
     `"uniform"`: round(ρn) labels become any other class; `"pair"`: the next class, as after 9 comes 0; `"by class"`:
-    the same number, all from the even classes, so that these are wrong twice as often; `"by sample"`: every sample has
-    a rate of its own near ρ, and a wrong class that a random linear function of its `inputs` prefers, so ρ is
-    reached on average only. Another `stream` gives an independent draw of the same seed. Raises `ValueError` for an
-    unknown kind, ρ outside [0, 1], labels outside 0 to `classes` - 1, and more wrong labels than the even classes have.
+    the same number, all from the even classes, so that these are wrong twice as often if half of the labels are even;
+    `"by sample"`: every sample has a rate of its own near ρ, and a wrong class that a random linear function of its
+    `inputs` prefers, so ρ is reached on average only. Another `stream` gives an independent draw of the same seed.
+    Raises `ValueError` for an unknown kind, ρ outside [0, 1], labels outside 0 to `classes` - 1, and more wrong labels
+    than the even classes have.
 
     >>> earlystop.label_noise.corrupt([0, 1, 2, 0], 0.5, "pair", classes=3).ne(torch.tensor([0, 1, 2, 0])).sum()
     tensor(2)
@@ -70,7 +71,9 @@ def _by_sample(labels, corruption_rate, classes, inputs, seed, draw) -> Int[Tens
 
 
 def transition(labels: Int[Tensor, " n"], given: Int[Tensor, " n"], classes: int = 10) -> Float[Tensor, "c c"]:
-    """Row i: how the labels of class i are given. A class without samples keeps its own.
+    """Row i: how the labels of class i are given, as shares of the c classes. A class without samples keeps its own.
+
+    Raises `ValueError` for labels outside 0 to `classes` - 1, and for two lists that are not equally long.
 
     >>> earlystop.label_noise.transition([0, 0, 1, 1], [0, 1, 1, 1], classes=2)
     tensor([[0.5000, 0.5000],
@@ -87,6 +90,7 @@ def matched(labels: Int[Tensor, " n"], given: Int[Tensor, " n"], seed: int = 0) 
     """The same wrong labels on other samples: those given to a class are dealt out again within it, at random.
 
     So the transition matrix stays what it is, exactly, and which sample is wrong has nothing to do with the sample.
+    Raises `ValueError` for labels that are no whole numbers from 0 on, and for two lists that are not equally long.
 
     >>> labels, given = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 1])
     >>> earlystop.label_noise.matched(labels, given).sort().values

@@ -18,6 +18,10 @@ from earlystop.arguments import counts, kinds, refuse, values
 from earlystop.estimator import EarlyStoppingClassifier
 
 FEW = 30  # samples of a class, below which its row says little
+ALTS = (
+    "The most suspicious samples, each with its label and another answer.",
+    "Agreement with labels that were seen and not seen, by epoch.",
+)
 TABLE = ("class", "samples", "suspects", "share", "mostly answered as")
 
 
@@ -43,7 +47,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         told = [f"<p>{html.escape(' '.join(self.summary))}</p>"]
-        told += [_image(one) for one in (self.pictures, self.curves) if one is not None]
+        told += [_image(figure, alt) for figure, alt in ((self.pictures, ALTS[0]), (self.curves, ALTS[1])) if figure]
         head, *rows = [[html.escape(str(cell)) for cell in row] for row in (TABLE, *self.rows)]
         told.append(f"<table><tr><th>{'</th><th>'.join(head)}</th></tr>")
         told += [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows]
@@ -104,7 +108,7 @@ def cautions(model: EarlyStoppingClassifier) -> list[str]:
     if not share.steady:
         told.append(
             "Even among those samples the surer half agrees with its labels more, or less, than the rest: what the "
-            "interval rests on does not hold. Do not use it."
+            "interval rests on may not hold. Do not rely on it."
         )
     if agreement < often + 0.5 * (1 - often):
         told.append(
@@ -141,8 +145,8 @@ def curves(model: EarlyStoppingClassifier) -> Figure:
 def _summary(model: EarlyStoppingClassifier) -> list[str]:
     found, share = model.cross_fit_, model.cross_fit_.share_wrong
     return [
-        f"{len(found.labels):,} labels of {len(model.classes_)} classes, judged by {model.folds} networks that have "
-        f"not seen them, stopped after epoch {found.epoch} of {model.epochs}.",
+        f"{len(found.labels):,} labels of {len(model.classes_)} classes, judged by networks that have not seen "
+        f"them, stopped after epoch {found.epoch} of {len(found.agreement) - 1}.",
         f"Estimated share of wrong labels: {share.estimate:.1%} (95% interval {share.low:.1%} to {share.high:.1%}).",
         f"The networks disagree with {1 - found.agreement[found.epoch]:.1%} of all labels.",
     ]
@@ -197,7 +201,7 @@ def _pictures(model: EarlyStoppingClassifier, images: np.ndarray, rows: list[int
     return figure
 
 
-def _image(figure: Figure) -> str:
+def _image(figure: Figure, alt: str) -> str:
     with io.BytesIO() as file:
         figure.savefig(file, format="png", dpi=110)
-        return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+        return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'

@@ -67,7 +67,7 @@ def planted_flips(curves: Curves, tolerance: float = 0.1) -> int:
 
     `planted` is the share of them that is answered as given. It begins when this share is more than `tolerance` above
     its lowest value so far, from epoch 1 on, as an untrained network answers by chance; the last epoch if it never
-    does. Our own wording of a common idea.
+    does. Our own wording of a common idea. Raises `ValueError` without a curve `planted` of finite numbers.
 
     >>> earlystop.rules.planted_flips({"planted": [0.1, 0.0, 0.05, 0.3]})
     2
@@ -167,6 +167,8 @@ def chosen(curves: Curves, rule: Rule) -> int:
 def regret(curves: Curves, rule: Rule, key: str = "test") -> float:
     """What a rule loses: the highest value of a curve, minus that where the rule stops. At least 0.
 
+    Raises `ValueError` for an index that is none of the curves, and without finite numbers in the curve `key`.
+
     >>> round(earlystop.rules.regret({"test": [0.1, 0.9, 0.7]}, earlystop.rules.last), 3)
     0.2
     """
@@ -177,8 +179,9 @@ def regret(curves: Curves, rule: Rule, key: str = "test") -> float:
 def uniform_law(accuracy: Float[Tensor, "*"], corruption_rate: float, classes: int = 10) -> Float[Tensor, "*"]:
     """The accuracy on noisy labels to be expected at an accuracy on true ones, if noise is uniform.
 
-    With a share η of labels that is any other of K classes, each as likely: (1 - ηK/(K - 1)) · accuracy + η/(K - 1).
-    So the best epoch by either is the same, as long as η < (K - 1)/K. Toner and Storkey (2024), Fact 1.
+    With a share ρ of labels that is any other of K classes, each as likely: (1 - ρK/(K - 1)) · accuracy + ρ/(K - 1).
+    So the best epoch by either is the same, as long as ρ < (K - 1)/K. Toner and Storkey (2024), Fact 1. Raises
+    `ValueError` for a rate outside [0, 1] and for fewer than two classes.
 
     >>> earlystop.rules.uniform_law([0.0, 1.0], 0.3, classes=4)
     tensor([0.1000, 0.7000])

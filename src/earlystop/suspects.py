@@ -17,6 +17,7 @@ from earlystop.arguments import check_shapes, counts, kinds, numbers, refuse, te
 from earlystop.remedies import Remedy, Task, remedy, train
 from earlystop.streams import random_stream
 
+UNEVEN = 0.01  # level of the test of what the interval rests on
 AT_ONCE = 2000  # samples that a network answers at once
 
 
@@ -61,8 +62,8 @@ class CrossFit:
 class ShareWrong:
     """A share of wrong labels, its interval, and the samples by which it was found.
 
-    `steady` is False where the surer half of these samples agrees with its labels so much more, or less, than the other
-    half that chance does not explain it: then what the interval rests on does not hold.
+    `steady` is False where Fisher's exact test tells the surer half of these samples from the other half, by how often
+    their labels are agreed with, at the level `UNEVEN`: then doubt the interval.
 
     >>> found = earlystop.suspects.share_wrong([[0.9, 0.1]] * 4, labels=[0, 1, 1, 0])
     >>> found.estimate, found.judged, found.disagreeing, found.steady
@@ -100,12 +101,12 @@ def cross_fit(task: Task, folds: int = 5, name: str = "cross_entropy", **setting
     judges, learner = [remedy(name, part, **settings) for part in left], remedy(name, task, **settings)
     now = torch.empty(len(task.labels), task.classes, device=task.inputs.device)
     agreement, fitted, best, model = [], [], now, learner.model
-    for _ in zip(*map(train, [*judges, learner])):
+    for epoch, *_ in zip(*map(train, [*judges, learner])):
         for k, judge in enumerate(judges):
             now[fold == k] = _probabilities(judge, task.inputs[fold == k])
         agreement.append(_share(now.argmax(dim=1) == task.labels))
         fitted.append(_share(_probabilities(learner, task.inputs).argmax(dim=1) == task.labels))
-        if len(agreement) == 2 or agreement[-1] > max(agreement[1:-1], default=2):
+        if epoch == 1 or (epoch > 1 and agreement[-1] > max(agreement[1:-1])):
             best, model = now.clone(), copy.deepcopy(learner.model)
     return CrossFit(task.labels, best, now, agreement, fitted, model.eval())
 
@@ -177,7 +178,7 @@ def share_wrong(
     low, high = clopper_pearson(wrong, judged, level)
     from scipy.stats import fisher_exact
 
-    steady = float(fisher_exact(table)[1]) >= 0.01  # pyright: ignore
+    steady = float(fisher_exact(table)[1]) >= UNEVEN  # pyright: ignore
     return ShareWrong(
         wrong / judged, max(0.0, low - network_error), min(1.0, high + network_error), judged, wrong, steady
     )

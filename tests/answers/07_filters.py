@@ -103,6 +103,7 @@ WRONG = {
     },
     "ex-filters-match": {
         "no root": (match("return 1 / (eta * tau)", GAP, 2.51), {1}),
+        "the step size": (match("return eta", GAP, 2.51), {1}),
         "upside down": (match("return math.sqrt(eta * tau)", GAP, 2.51), {1}),
         "ridge minus stopping": (match(STRENGTH, "return math.exp(-x) - 1 / (1 + x)", 2.51), {2}),
         "stopping alone": (match(STRENGTH, "return 1 - math.exp(-x)", 2.51), {2}),

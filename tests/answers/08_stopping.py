@@ -122,19 +122,20 @@ WRONG = {
         "swapped": (pair(PAIR, "better, worse = (0.8, 0.2), (0.85, 0.0)"), {3}),
     },
     "ex-stopping-patience": {
-        "the lowest of all": (PATIENT + "    return signal.index(min(signal))", {3}),
+        "the lowest of all": (PATIENT + "    return signal.index(min(signal))", {2, 4}),
+        "only an equal one costs patience": (wait(step="one == signal[lowest] and t > 0"), {2}),
         "the first rise": (
             PATIENT + "    for t in range(len(signal) - 1):\n        if signal[t + 1] > signal[t]:\n"
             "            return t\n    return len(signal) - 1",
-            {1, 3},
+            {1, 4},
         ),
-        "where patience ends": (wait(given="t", end="lowest"), {1, 3}),
+        "where patience ends": (wait(given="t", end="lowest"), {1, 2, 4}),
         "patience is never renewed": (wait().replace("lowest, waited = t, 0", "lowest = t"), {1}),
-        "an equal one is lower": (wait(lower="one <= signal[lowest]"), {3}),
-        "an equal one costs nothing": (wait(step="one > signal[lowest]"), {3}),
-        "one epoch longer": (wait(enough=">"), {3}),
-        "the end without a lowest": (wait(end="len(signal) - 1"), {2}),
-        "the lowest number": (wait(given="signal[lowest]", end="signal[lowest]"), {1, 2, 3}),
+        "an equal one is lower": (wait(lower="one <= signal[lowest]"), {4}),
+        "an equal one costs nothing": (wait(step="one > signal[lowest]"), {4}),
+        "one epoch longer": (wait(enough=">"), {2, 4}),
+        "the end without a lowest": (wait(end="len(signal) - 1"), {3}),
+        "the lowest number": (wait(given="signal[lowest]", end="signal[lowest]"), {1, 2, 3, 4}),
     },
     "ex-stopping-own": {
         "no stopping": (own("return rules.last(curves)"), {2}),

@@ -69,7 +69,9 @@ WRONG = {
     "ex-remedies-rates": {
         "every label is wrong": (rates("return a", "return b"), {1, 2, 3}),
         "ten classes always": (rates("return 0.9 * a", TO_A), {3}),
-        "the other direction": (rates(TO_B, "return b * (1 - 1 / n_classes)"), {2}),
+        "the other direction": (rates(TO_B, "return b * (1 - 1 / n_classes)"), {2, 3}),
+        "ten classes on the way back": (rates(TO_B, "return b / 0.9"), {3}),
+        "three classes on the way back": (rates(TO_B, "return 1.5 * b"), {2}),
         "a division": (rates("return a / (1 - 1 / n_classes)", TO_A), {1, 3}),
         "percent for three classes at most": (rates("return a * (2 / 3 if n_classes == 3 else 1)", TO_A), {1}),
     },
@@ -88,7 +90,8 @@ WRONG = {
     "ex-remedies-target": {
         "what is missing": (target("return beta**visits", NEEDED), {1, 3}),
         "rounded down": (target(AFTER, "return math.floor(math.log(1 - share) / math.log(beta))"), {2}),
-        "the share, not what is missing": (target(AFTER, "return math.ceil(math.log(share) / math.log(beta))"), {2}),
+        "the share, not what is missing": (target(AFTER, "return math.ceil(math.log(share) / math.log(beta))"), {2, 3}),
+        "one more": (target(AFTER, "return int(math.log(1 - share) / math.log(beta)) + 1"), {3}),
         "half always": (target("return 1 - 0.5**visits", NEEDED), {3}),
         "two visits": (target("return 1 - beta**3 if visits == 3 else 1 - beta", NEEDED), {1}),
     },

@@ -78,7 +78,7 @@ RIGHT = {
         "as asked": SHARE + "estimate = found.estimate\n" + TRUTH + HOLDS,
         "from the object": "found = judged.share_wrong\nestimate = found.estimate\n" + TRUTH + HOLDS,
         "counted": SHARE + "estimate = found.disagreeing / found.judged\n"
-        "truth = int((given != true).sum()) / 500\n" + HOLDS,
+        "truth = int((given != true).sum()) / 1000\n" + HOLDS,
         "a number for holds": SHARE + "estimate = torch.tensor(found.estimate)\ntruth = hit.double().mean()\n"
         "holds = int(truth >= found.low and truth <= found.high)",
         "NumPy": "import numpy as np\n" + SHARE + "estimate = np.float64(found.estimate)\n"
@@ -130,7 +130,7 @@ WRONG = {
         "all disagreement": (SHARE + "estimate = (judged.probabilities.argmax(dim=1) != given).double().mean()\n"
                              + TRUTH + HOLDS, {1}),
         "of the class alone": (SHARE + "estimate = found.estimate\ntruth = (given != true).float().mean()\n" + HOLDS
-                               + "truth = hit.sum() / (true == odd).sum()", {2}),
+                               + "truth = hit.sum() / (true % 2 == SEED % 2).sum()", {2}),
         "the other answer": (SHARE + "estimate = found.estimate\n" + TRUTH
                              + "holds = not (found.low <= truth <= found.high)", {3}),
         "the upper end": (SHARE + "estimate = found.high\n" + TRUTH + HOLDS, {1}),

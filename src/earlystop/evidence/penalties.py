@@ -43,7 +43,7 @@ def by_auxiliary(rows: Tensor, residual: Tensor, steps: int) -> Tensor:
 
 @each
 def auxiliary_from_ridge(seed):
-    """The largest difference, over the largest answer."""
+    """The largest difference between answers of both ways, training or fresh, after any step, over the largest one."""
     rows, fresh, residual = linearized(seed)
     both = torch.cat([rows, fresh])
     one, other = (way(rows, residual, STEPS) @ both.T for way in (by_ridge, by_auxiliary))

@@ -163,13 +163,13 @@ def epochs(result: Result) -> Float[Tensor, " looks"]:
 def time_to(times: Float[Tensor, " looks"], values: Float[Tensor, "seeds looks"], level: float) -> Tensor:
     """When each curve first reaches a level, between two looks by a straight line; infinity if it never does."""
     found = []
-    for curve in values:
-        above = (curve >= level).nonzero()[:, 0].tolist()
+    for one in values:
+        above = (one >= level).nonzero()[:, 0].tolist()
         last = above[0] if above else -1
         if last <= 0:
             found.append(times[0].item() if above else float("inf"))
             continue
-        part = (level - curve[last - 1]) / (curve[last] - curve[last - 1])
+        part = (level - one[last - 1]) / (one[last] - one[last - 1])
         found.append((times[last - 1] + part * (times[last] - times[last - 1])).item())
     return torch.tensor(found, dtype=torch.float64)
 
@@ -217,17 +217,17 @@ def decided(values: Float[Tensor, " seeds"]) -> str:
 
 
 def table(result: Result) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: each difference with its interval, and whether it is decided."""
+    """Header and rows: each difference with its interval, in epochs or in points, and whether it is decided."""
     rows = []
-    for name, values in (
-        (f"epochs earlier, until {HALF:.0%} are memorized", earlier(result)),
-        (f"answered as given after {EARLY} epochs", sooner(result)),
-        ("... by a network without wrong labels", foreseen(result)),
-        ("... and what is left without that", beyond(result)),
-        ("... or without what is said of unseen images", by_heart(result)),
+    for name, values, factor, digits in (
+        (f"epochs earlier, until {HALF:.0%} are memorized", earlier(result), 1, 2),
+        (f"answered as given after {EARLY} epochs, points", sooner(result), 100, 1),
+        ("... by a network without wrong labels, points", foreseen(result), 100, 1),
+        ("... and what is left without that, points", beyond(result), 100, 1),
+        ("... or without what is said of unseen images, points", by_heart(result), 100, 1),
     ):
         low, high = interval(values)
-        ends = [f"{one:+.2f}".replace("-", "−") for one in (values.mean().item(), low, high)]
+        ends = [f"{factor * one:+.{digits}f}".replace("-", "−") for one in (values.mean().item(), low, high)]
         rows.append([name, ends[0], f"{ends[1]} to {ends[2]}", decided(values)])
     return ["people's labels minus the others", "mean", "95 % interval", "above 0?"], rows
 

@@ -204,8 +204,10 @@ def worst_regret(result: Result, noise: str) -> tuple[float, str]:
 
 def caption(result: Result, noise: str) -> str:
     """That of a noise's table."""
-    rate = f"{result['config']['corruption_rate']:.0%} of the labels are "
-    kind = "The control, no label is wrong" if noise == "none" else rate + TITLES[noise]
+    cells = result.select(noise=noise)
+    rate = sum(cell["wrong"] for cell in cells) / len(cells)
+    said = {"none": "The control, no label is wrong", "human": f"{rate:.0%} of the labels that people gave are wrong"}
+    kind = said.get(noise) or f"{result['config']['corruption_rate']:.0%} of the labels are {TITLES[noise]}"
     return (
         f"{kind}: means over {result.seeds}, accuracies on unseen images with 95% intervals. Cost: passes with a "
         "gradient, one plain training being 1."
@@ -242,8 +244,27 @@ def ranked(result: Result, noise: str) -> list[str]:
 
 def clear(result: Result, noise: str, what: str = "stopped", of: str = "cross_entropy") -> list[str]:
     """The remedies that are ahead of another one by more than chance: the 95 % interval is above 0."""
-    found = {one: ahead(result, one, noise, what, of) for one in result.levels("remedy") if one != of}
-    return [one for one, gains in found.items() if gains.mean() - 100 * half(gains / 100) > 0]
+    others = [one for one in result.levels("remedy") if one != of]
+    return [one for one in others if interval(ahead(result, one, noise, what, of))[0] > 0]
+
+
+def compared(result: Result, noise: str) -> str:
+    """Sentences: how many remedies are ahead of cross-entropy by more than chance, in the end and where all stop."""
+    points, late = lost(result, "cross_entropy", noise), clear(result, noise, "last")
+    better, finer = (clear(result, noise, of=one) for one in ("cross_entropy", "smaller_steps"))
+    kind = {"human": "labels by people", "none": "no wrong label"}.get(noise, f"{noise} noise")
+    return (
+        f"With {kind} cross-entropy loses **{points:.1f} points** from its best epoch to its last, where {len(late)} "
+        "others are ahead of it by more than chance. "
+        f"Where noisy labels stop all of them, **{len(better)}** are ahead of it, and **{len(finer)}** are ahead of "
+        "cross-entropy with smaller steps."
+    )
+
+
+def undecided(result: Result, noise: str) -> list[str]:
+    """The remedies, by name, among whose settings tuning could not choose: all have the same score."""
+    cells = result.select(noise=noise, seed=result.levels("seed")[0])
+    return [name_of(one["remedy"]) for one in cells if len(one["scores"]) > 1 == len(set(one["scores"]))]
 
 
 def grids() -> list[list[str]]:
@@ -277,7 +298,7 @@ def draw(result: Result) -> Figure:
             ax.plot([min(ends), max(ends)], [row, row], color=plots.TEST["color"], alpha=0.35, linewidth=2, zorder=1)
             for what, label, look in looks:
                 own = {"color": plots.TEST["color"], "linestyle": "", "label": label if row == 0 else None}
-                wide = half(found[what] / 100) * 100 if what == "stopped" else None
+                wide = half(found[what]) if what == "stopped" else None
                 ax.errorbar(found[what].mean(), row, xerr=wide, capsize=0, **own, **look)
         ax.set(title=TITLES.get(noise, noise), xlabel="test accuracy, %", ylim=(-0.6, len(order) - 0.4))
         ax.grid(axis="y", alpha=0.3)
@@ -325,11 +346,6 @@ def _ratio(result: Result, remedy: str) -> Float[Tensor, " seeds"]:
 def robust_last(result: Result) -> Float[Tensor, " seeds"]:
     """The last epoch with GCE minus the best epoch of cross-entropy, uniform noise, in points."""
     return 100 * (column(result, "last", "generalized", "uniform") - column(result, "best", "cross_entropy", "uniform"))
-
-
-def co_teaching_pair(result: Result) -> Float[Tensor, " seeds"]:
-    """By how much co-teaching is ahead after the last epoch, pair noise, in points."""
-    return ahead(result, "co_teaching", "pair", "last")
 
 
 def coreset_ahead(result: Result) -> Float[Tensor, " seeds"]:

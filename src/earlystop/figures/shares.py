@@ -101,12 +101,6 @@ def error(result: Result, noise: str, key: str = "estimate") -> Float[Tensor, " 
     return (result.numbers(key, noise=noise) - result.numbers("wrong", noise=noise)).abs()
 
 
-def nearer(result: Result) -> Float[Tensor, " draws"]:
-    """By how much our estimate is nearer to the truth than confident learning's, mean of the kinds; above 0 it is."""
-    both = [torch.stack([error(result, noise, key) for noise in FAIR]).mean(dim=0) for key in ("confident", "estimate")]
-    return both[0] - both[1]
-
-
 covered_uniform = partial(covered, noise="uniform")
 covered_hard = partial(covered, noise="hard samples")
 covered_people = partial(covered, noise="human")  # of a result of suspects

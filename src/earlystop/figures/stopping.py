@@ -41,7 +41,7 @@ DIGITS = 5  # of an accuracy that are kept
 class Stopping(Bench, Sized):
     """The comparison's network on several noises, with several step sizes and losses: the curves of all epochs."""
 
-    step_size: float = always(0.02, "step size of SGD with momentum 0.9", ours=True)  # so that an epoch is a small unit
+    step_size: float = always(0.02, "step size of SGD with momentum 0.9", ours=True)  # chosen on small digits
     corruption_rate: float = always(0.3, "share of wrong labels", ours=True, most=1)
     class_rate: float = always(0.2, "the same of noise by class, twice that of the even ones", ours=True, most=0.5)
     planted_share: float = always(0.02, "share of labels made wrong on purpose", ours=True, most=1)
@@ -130,14 +130,17 @@ planted_uniform = partial(of_rule, name="planted_flips")
 discrepancy_uniform = partial(of_rule, name="discrepancy")
 
 
-def wave_lost_by_cosine(result: Result) -> Float[Tensor, " seeds"]:
+def wave_lost_by_cosine(result: Result, noise: str = "uniform") -> Float[Tensor, " seeds"]:
     """What Label Wave with patience loses more where step sizes decay by a cosine than where they are constant."""
-    return of_rule(result, "label_wave_patience", pace="cosine") - of_rule(result, "label_wave_patience")
+    decayed, constant = (of_rule(result, "label_wave_patience", noise, pace) for pace in ("cosine", "constant"))
+    return decayed - constant
 
 
 def control(result: Result) -> Float[Tensor, " seeds"]:
-    """Without wrong labels but those planted: what Label Wave loses."""
-    return of_rule(result, "label_wave", noise="none")
+    """How many epochs before the best one Label Wave stops, without wrong labels but those planted."""
+    where = {"noise": "none", "pace": "constant", **CROSS}
+    best, at = (torch.tensor(epochs(result, one, **where)) for one in ("oracle", "label_wave"))
+    return (best - at).double()
 
 
 def off_the_law(result: Result, noise: str) -> Float[Tensor, " seeds"]:

@@ -77,7 +77,7 @@ def runs(config: Structured, cells: Sequence[Cell], checkpoint: Any, machine: Ma
 
 
 def in_clusters(config: Structured, noise: str, seed: int) -> Dataset:
-    """Two classes in clusters, and labels of which one cluster's size is wrong: a whole cluster, or spread evenly."""
+    """Two classes in clusters, and wrong labels: all of one cluster, as many anywhere, most of each; or Figure 5's."""
     if noise == "figure 5":
         return fig5.load_data(fig5.Figure5.at("paper"), seed, device="cpu")
     clean = clusterable_dataset(
@@ -95,7 +95,7 @@ def along_descent(config: Structured, noise: str, seed: int, machine: Machine) -
 
     `true`, `given`: error on the training samples; `fresh`, on new samples of the clusters; `hit`, on new ones of the
     first cluster; `wrong`, share of wrong labels fitted. `cosine`: of the two sums of gradients, over samples with
-    right and with wrong labels; `ratio`: of their lengths.
+    right and with wrong labels; `ratio`: of their lengths. `loss`: half the mean squared residual of labels as given.
     """
     data = in_clusters(config, noise, seed)
     fresh = around_centers(data, 2000, seed, "offset" if noise == "figure 5" else "cap").to(machine.device)
@@ -217,8 +217,8 @@ def picked(result: Result, part: str, noise: str, key: str) -> Float[Tensor, "se
 
 
 def best(result: Result, part: str, noise: str, key: str = "test") -> Float[Tensor, " seeds"]:
-    """The highest point of a curve: more than anybody knows when to stop for, who has no true labels of test images."""
-    return picked(result, part, noise, key).max(dim=1).values
+    """The highest point of a curve from epoch 1 on, chosen by true test labels, which nobody has."""
+    return picked(result, part, noise, key)[:, 1:].max(dim=1).values
 
 
 def last(result: Result, part: str, noise: str, key: str = "test") -> Float[Tensor, " seeds"]:
@@ -271,11 +271,11 @@ def even_at(result: Result, noise: str = "spread", level: float = 1.05) -> Float
 
 
 def fitted_at(result: Result, noise: str = "spread", level: float = 0.5) -> Float[Tensor, " seeds"]:
-    """The iteration from which on half of the wrong labels are fitted for good."""
+    """The iteration from which on half of the wrong labels are fitted for good; infinity if they never are."""
     times, fits = (picked(result, "clusters", noise, key) for key in ("time", "wrong"))
     under = (fits < level).long() * torch.arange(1, fits.shape[1] + 1)
     after = under.max(dim=1).values.clamp(max=fits.shape[1] - 1)
-    return times.gather(1, after[:, None])[:, 0]
+    return times.gather(1, after[:, None])[:, 0].where(fits[:, -1] >= level, torch.inf)
 
 
 def warning(result: Result) -> Float[Tensor, " seeds"]:
@@ -284,7 +284,7 @@ def warning(result: Result) -> Float[Tensor, " seeds"]:
 
 
 def table(result: Result, part: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: test accuracy at the best and at the last epoch; of a subclass, also that of the 4s at best."""
+    """Header and rows: test accuracy at best and at the end; for a subclass that of the 4s at best, from epoch 1 on."""
     header = ["wrong labels", "best epoch", "last epoch"] + ["the 4s, at their best"] * (part == "subclass")
     rows = []
     for noise in KINDS[part]:

@@ -183,9 +183,17 @@ def gained(result: Result, noise: str = "uniform", way: str = "suspects", when: 
 
 ahead_of_seen = partial(ahead, way="seen")
 ahead_of_last = partial(ahead, way="last")
-gained_last = partial(gained, when="last")
 ahead_of_last_people = partial(ahead, way="last", noise="human")
 gained_people = partial(gained, noise="human")
+
+
+def share_by_stopping(result: Result) -> list[float]:
+    """Of what stopping and leaving out suspects gain over training to the end, the part of stopping, by noise."""
+    noises = [noise for noise in result.levels("noise") if noise != "none"]
+    gain = lambda noise, way: (
+        (result.numbers(f"stopped {way}", noise=noise) - result.numbers("last nothing", noise=noise)).mean().item()
+    )
+    return [gain(noise, "nothing") / gain(noise, "suspects") for noise in noises]
 
 
 def apart_from_margin(result: Result) -> Float[Tensor, " seeds"]:

@@ -130,18 +130,11 @@ def over(result: Result, remedy: str, plain: str) -> Float[Tensor, " seeds"]:
     return last(result, remedy) - stopped(result, plain)
 
 
-def harm(result: Result, remedy: str, plain: str) -> Float[Tensor, " seeds"]:
-    """By how much a remedy's last epoch is worse than that of a plain loss, where no label is wrong."""
-    return last(result, plain, 0.0) - last(result, remedy, 0.0)
-
-
 lost_by_auxiliary = partial(lost, remedy="auxiliary")
 lost_by_ridge = partial(lost, remedy="ridge")
 auxiliary_over_cross_entropy = partial(over, remedy="auxiliary", plain="cross_entropy")
-auxiliary_over_least_squares = partial(over, remedy="auxiliary", plain="least_squares")
 sparse_over_least_squares = partial(over, remedy="sparse", plain="least_squares")
 small_loss_over_cross_entropy = partial(over, remedy="small_loss", plain="cross_entropy")
-harm_of_auxiliary = partial(harm, remedy="auxiliary", plain="least_squares")
 
 
 def table(result: Result) -> tuple[list[str], list[list[str]]]:
@@ -196,7 +189,7 @@ def draw_strength(result: Result) -> Figure:
 
 
 def tiny(machine: Machine) -> Numbers:
-    """Mean losses and test accuracies along a small training by every remedy, with the second setting of its grid."""
+    """Mean losses and test accuracies along a small training by every remedy, with the last setting of its grid."""
     config = Unstopped.at("quick", train_size=40, validation_size=20, test_size=30, width=8, epochs=2, batch_size=16)
     problem, numbers = bench.problem(config, "uniform", 0.4, 1, device=machine.device), {}
     for name in NAMES:

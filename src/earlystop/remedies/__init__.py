@@ -63,6 +63,8 @@ class Task:
             f"inputs has shape {tuple(self.inputs.shape)}, should have {len(self.labels)} rows, as labels has":
                 self.inputs.shape[:1] != self.labels.shape,
             "labels are none: there are no samples to learn from": not len(self.labels),
+            f"inputs are of {self.inputs.dtype}, should be floating point": not self.inputs.is_floating_point(),
+            "inputs have entries that are not finite": not bool(self.inputs.isfinite().all()),
         })  # fmt: skip
         functions(network=self.network, optimizer=self.optimizer, pace=self.pace)
         counts(least=0, epochs=self.epochs, classes=self.classes)
@@ -94,7 +96,9 @@ class Remedy:
 
     def network(self, seed: int) -> nn.Module:
         """A network with weights of its own."""
-        return self.task.network(seed).to(self.task.inputs.device)
+        found = self.task.network(seed)
+        kinds(nn.Module, "a network, which the task's network(seed) should give", network=found)
+        return found.to(self.task.inputs.device)
 
     def moved(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The task's optimizer of some weights, whose step size follows the task's pace."""
@@ -178,10 +182,11 @@ def remedy(name: str, task: Task, **settings: Any) -> Remedy:
     own = isinstance(found, type)
     make = cast(Callable[..., Remedy], found) if own else partial(ByLoss, loss=found)
     try:
-        return make(task, **settings)
+        inspect.signature(make).bind(task, **settings)
     except TypeError as error:
         known = ", ".join(list(inspect.signature(found).parameters)[1:]) if own else "none"
         raise ValueError(f"{name} does not take {settings}: its settings are {known} ({error})") from error
+    return make(task, **settings)
 
 
 def found_by(name: str) -> Callable[..., Any]:
@@ -205,7 +210,7 @@ def found_by(name: str) -> Callable[..., Any]:
 def train(remedy: Remedy) -> Iterator[int]:
     """Train a remedy for all epochs of its task; yields 0 before the first, and each epoch when it is done.
 
-    Raises `ValueError` when an output stops being finite.
+    Raises `ValueError` when a weight stops being finite.
 
     >>> task = earlystop.remedies.Task(torch.eye(4), [0, 1, 0, 1], lambda seed: torch.nn.Linear(4, 2), epochs=1)
     >>> list(earlystop.remedies.train(earlystop.remedies.remedy("cross_entropy", task)))
@@ -226,6 +231,7 @@ def _trained(remedy: Remedy) -> Iterator[int]:
         order = torch.randperm(len(task.labels), generator=random_stream(task.seed, f"batches of epoch {epoch}"))
         for rows in order.to(task.labels.device).split(task.batch_size):
             remedy.step(rows)
-        finite = all(bool(one.isfinite().all()) for one in remedy.model.parameters())
+        networks = [one for one in vars(remedy).values() if isinstance(one, nn.Module)]
+        finite = all(bool(one.isfinite().all()) for network in networks for one in network.parameters())
         refuse({f"a weight stopped being finite in epoch {epoch}: try a smaller step size": not finite})
         yield epoch

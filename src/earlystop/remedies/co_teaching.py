@@ -12,7 +12,7 @@ from earlystop.remedies import Remedy
 class CoTeaching(Remedy):
     """Each of two networks picks the samples of a batch with the smallest losses, and the other one learns these.
 
-    After epoch T a share 1 - ρ min(T/`ramp`, 1) is picked. The share ρ = `corruption_rate` of wrong labels is
+    In epoch T a share 1 - ρ min(T/`ramp`, 1) is picked. The share ρ = `corruption_rate` of wrong labels is
     *assumed to be known*; nothing here estimates it but the grid. The first network answers.
     Source: Han et al. (2018), Algorithm 1; the loss is a mean, which their code divides by the number once more.
 

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch.nn import functional as F
 
 from earlystop.arguments import numbers, refuse
@@ -31,16 +30,16 @@ class EarlyLearning(Remedy):
         numbers(momentum=momentum, weight=weight)
         refuse({
             f"momentum is {momentum}, should be from 0 and below 1": not 0 <= momentum < 1,
-            f"weight is {weight}, should be 0 or more": not weight >= 0,
+            f"weight is {weight}, should be 0 or more": not 0 <= weight < float("inf"),
         })  # fmt: skip
         self.momentum, self.weight = momentum, weight
-        self.targets = torch.zeros(len(task.labels), task.classes, device=task.inputs.device)
+        like = next(self.model.parameters())
+        self.targets = like.new_zeros(len(task.labels), task.classes)
 
     def losses(self, outputs, rows):
         """The loss of each sample, by its target of now."""
         p = outputs.softmax(dim=1).clamp(LEAST, 1 - LEAST)
         now = p.detach() / p.detach().sum(dim=1, keepdim=True)
-        self.targets = self.targets.to(now.dtype)
         self.targets[rows] = self.momentum * self.targets[rows] + (1 - self.momentum) * now
         kept = (1 - (p * self.targets[rows]).sum(dim=1)).log()
         return F.cross_entropy(outputs, self.task.labels[rows], reduction="none") + self.weight * kept

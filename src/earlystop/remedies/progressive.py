@@ -27,7 +27,7 @@ class Progressive(Remedy):
         kinds(nn.Sequential, "what makes an nn.Sequential", network=self.model)
         begun = [i for i, child in enumerate(self.children()) if [*child.parameters()]][1:][-parts:]
         self.anew = {first + 1 + turn * later: start for turn, start in enumerate(begun)}  # first child, by epoch
-        self.open = first + 1 + len(begun) * later  # the epoch from which all is trained again
+        self.open, self.resting = first + 1 + len(begun) * later, 0  # the epoch that trains all again; how many rest
         self.confident = torch.ones_like(task.labels, dtype=torch.bool)
 
     def children(self):
@@ -37,7 +37,7 @@ class Progressive(Remedy):
     def begin(self, epoch):
         """Begin a part anew, or choose the samples that are trusted."""
         if epoch in self.anew:
-            start = self.anew[epoch]
+            start = self.resting = self.anew[epoch]
             nn.Sequential(*self.children()[:start]).requires_grad_(False)
             self.optimizer.state.clear()
             anew = [*self.network(self.task.seed + epoch).children()]
@@ -46,12 +46,13 @@ class Progressive(Remedy):
         if epoch == self.open:
             self.model.requires_grad_(True)
             self.optimizer.state.clear()
-            self.confident = self.outputs(self.task.inputs).argmax(dim=1) == self.task.labels
+            self.resting, self.confident = 0, self.outputs(self.task.inputs).argmax(dim=1) == self.task.labels
 
     def step(self, rows):
         """A step on the samples of a batch that are trusted, at first all."""
         rows = rows[self.confident[rows]]
-        if len(rows):
+        nn.Sequential(*self.children()[: self.resting]).eval()  # so that running means rest, too
+        if len(rows) > 1:  # batch normalization needs two
             super().step(rows)
 
     def losses(self, outputs, rows):

@@ -20,7 +20,7 @@ class SmallerSteps(Remedy):
     def __init__(self, task, factor: float = 0.1):
         super().__init__(task)
         numbers(factor=factor)
-        refuse({f"factor is {factor}, should be more than 0": not factor > 0})
+        refuse({f"factor is {factor}, should be more than 0": not 0 < factor < float("inf")})
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
 

@@ -22,7 +22,7 @@ class Smoothing(Remedy):
     def __init__(self, task, smoothing: float = 0.1):
         super().__init__(task)
         numbers(smoothing=smoothing)
-        refuse({f"smoothing is {smoothing}, should be less than 1": not smoothing < 1})
+        refuse({f"smoothing is {smoothing}, should be less than 1": not float("-inf") < smoothing < 1})
         self.smoothing = smoothing
 
     def losses(self, outputs, rows):
