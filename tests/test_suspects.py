@@ -229,8 +229,8 @@ def test_evidence_of_people_and_of_the_control_is_theirs(tmp_path):
         "networks err": "60.0%", "errors where surest": "50.0%", "warned": "1 of 1",
     }  # fmt: skip
     ahead = [row[1:4] for row in room.rankings_table(made)[1]]
-    assert ahead == [["+0.000", "+0.100", "−0.050"], ["+0.000", "+0.100", "+0.020"]]
-    assert [row[1] for row in room.gain_table(made)[1]] == ["−0.030", "+0.020", "+0.000"]
+    assert ahead == [["0.000", "+0.100", "−0.050"], ["0.000", "+0.100", "+0.020"]]
+    assert [row[1] for row in room.gain_table(made)[1]] == ["−0.030", "+0.020", "0.000"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ TITLES = {
 KEPT = ("epoch", "test", "noisy_validation", "memorized")  # curves that are stored
 DIGITS = 5  # of an accuracy that are kept
 TUNING = 1000  # the first seed that is used for tuning, far from those of the comparison
+OUTSIDE = 15  # points below the lowest of those that are stopped, where the picture ends
 FORWARD = 1 / 3  # the cost of a pass without a gradient, in passes with one
 
 
@@ -281,7 +282,10 @@ def grids() -> list[list[str]]:
 
 
 def draw(result: Result) -> Figure:
-    """Test accuracy of all remedies, best, where noisy validation stops and in the end, a panel for each noise."""
+    """Test accuracy of all remedies, best, where noisy validation stops and in the end, a panel for each noise.
+
+    What would lie far to the left is a triangle at the edge.
+    """
     noises = result.levels("noise")
     order = ranked(result, noises[min(1, len(noises) - 1)])[::-1]
     size = (2.6 + 2.4 * len(noises), 1.4 + 0.27 * len(order))
@@ -292,14 +296,16 @@ def draw(result: Result) -> Figure:
         ("best", "best epoch", {"marker": "|", "markersize": 9}),
     )
     for ax, noise in zip(axes[0], noises):
+        edge = min(100 * column(result, "stopped", remedy, noise).mean().item() for remedy in order) - OUTSIDE
         for row, remedy in enumerate(order):
             found = {what: 100 * column(result, what, remedy, noise) for what, *_ in looks}
-            ends = [float(one.mean()) for one in found.values()]
+            ends = [max(edge, float(one.mean())) for one in found.values()]
             ax.plot([min(ends), max(ends)], [row, row], color=plots.TEST["color"], alpha=0.35, linewidth=2, zorder=1)
             for what, label, look in looks:
                 own = {"color": plots.TEST["color"], "linestyle": "", "label": label if row == 0 else None}
                 wide = half(found[what]) if what == "stopped" else None
-                ax.errorbar(found[what].mean(), row, xerr=wide, capsize=0, **own, **look)
+                far = {"marker": "<"} if found[what].mean() < edge else {}
+                ax.errorbar(max(edge, found[what].mean()), row, xerr=wide, capsize=0, **own, **look | far)
         ax.set(title=TITLES.get(noise, noise), xlabel="test accuracy, %", ylim=(-0.6, len(order) - 0.4))
         ax.grid(axis="y", alpha=0.3)
     axes[0, 0].set_yticks(range(len(order)), [name_of(one) for one in order])

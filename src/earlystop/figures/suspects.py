@@ -248,11 +248,17 @@ def shares_table(result: Result) -> tuple[list[str], list[list[str]], str]:
     return ["wrong labels", *columns, "warned"], rows, caption
 
 
+def signed(values: Float[Tensor, " seeds"]) -> str:
+    """A mean with its sign; nothing has none."""
+    told = f"{values.mean():+.3f}".replace("-", "−")
+    return told if set(told) & set("123456789") else "0.000"
+
+
 def rankings_table(result: Result) -> tuple[list[str], list[list[str]], str]:
     """By how much our AUROC is above those of the other rankings."""
     ways = {"seen": "seen", "last": "last epoch", "margin": "confident learning", "margin_last": "the same, last epoch"}
     rows = [
-        [_title(noise), *(f"{ahead(result, way, noise).mean():+.3f}".replace("-", "−") for way in ways)]
+        [_title(noise), *(signed(ahead(result, way, noise)) for way in ways)]
         for noise in result.levels("noise")
         if noise != "none"
     ]
@@ -267,7 +273,7 @@ def gain_table(result: Result) -> tuple[list[str], list[list[str]], str]:
         "confident learning's": ("confident", "stopped"), "all wrong labels": ("wrong", "stopped"),
     }  # fmt: skip
     rows = [
-        [_title(noise), *(f"{gained(result, noise, *one).mean():+.3f}".replace("-", "−") for one in kinds.values())]
+        [_title(noise), *(signed(gained(result, noise, *one)) for one in kinds.values())]
         for noise in result.levels("noise")
     ]
     caption = (

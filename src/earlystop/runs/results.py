@@ -134,7 +134,10 @@ class Result:
         changes = self.unlike_paper().values()
         if not changes:
             return f"sizes {self.whole}"
-        return f"{'smaller than' if all(starmap(_less, changes)) else 'sizes not'} {self.whole}"
+        smaller = all(starmap(_less, changes))
+        if self.experiment.own and not smaller:
+            return "not the usual sizes"
+        return f"{'smaller than' if smaller else 'sizes not'} {self.whole}"
 
     @property
     def stale(self) -> list[str]:
