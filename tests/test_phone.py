@@ -13,6 +13,7 @@ import pytest
 import torch
 from docutils import nodes
 from docutils.utils import new_document
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from earlystop import phone, plots
@@ -113,6 +114,18 @@ def test_a_legend_of_the_figure_stands_above_it_and_fits():
     assert [text.get_text() for text in legend.texts] == ["a curve", "a second curve with a long name"]
     box = legend.get_window_extent()
     assert box.width <= figure.bbox.width and box.y0 >= found[0].get_window_extent().y1
+
+
+def test_a_legend_keeps_the_markers_of_points_with_intervals():
+    figure, axes = plt.subplots(1, 2)
+    for ax in axes:
+        ax.errorbar([1], [1], xerr=0.2, marker="o", linestyle="", label="stopped")
+        ax.errorbar([1], [2], marker="x", linestyle="", label="last")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+    markers = lambda: [line.get_marker() for line in figure.legends[0].findobj(Line2D) if line.get_marker() in "ox"]
+    before = markers()
+    stacked(figure)
+    assert markers() == before == ["o", "x"]
 
 
 def test_long_lines_are_broken_and_formulas_are_not():

@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import ceil
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.legend import Legend
@@ -126,9 +128,12 @@ def again(legend: Legend, place: str, columns: int) -> None:
     """The same legend in another place."""
     labels = [text.get_text() for text in legend.texts]
     look = {"title": legend.get_title().get_text() or None, "fontsize": legend.texts[0].get_fontsize()}
-    owner = legend.axes or legend.get_figure()
+    owner: Any = legend.axes or legend.get_figure()
+    axes = [legend.axes] if legend.axes else owner.axes
+    bars = {one.get_label(): one for ax in axes for one in ax.containers if isinstance(one, ErrorbarContainer)}
+    handles = [bars.get(label, handle) for label, handle in zip(labels, legend.legend_handles)]  # theirs lack markers
     legend.remove()
-    owner.legend(legend.legend_handles, labels, loc=place, ncols=columns, **look)  # pyright: ignore
+    owner.legend(handles, labels, loc=place, ncols=columns, **look)
 
 
 def fit(figure: Figure) -> None:
