@@ -63,6 +63,7 @@ NUMBERS = {
     "structured-paper.json": "50b058e3c2c4",
     "suspects-paper-81b7269ab7bb.json": "88ed7b9d4f03",
     "suspects-paper.json": "646bdd9e7869",
+    "suspects-quick.json": "960b94ea04c0",
     "theorem22-paper.json.gz": "99ac30e9dccf",
     "transient-paper-epochs_2.json": "7b2a78e14457",
     "unstopped-paper.json": "e9bd48e09880",
