@@ -90,10 +90,12 @@ def test_where_a_machine_judges_a_check_raises_its_error(kit, monkeypatch):
 
 
 @pytest.mark.leg
-@pytest.mark.parametrize("solved", [False, True])
-def test_every_chapters_notebook_runs_to_its_summary(monkeypatch, solved):
+@pytest.mark.parametrize("half", [0, 1])
+def test_every_chapters_notebook_runs_to_its_summary(monkeypatch, half):
+    """Some with right answers, the others as students get them; half of the chapters at a time."""
     monkeypatch.delenv("EARLYSTOP_CHECKS", raising=False)
-    for chapter in course.read_course():
+    for place, chapter in list(enumerate(course.read_course()))[half::2]:
+        solved = place % 4 < 2
         notebook, form = (course.notebook(chapter, form) for form in ("student", "solution"))
         answers = {cell.id: pairs.without_marks(cell.source) for cell in form.cells if "-answer" in cell.id}
         for cell in notebook.cells if solved else ():
