@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import statistics
@@ -409,6 +410,13 @@ def test_a_merge_of_two_versions_is_settled(package):
             whole.replace(line, f'<<<<<<< HEAD\n{line}{base}=======\n__version__ = "0.2.0+h1"\n>>>>>>> branch\n')
         )
         assert pairs.write_version(package) and path.read_text() == whole
+
+
+def test_a_version_that_stands_is_not_written_again(package):
+    """Or make would judge all claims again."""
+    path = package / "src/earlystop/__init__.py"
+    os.utime(path, (1, 1))
+    assert not pairs.write_version(package) and path.stat().st_mtime == 1
 
 
 def test_windows_lines_make_no_other_version(package):

@@ -357,9 +357,12 @@ def write_version(root: Path = ROOT) -> bool:
     """Write the version that the package should have into it; whether it was another one, or two in a merge."""
     path = root / "src/earlystop/__init__.py"
     found = path.read_text(encoding="utf8")
-    path.write_text(MERGED.sub(r"\1", found), encoding="utf8")
-    path.write_text(VERSION.sub(f'__version__ = "{source_version(root)}"', path.read_text("utf8")), encoding="utf8")
-    return path.read_text(encoding="utf8") != found
+    if (one := MERGED.sub(r"\1", found)) != found:
+        path.write_text(one, encoding="utf8")
+    wanted = VERSION.sub(f'__version__ = "{source_version(root)}"', one)
+    if wanted != one:  # the file as it is stays: claims are judged again where it is newer than they are
+        path.write_text(wanted, encoding="utf8")
+    return wanted != found
 
 
 # ------------------------------------------------------------------ the address of the repository
