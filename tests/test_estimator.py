@@ -92,6 +92,7 @@ def test_a_network_of_ones_own_sees_images():
         ({"folds": 1}, PIXELS, GIVEN, "folds is 1, should be 2 or more"),
         ({"epochs": 0}, PIXELS, GIVEN, "epochs is 0, should be 1 or more"),
         ({"step_size": -1.0}, PIXELS, GIVEN, "step_size is -1.0, should be above 0"),
+        ({"step_size": float("inf")}, PIXELS, GIVEN, "step_size is inf, should be above 0"),
         ({"network": nn.Linear(2, 2)}, PIXELS, GIVEN, "should be a function of a sample's shape"),
         ({"network": lambda shape, classes: nn.Flatten()}, PIXELS, GIVEN, "should give (2, 10)"),
         ({"network": lambda shape, classes: 5}, PIXELS, GIVEN, "should give an nn.Module"),

@@ -141,6 +141,7 @@ def test_small_loss_steps_on_the_plain_mean_of_the_samples_it_keeps():
     ("auxiliary", "strength", float("nan"), "0 or more"),
     ("auxiliary", "strength", "much", "a number"),
     ("sparse", "price", 0, "more than 0"),
+    ("sparse", "price", float("inf"), "more than 0"),
     ("small_loss", "dropped_share", 1, "below 1"),
     ("small_loss", "ramp", 0, "1 or more"),
 ])  # fmt: skip

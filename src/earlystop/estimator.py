@@ -109,7 +109,7 @@ class EarlyStoppingClassifier(ClassifierMixin, BaseEstimator):
         numbers(step_size=self.step_size)
         told = f"network is {short(self.network)}, should be a function of a sample's shape and the number of classes"
         refuse({
-            f"step_size is {self.step_size}, should be above 0": not self.step_size > 0,
+            f"step_size is {self.step_size}, should be above 0": not 0 < self.step_size < float("inf"),
             told: self.network is not None and (isinstance(self.network, nn.Module) or not callable(self.network)),
         })  # fmt: skip
 

@@ -132,7 +132,7 @@ def table(result: Result) -> tuple[list[str], list[list[Any]], str]:
     """Of each kind of noise: coverage, mean errors of both estimates, errors where networks are surest, warnings."""
     caption = (
         "Coverage; mean distance of two estimates from the truth; the networks' errors where they are surest; how "
-        "often the report warns that its interval rests on nothing."
+        "often the report warns that its interval may not hold."
     )
     header = ["wrong labels", "interval holds", "our error", "confident learning's", "network's error", "warned"]
     rows = []

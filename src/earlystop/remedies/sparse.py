@@ -23,7 +23,7 @@ class Sparse(Remedy):
     def __init__(self, task: Task, price: float = 0.1):
         super().__init__(task)
         numbers(price=price)
-        refuse({f"price is {price}, should be more than 0": not price > 0})
+        refuse({f"price is {price}, should be more than 0": not 0 < price < float("inf")})
         self.price = price
 
     def corrections(self, outputs, rows):
