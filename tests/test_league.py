@@ -186,6 +186,17 @@ def test_sentences_count_who_is_ahead_by_more_than_chance():
     assert "where 0 others" in told and "**1** are ahead of it, and **0** are ahead of cross-entropy" in told
 
 
+def test_what_lies_far_to_the_left_is_a_triangle_at_the_edge():
+    ends = {"cross_entropy": 0.1, "ridge": 0.85}
+    cells = [
+        curve(name, seed, [0.1, 0.9, end], [0.1, 0.6, 0.5], [0, 0, 0]) for name, end in ends.items() for seed in (0, 1)
+    ]
+    (ax,) = league.draw(made(cells)).axes
+    marks = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if line.get_marker() in "<x"}
+    assert marks == {"<": pytest.approx(90 - league.OUTSIDE), "x": pytest.approx(85)}
+    plt.close("all")
+
+
 def test_a_remedy_whose_settings_all_score_alike_was_not_tuned():
     cells = [curve(name, seed, [0, 1], [0, 1], [0, 1]) | {"scores": scores}
              for name, scores in (("cross_entropy", [0.0]), ("coreset", [0.5] * 4), ("smoothing", [0.5, 0.5, 0.6, 0.5]))
