@@ -118,11 +118,11 @@ def test_a_legend_of_the_figure_stands_above_it_and_fits():
 
 def test_a_legend_keeps_the_markers_of_points_with_intervals():
     figure, axes = plt.subplots(1, 2)
-    for ax in axes:
+    for ax, marker in zip(axes, "x<"):
         ax.errorbar([1], [1], xerr=0.2, marker="o", linestyle="", label="stopped")
-        ax.errorbar([1], [2], marker="x", linestyle="", label="last")
+        ax.errorbar([1], [2], marker=marker, linestyle="", label="last")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
-    markers = lambda: [line.get_marker() for line in figure.legends[0].findobj(Line2D) if line.get_marker() in "ox"]
+    markers = lambda: [line.get_marker() for line in figure.legends[0].findobj(Line2D) if line.get_marker() in "ox<"]
     before = markers()
     stacked(figure)
     assert markers() == before == ["o", "x"]

@@ -129,7 +129,7 @@ def again(legend: Legend, place: str, columns: int) -> None:
     labels = [text.get_text() for text in legend.texts]
     look = {"title": legend.get_title().get_text() or None, "fontsize": legend.texts[0].get_fontsize()}
     owner: Any = legend.axes or legend.get_figure()
-    axes = [legend.axes] if legend.axes else owner.axes
+    axes = [legend.axes] if legend.axes else owner.axes[::-1]  # of a label in several panels the first one counts
     bars = {one.get_label(): one for ax in axes for one in ax.containers if isinstance(one, ErrorbarContainer)}
     handles = [bars.get(label, handle) for label, handle in zip(labels, legend.legend_handles)]  # theirs lack markers
     legend.remove()
