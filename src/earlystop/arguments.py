@@ -128,7 +128,8 @@ def _is_whole(value: Any) -> bool:
 def kinds(kind: type | UnionType, hint: str, **named: Any) -> None:
     """Raise `ValueError` naming the first argument that is not of a class; `hint` says what would be right."""
     for name, value in named.items():
-        refuse({f"{name} is {short(value)}, should be {hint}": not isinstance(value, kind)})
+        if not isinstance(value, kind):  # only then is a value told in words: a data set's are long
+            raise ValueError(f"{name} is {short(value)}, should be {hint}")
 
 
 @torch.no_grad()

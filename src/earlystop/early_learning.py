@@ -48,10 +48,7 @@ class LinearPath:
     iteration: Int[Tensor, " t"]
     right: Float[Tensor, "t 2"]  # share of answers that are true, of samples with right and with wrong labels
     fitted: Float[Tensor, " t"]  # share of all samples that are answered as given
-    alignment: Float[Tensor, " t"]  # cosine of the negative gradient and the direction v
-    pull: Float[Tensor, "t 2"]  # mean of (tanh θᵀx - ε)², of samples with right and with wrong labels
     learned: Float[Tensor, " t"]  # θᵀv
-    unseen: Float[Tensor, " t"]  # probability of a true answer to a new input
 
 
 def linear_dataset(
@@ -95,6 +92,10 @@ def gradient(
     tensor([-0.5000])
     """
     weights, inputs, given = tensors(weights=(weights, "p"), inputs=(inputs, "n p"), given=(given, "n"))
+    return _gradient(weights, inputs, given)
+
+
+def _gradient(weights: Tensor, inputs: Tensor, given: Tensor) -> Tensor:
     return inputs.T @ ((inputs @ weights).tanh() - given) / (2 * len(inputs))
 
 
@@ -118,28 +119,20 @@ def descend(
     weights = (START * start / start.norm()).to(data.inputs)
     steps = torch.logspace(0, 1, records, base=iterations + 1, dtype=torch.float64).sub(1).round().long().unique()
     wanted, rows = set(steps.tolist()) if iterations >= records else set(range(iterations + 1)), []
-    spread = (data.true[:, None] * data.inputs - data.direction).std()
     for iteration in range(iterations + 1):
-        slope = gradient(weights, data.inputs, data.given)
         if iteration in wanted:
-            rows.append((iteration, *_seen(weights, slope, data, spread)))
-        weights = weights - step_size * slope
+            rows.append((iteration, *_seen(weights, data)))
+        weights = weights - step_size * _gradient(weights, data.inputs, data.given)
     iteration, *seen = zip(*rows)
     return LinearPath(torch.tensor(iteration), *map(torch.stack, seen))
 
 
-def _seen(weights: Tensor, slope: Tensor, data: LinearData, spread: Tensor) -> tuple[Tensor, ...]:
+def _seen(weights: Tensor, data: LinearData) -> tuple[Tensor, ...]:
     """A row of `LinearPath` without its iteration."""
     outputs = data.inputs @ weights
     true, given = (outputs * data.true > 0).to(outputs), (outputs * data.given > 0).to(outputs)
-    pulls = (outputs.tanh() - data.given).square()
-    parts = (~data.wrong, data.wrong)
-    learned = weights @ data.direction
-    unseen = torch.special.ndtr(learned / (spread * weights.norm()))
-    return (
-        torch.stack([true[part].mean() for part in parts]), given.mean(), -(slope @ data.direction) / slope.norm(),
-        torch.stack([pulls[part].mean() for part in parts]), learned, unseen,
-    )  # fmt: skip
+    right = torch.stack([true[part].mean() for part in (~data.wrong, data.wrong)])
+    return right, given.mean(), weights @ data.direction
 
 
 def early(path: LinearPath) -> int:

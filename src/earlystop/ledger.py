@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -158,14 +159,14 @@ def doubts(values: Float[Tensor, " n"], halves: Sequence[str], result: Result | 
     return found
 
 
-def judge(claim: Claim) -> dict[str, Any]:
-    """A claim with its verdict and all that this rests on, as an entry of `claims.json`."""
+def judge(claim: Claim, read: Callable[..., Result] | None = None) -> dict[str, Any]:
+    """A claim with its verdict and all that this rests on, as an entry of `claims.json`; `read` instead of `load`."""
     entry: dict[str, Any] = {
         key: getattr(claim, key) for key in ("id", "place", "statement", "kind", "chapter", "figure")
     }
     if claim.verdict:
         return entry | {"verdict": claim.verdict, "why": claim.why}
-    result = load(claim.result["name"], **claim.result.get("levels", {})) if claim.result else None
+    result = (read or load)(claim.result["name"], **claim.result.get("levels", {})) if claim.result else None
     if result:
         values = claim.function(result).double().flatten()
         sets = [values[::2], values[1::2]] if len(values) >= 4 else []
@@ -218,7 +219,8 @@ def place_of(claim: Claim) -> str:
 
 def ledger(claims: dict[str, Claim]) -> dict[str, Any]:
     """The content of `claims.json`; claims of the paper are counted, and those beyond it on their own."""
-    judged = [judge(claim) for claim in claims.values()]
+    read = cache(load)  # many claims are about one file
+    judged = [judge(claim, read) for claim in claims.values()]
     kept = {True: Counter(), False: Counter()}
     for entry in judged:
         kept[entry["place"].startswith(BEYOND)][entry["verdict"]] += 1
