@@ -376,30 +376,30 @@ def cells(*sources):
 
 @pytest.fixture
 def impatient(monkeypatch, tmp_path):
-    """Execute cells with three seconds of patience; the error or ''."""
+    """Execute cells with two seconds of patience; the error or ''."""
     monkeypatch.setattr(kernels.Watch, "tick", 0.2)
-    return lambda *sources: kernels.run_notebook(cells(*sources), str(tmp_path), 3)[1]
+    return lambda *sources: kernels.run_notebook(cells(*sources), str(tmp_path), 2)[1]
 
 
 def test_a_slow_cell_is_waited_for(impatient):
-    assert impatient("import time\nend = time.time() + 6\nwhile time.time() < end: pass") == ""
+    assert impatient("import time\nend = time.time() + 4\nwhile time.time() < end: pass") == ""
 
 
 def test_a_cell_whose_work_is_done_by_another_process_is_waited_for(impatient):
-    work = "import time; end = time.time() + 6\nwhile time.time() < end: pass"
+    work = "import time; end = time.time() + 4\nwhile time.time() < end: pass"
     assert impatient(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {work!r}])\nNone") == ""
 
 
 def test_a_kernel_that_does_nothing_is_named_instead_of_waited_for(impatient):
     error = impatient("1", "import time  # for nothing\ntime.sleep(600)")
-    assert "has not used the processor for 3 s in the cell that begins with 'import time  # for nothing'" in error
+    assert "has not used the processor for 2 s in the cell that begins with 'import time  # for nothing'" in error
 
 
 def test_a_kernel_whose_answer_is_lost_is_named(impatient):
     """As if the message that ends a cell never came: the kernel is idle, and the build would wait."""
     lost = "kernel = get_ipython().kernel\nkernel.session.send = lambda *_, **__: None  # oh"
     assert (
-        "has not used the processor for 3 s in the cell that begins with 'kernel = get_ipython().kernel'"
+        "has not used the processor for 2 s in the cell that begins with 'kernel = get_ipython().kernel'"
         in impatient(lost)
     )
 

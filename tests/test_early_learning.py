@@ -55,20 +55,6 @@ def test_a_descent_is_a_plain_loop():
             assert found == (answers == DATA.true)[part].double().mean()
         assert path.fitted[row] == (answers == DATA.given).double().mean()
         assert path.learned[row].item() == pytest.approx((w @ DATA.direction).item(), abs=1e-9)
-        cosine = torch.nn.functional.cosine_similarity(-slope, DATA.direction, dim=0).item()
-        assert path.alignment[row].item() == pytest.approx(cosine, abs=1e-9)
-        pulls = [(math.tanh(w @ x) - e.item()) ** 2 for x, e in zip(DATA.inputs[DATA.wrong], DATA.given[DATA.wrong])]
-        assert path.pull[row, 1].item() == pytest.approx(sum(pulls) / len(pulls), abs=1e-9)
-
-
-def test_unseen_inputs_are_answered_as_often_as_predicted():
-    data = linear_dataset(400, 20, spread=0.5, seed=1)
-    path = descend(data, iterations=30)
-    start = torch.randn(20, generator=early_learning.random_stream(0, "linear start"), dtype=torch.float64)
-    w = 2 * start / start.norm()
-    z = torch.randn(200_000, 20, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    share = ((data.direction - 0.5 * z) @ w > 0).double().mean().item()
-    assert path.unseen[0].item() == pytest.approx(share, abs=0.02)
 
 
 def test_truth_comes_first_and_noise_later():
@@ -77,7 +63,7 @@ def test_truth_comes_first_and_noise_later():
     path = descend(data, iterations=8000, seed=0)
     best = early_learning.early(path)
     assert path.right[0, 1] < 0.75 and path.right[best, 1] > 0.95 and path.right[-1, 1] < 0.05
-    assert path.iteration[best] < 200 and path.fitted[-1] > 0.99 and path.alignment[0] > 1 / 6
+    assert path.iteration[best] < 200 and path.fitted[-1] > 0.99
 
 
 @pytest.mark.parametrize(
@@ -95,8 +81,8 @@ def test_bad_sizes_are_refused(call, message):
 
 def test_the_evidence_is_read_off_a_path(monkeypatch):
     made = early_learning.LinearPath(
-        torch.arange(3), torch.tensor([[0.5, 0.4], [0.9, 0.8], [1.0, 0.1]]), *torch.zeros(2, 3), torch.zeros(3, 2),
-        torch.tensor([0.0, 0.2, 0.9]), torch.zeros(3),
+        torch.arange(3), torch.tensor([[0.5, 0.4], [0.9, 0.8], [1.0, 0.1]]), torch.zeros(3),
+        torch.tensor([0.0, 0.2, 0.9]),
     )  # fmt: skip
     monkeypatch.setattr(evidence, "path", lambda seed: made)
     assert evidence.corrected_early([0, 1]).tolist() == pytest.approx([0.8] * 2)

@@ -22,7 +22,11 @@ DIGITS = images.load_images("digits").subset(slice(400))
 PIXELS, TRUE = DIGITS.pixels.numpy(), DIGITS.labels
 GIVEN = label_noise.corrupt(TRUE, 0.15).numpy()
 NAMES = np.array([f"digit {k}" for k in range(10)])
-FITTED = clone(SMALL).set_params(random_state=0, folds=3).fit(PIXELS, NAMES[GIVEN])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return clone(SMALL).set_params(random_state=0, folds=3).fit(PIXELS, NAMES[GIVEN])
 
 
 @parametrize_with_checks([SMALL])
@@ -36,23 +40,23 @@ def test_so_it_does_as_it_stands(estimator, check):
     check(estimator)
 
 
-def test_it_finds_wrong_labels_and_their_share():
+def test_it_finds_wrong_labels_and_their_share(fitted):
     wrong = TRUE.numpy() != GIVEN
-    assert FITTED.suspicion_.shape == (400,) and FITTED.suspicion_.min() >= 0 and FITTED.suspicion_.max() <= 1
-    assert (FITTED.suspicion_[wrong][:, None] > FITTED.suspicion_[~wrong]).mean() > 0.9
-    low, high = FITTED.share_wrong_interval_
-    assert 0 <= low <= FITTED.share_wrong_ <= high <= 1
-    assert FITTED.classes_.tolist() == NAMES.tolist() and 1 <= FITTED.best_epoch_ <= 12
-    assert FITTED.score(PIXELS, NAMES[TRUE]) > FITTED.score(PIXELS, NAMES[GIVEN])
+    assert fitted.suspicion_.shape == (400,) and fitted.suspicion_.min() >= 0 and fitted.suspicion_.max() <= 1
+    assert (fitted.suspicion_[wrong][:, None] > fitted.suspicion_[~wrong]).mean() > 0.9
+    low, high = fitted.share_wrong_interval_
+    assert 0 <= low <= fitted.share_wrong_ <= high <= 1
+    assert fitted.classes_.tolist() == NAMES.tolist() and 1 <= fitted.best_epoch_ <= 12
+    assert fitted.score(PIXELS, NAMES[TRUE]) > fitted.score(PIXELS, NAMES[GIVEN])
 
 
-def test_suspicion_and_share_are_those_of_the_module():
-    found = FITTED.cross_fit_
+def test_suspicion_and_share_are_those_of_the_module(fitted):
+    found = fitted.cross_fit_
     assert found.labels.tolist() == GIVEN.tolist()
     expected = 1 - found.probabilities[torch.arange(400), found.labels]
-    np.testing.assert_allclose(FITTED.suspicion_, expected, rtol=1e-6)
+    np.testing.assert_allclose(fitted.suspicion_, expected, rtol=1e-6)
     share = suspects.share_wrong(found.probabilities, GIVEN)
-    assert (FITTED.share_wrong_, *FITTED.share_wrong_interval_) == (share.estimate, share.low, share.high)
+    assert (fitted.share_wrong_, *fitted.share_wrong_interval_) == (share.estimate, share.low, share.high)
 
 
 def test_a_random_state_gives_the_same_again():
@@ -104,18 +108,18 @@ def test_what_cannot_be_is_refused(change, X, y, told):
         clone(SMALL).set_params(**change).fit(X, y)
 
 
-def test_other_images_are_refused():
+def test_other_images_are_refused(fitted):
     with pytest.raises(ValueError, match=re.escape("samples of shape (1, 4, 8), but those of fit had (1, 8, 8)")):
-        FITTED.predict(PIXELS[:, :, :4])
+        fitted.predict(PIXELS[:, :, :4])
 
 
 # ------------------------------------------------------------------------ the report
 
 
-def test_the_report_counts_suspects_class_by_class():
-    found = report(FITTED, PIXELS, most=7)
-    count = round(FITTED.share_wrong_ * 400)
-    order = sorted(range(400), key=lambda i: -FITTED.suspicion_[i])[:count]
+def test_the_report_counts_suspects_class_by_class(fitted):
+    found = report(fitted, PIXELS, most=7)
+    count = round(fitted.share_wrong_ * 400)
+    order = sorted(range(400), key=lambda i: -fitted.suspicion_[i])[:count]
     assert sorted(found.suspects) == sorted(order)
     for k, (name, samples, own, share, mostly) in enumerate(found.rows):
         mine = [i for i in order if GIVEN[i] == k]
@@ -124,18 +128,18 @@ def test_the_report_counts_suspects_class_by_class():
     titles = [ax.get_title() for ax in found.pictures.axes if ax.get_title()]
     assert len(titles) == 7 and titles[0].startswith(f"given {NAMES[GIVEN[found.suspects[0]]]}")
     page = found._repr_html_()
-    assert page.count("<img") == 2 and "What not to trust" in page and f"{FITTED.share_wrong_:.1%}" in page
+    assert page.count("<img") == 2 and "What not to trust" in page and f"{fitted.share_wrong_:.1%}" in page
 
 
-def test_the_report_warns_where_the_interval_cannot_be_relied_on(monkeypatch):
+def test_the_report_warns_where_the_interval_cannot_be_relied_on(fitted, monkeypatch):
     """The surer half of the surest agrees with all its labels, the other one with none."""
     sure = torch.linspace(0.6, 0.9, 400).double()
     right = torch.nn.functional.one_hot(torch.arange(400) % 10, 10).double()
     uneven = sure[:, None] * right + ((1 - sure) / 9)[:, None] * (1 - right)
     labels = (torch.arange(400) % 10 + (sure < 0.84).long()) % 10
-    told = lambda: any("may not hold" in one for one in report(FITTED).cautions)
+    told = lambda: any("may not hold" in one for one in report(fitted).cautions)
     assert not told()
-    monkeypatch.setattr(FITTED, "cross_fit_", replace(FITTED.cross_fit_, probabilities=uneven, labels=labels))
+    monkeypatch.setattr(fitted, "cross_fit_", replace(fitted.cross_fit_, probabilities=uneven, labels=labels))
     assert told()
 
 
@@ -149,10 +153,10 @@ def test_the_report_works_on_features_and_escapes_names():
         report(model, rows, image_shape=(8, 9))
 
 
-def test_the_report_says_what_not_to_trust():
+def test_the_report_says_what_not_to_trust(fitted):
     noise = np.random.default_rng(0).normal(size=(60, 4))
     lost = clone(SMALL).set_params(random_state=0, epochs=1).fit(noise, np.arange(60) % 3)
     told = " ".join(report(lost).cautions)
     for words in ("do not know", "train for more epochs", "Fewer than 30 samples", "a question, not a verdict"):
         assert words in told
-    assert "do not know" not in " ".join(report(FITTED).cautions)
+    assert "do not know" not in " ".join(report(fitted).cautions)

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from earlystop import __main__, training
 from earlystop.figures import fig1
@@ -63,6 +64,12 @@ def command(monkeypatch, capsys):
         return code, capsys.readouterr().err.splitlines()
 
     return run
+
+
+@pytest.fixture
+def blank(monkeypatch):
+    """Pictures are empty files: drawing them takes most of a small run."""
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **options: file.write(b"<svg/>"))
 
 
 # ------------------------------------------------------------------------ damage
@@ -134,7 +141,7 @@ CELLS = {
 
 
 @pytest.mark.parametrize("kind", [*BYTES, *CELLS])
-def test_a_damaged_cell_is_named_in_one_line_and_nothing_else_is_touched(tmp_path, toy, command, kind):
+def test_a_damaged_cell_is_named_in_one_line_and_nothing_else_is_touched(tmp_path, toy, command, blank, kind):
     assert command(TOY, "--out", tmp_path) == (0, [])
     (tmp_path / "toy-quick.json").unlink()
     path, other = sorted(tmp_path.glob("parts/toy-*.pt"))
@@ -192,7 +199,7 @@ def begun(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", [*BYTES, *STATES])
-def test_a_damaged_checkpoint_is_named_in_one_line_and_may_be_deleted(tmp_path, begun, command, kind):
+def test_a_damaged_checkpoint_is_named_in_one_line_and_may_be_deleted(tmp_path, begun, command, blank, kind):
     out = tmp_path / "out"
     shutil.copytree(begun, out)
     (path,) = out.glob("parts/*/training.pt")
@@ -238,7 +245,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("name", ["toy-backup.json", "toy-quick.json"])
-def test_what_is_no_result_is_passed_over_with_a_warning_and_left_as_it_is(tmp_path, toy, command, kind, name):
+def test_what_is_no_result_is_passed_over_with_a_warning_and_left_as_it_is(tmp_path, toy, command, blank, kind, name):
     assert command(TOY, "--out", tmp_path / "whole") == (0, [])
     whole, path = read_json(tmp_path / "whole" / "toy-quick.json"), tmp_path / "out" / name
     path.parent.mkdir()
@@ -383,7 +390,8 @@ def test_two_processes_killed_nine_times_end_with_the_same_numbers(tmp_path, toy
 
 @posix
 @pytest.mark.parametrize(
-    ("number", "jobs"), [("SIGINT", 1), ("SIGKILL", 2), pytest.param("SIGINT", 2, marks=pytest.mark.leg)]
+    ("number", "jobs"),
+    [("SIGINT", 1), *(pytest.param(number, 2, marks=pytest.mark.leg) for number in ("SIGINT", "SIGKILL"))],
 )
 def test_an_ended_command_leaves_no_process_and_whole_checkpoints(tmp_path, number, jobs):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
