@@ -354,6 +354,26 @@ def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
         load_images("mnist")
 
 
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_hub_that_does_not_answer_is_asked_once_more_and_not_for_long(hub, monkeypatch, fails):
+    """A page with a stand-in for the images would wait for half a minute where there is no network."""
+    answers = [ConnectionError("no route")] * fails + [huggingface_hub.get_hf_file_metadata] * 2
+
+    def asked(*arguments, **options):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(*arguments, **options)
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", asked)
+    if fails == 1:
+        assert_whole(load_images("mnist"), "mnist")
+    else:
+        with pytest.raises(DataError, match="could not be reached .ConnectionError"):
+            load_images("mnist")
+    assert len(answers) == (2 if fails == 2 else 1) and hub.downloads == (fails == 1)
+
+
 def test_a_cache_without_room_is_no_missing_network(hub, monkeypatch):
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", Mock(side_effect=full))

@@ -9,8 +9,9 @@ from earlystop.runs.store import read_json
 
 def stored() -> list[Result]:
     """The result files that the ledger's claims rest on, each once."""
-    asked = [claim.result for claim in read_claims().values() if claim.result]
-    found = [load(one["name"], **one.get("levels", {})) for one in asked]
+    named = [claim.result for claim in read_claims().values() if claim.result]
+    asked = dict.fromkeys((one["name"], tuple(one.get("levels", {}).items())) for one in named)
+    found = [load(name, **dict(levels)) for name, levels in asked]
     return list({result.path: result for result in found}.values())
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import pkgutil
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -266,7 +267,7 @@ def _discard(source: Path) -> str:
 
 def _download(name: str, file: str, other: Path | None) -> Path:
     """Download the pinned revision of a file. Raises `DataError`; it names a copy that is no use."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, hf_hub_url
     from huggingface_hub.utils import disable_progress_bars, logging
 
     repository = HUB[name][0]
@@ -276,6 +277,7 @@ def _download(name: str, file: str, other: Path | None) -> Path:
         with warnings.catch_warnings(action="ignore"), ExitStack() as then:
             then.callback(logging.set_verbosity, logging.get_verbosity())
             logging.set_verbosity_error()
+            _reach(hf_hub_url(repository, file, repo_type="dataset", revision=REVISIONS[name]))
             return Path(hf_hub_download(repository, file, repo_type="dataset", revision=REVISIONS[name]))
     except Exception as error:  # the Hub's own errors depend on its version and the network
         copy = f" (the copy {other} holds other images)" if other else ""
@@ -283,6 +285,22 @@ def _download(name: str, file: str, other: Path | None) -> Path:
             f"{TITLES[name]} is not in the Hugging Face cache{copy}, and {_reason(error, name, file)}; or set "
             f"HF_HUB_CACHE to a cache that holds {repository}. EARLYSTOP_SCALE=quick works without it."
         ) from error
+
+
+def _reach(url: str) -> None:
+    """Ask for a file's size, and once more: without a network a download would try for half a minute."""
+    from huggingface_hub import constants, get_hf_file_metadata
+
+    for last in () if constants.HF_HUB_OFFLINE else (False, True):
+        try:
+            get_hf_file_metadata(url, timeout=10)
+            return
+        except Exception as error:
+            if _status(error):  # it was reached; a download tells what is wrong
+                return
+            if last:
+                raise
+        time.sleep(1)
 
 
 def _reason(error: BaseException, name: str, file: str) -> str:
