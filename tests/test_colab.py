@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted(f"{path.stem}.ipynb" for path in (ROOT / "book").glob("[0-9][0-9]_*.md"))
+MINUTES = json.loads((ROOT / "src/earlystop/minutes.json").read_text())["minutes"]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "book").glob("[0-9][0-9]_*.md"))
+LONGEST_FIRST = sorted(NOTEBOOKS, key=lambda name: -min(MINUTES.get(name, {}).get("quick", {"": 0}).values()))
 # Of Colab's packages those that the book uses, and nbclient to execute.
 PREINSTALLED = [
     "torch",
@@ -109,7 +111,7 @@ def new_packages(colab):
         call(colab, "-m", "pip", "uninstall", "-q", "-y", *found)
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", [f"{name}.ipynb" for name in LONGEST_FIRST])
 def test_a_notebook_runs_to_its_end(colab, notebooks, new_packages, tmp_path, name, capsys):
     shutil.copy(notebooks / name, tmp_path)
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "EARLYSTOP_RESULTS")}

@@ -21,7 +21,8 @@ def test_every_stored_result_that_a_claim_rests_on_is_found_once():
     paths = [result.path for result in colophon.stored()]
     assert len(paths) == len(set(paths)) >= 6
     asked = [claim.result for claim in read_claims().values() if claim.result]
-    assert set(paths) == {load(one["name"], **one.get("levels", {})).path for one in asked}
+    different = [one for place, one in enumerate(asked) if one not in asked[:place]]
+    assert set(paths) == {load(one["name"], **one.get("levels", {})).path for one in different}
 
 
 def test_a_file_is_listed_with_its_sizes(shown, monkeypatch):
