@@ -496,6 +496,7 @@ def edit(path, old, new):
     path.write_text(path.read_text().replace(old, new, 1))
 
 
+@pytest.mark.leg  # four builds; in short it is what the tests below ask of the key
 def test_a_build_executes_what_changed_and_nothing_else(small_book):
     pages, src = small_book / "book", small_book / "src" / "earlystop"
     write(src, "one.py", 'def one():\n    """One."""\n    return 1\n')
