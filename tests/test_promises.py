@@ -213,6 +213,24 @@ def test_a_damaged_checkpoint_is_named_in_one_line_and_may_be_deleted(tmp_path, 
     assert command("fig1", *TINY, "--out", out) == (0, [])
 
 
+@pytest.mark.parametrize(("epoch", "error", "blamed"), [
+    (3, RuntimeError, True), (4, RuntimeError, False), (3, torch.OutOfMemoryError, False),
+])  # fmt: skip
+def test_a_state_from_which_a_run_went_on_is_not_blamed(tmp_path, begun, command, monkeypatch, epoch, error, blamed):
+    """Nobody is told to delete the work of hours because memory ran out, or the loss became infinite."""
+    out, original = tmp_path / "out", training.train_epoch
+    shutil.copytree(begun, out)
+
+    def fails(step, labels, now, *rest):
+        if now == epoch:
+            raise error("something else")
+        original(step, labels, now, *rest)
+
+    monkeypatch.setattr(training, "train_epoch", fails)
+    code, (line,) = command("fig1", *TINY, "--out", out)
+    assert code == 2 and "something else" in line and ("delete it" in line) == blamed
+
+
 def result(change):
     """A file like a result, changed."""
 

@@ -1,5 +1,6 @@
 """Sweeps and the command line: what is computed, what is stored and under which name, what is refused."""
 
+import importlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from earlystop import __main__
-from earlystop.figures import EXPERIMENTS
+from earlystop.figures import EXPERIMENTS, league
 from earlystop.images import HUB
 from earlystop.runs import experiment, fingerprint, machine, provenance, store, sweep
 from earlystop.runs.experiment import register
@@ -181,7 +182,7 @@ def test_another_version_is_written_beside_the_finished_result(tmp_path, compute
     assert f"{tmp_path / 'toy-quick.json'} is another result and is kept" in capsys.readouterr().out
     beside = read_json(tmp_path / "toy-quick-2.json")
     assert second["data"] == beside["data"] == ({"train": "0123456789ab"} if what == "data" else {})
-    assert beside["runs"][0]["commit"]["source"] == deep.code
+    assert beside["runs"][0]["commit"]["source"] == deep.code(deep.config.at("quick"))
     assert [one["runs"][0]["precision"] for one in (first, beside)] == ["float32", options.get("precision", "float32")]
     run(tmp_path, one=deep, **options)  # the second is found again where it is
     assert len(computed) == 4 and len(list(tmp_path.glob("toy-*.json"))) == 2
@@ -189,11 +190,30 @@ def test_another_version_is_written_beside_the_finished_result(tmp_path, compute
 
 def test_an_edited_file_outside_the_package_is_other_code(tmp_path, monkeypatch, toy):
     kept = lambda: experiment.Kept(tmp_path, toy, toy.config.at("quick"), "float32").path({"seed": 0})
-    code, path = toy.code, kept()
+    code, path = toy.code(toy.config.at("quick")), kept()
     (tmp_path / "toy.py").write_text(experiment.FILES["toy"].read_text() + "# edited")
     monkeypatch.setitem(experiment.FILES, "toy", tmp_path / "toy.py")
-    assert toy.code != code and kept() != path
-    assert EXPERIMENTS["fig1"].code == provenance.source_hash()
+    assert toy.code(toy.config.at("quick")) != code and kept() != path
+    assert EXPERIMENTS["fig1"].code(EXPERIMENTS["fig1"].config.at("quick")) == provenance.source_hash()
+
+
+def test_an_edited_file_that_a_size_names_is_other_code(tmp_path, monkeypatch):
+    """A remedy of one's own is computed anew when it was improved, whatever the fingerprint of the league says."""
+    file, room = tmp_path / "my_remedies.py", EXPERIMENTS["league"]
+    monkeypatch.syspath_prepend(tmp_path)
+    sizes = league.TINY | {"epochs": 1, "seeds": 1, "noises": ("pair",), "remedies": ("my_remedies:mine",)}
+    tests = []
+    for factor in ("1.0", "-1.0"):
+        file.write_text(f"def mine(outputs, labels):\n    return {factor} * outputs.gather(1, labels[:, None])[:, 0]\n")
+        sys.modules.pop("my_remedies", None)
+        importlib.invalidate_caches()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        for _ in range(2):  # and not again when nothing has changed
+            config = room.config.at("quick", **sizes)
+            path = sweep.run(room, config, "quick", tmp_path / "out", Machine(threads=1), jobs=1)
+            tests.append(read_json(path)["cells"])
+    assert tests[0] == tests[1] != tests[2] == tests[3]
+    assert len(list((tmp_path / "out" / "parts").glob("*.pt"))) == 2
 
 
 def test_a_cell_keeps_its_first_numbers_whoever_computes_it_again(tmp_path, run, toy):
@@ -354,7 +374,7 @@ def test_a_result_says_where_it_comes_from_and_has_the_numbers_of_the_runs(tmp_p
     assert result["config"] == json.loads(json.dumps(vars(config)))
     assert result["data"] == {} and result["fingerprint"]["numbers"] == fingerprint.fingerprint(toy)
     (how,) = result["runs"]
-    assert how["commit"] == provenance.commit() | {"source": toy.code}
+    assert how["commit"] == provenance.commit() | {"source": toy.code(config)}
     assert how["cells"] == 2 and how["precision"] == "float32" and how["device"].startswith("cpu")
     assert how["versions"] == provenance.versions() and how["threads"] == how["together"] == 1
     assert 0 < how["seconds"] < 600 and 0.05 < how["peak memory in GB"] < 50

@@ -386,14 +386,28 @@ def work(config: League) -> float:
 TINY = {"train_size": 40, "validation_size": 20, "test_size": 30, "width": 8, "epochs": 4, "batch_size": 16}
 
 
+FOUR = ("cross_entropy", "early_learning", "co_teaching", "coreset")  # a remedy of each kind
+
+
 def tiny(machine: Machine) -> Numbers:
     """Curves and cost of a few remedies of all kinds along a small training."""
     config = League.at("quick", **TINY, tuning_seeds=1)
-    names = ("cross_entropy", "early_learning", "co_teaching", "coreset")
     found = [
-        run for name in names for run in runs(config, [{"remedy": name, "noise": "uniform", "seed": 0}], None, machine)
+        run for name in FOUR for run in runs(config, [{"remedy": name, "noise": "uniform", "seed": 0}], None, machine)
     ]
     return {key: listed([run[key] for run in found]) for key in ("test", "memorized", "passes", "scores")}
+
+
+def others(machine: Machine) -> Numbers:
+    """Losses of all other remedies along a small training, each with the first and the last of its settings."""
+    config = League.at("quick", **TINY)
+    one = problem(config, "uniform", config.corruption_rate, 0, device=machine.device)
+    found = {}
+    for name in (name for name in REMEDIES if name not in FOUR):
+        both = [settings(name)[0], settings(name)[-1]]
+        runs = [curves(one, name, some, config, 0, machine) for some in both]
+        found[name] = listed([[run["loss"], run["test"]] for run in runs])
+    return found
 
 
 EXPERIMENT = register(Experiment(
@@ -410,5 +424,5 @@ EXPERIMENT = register(Experiment(
     own=True,
     deep=False,
     draw={"": draw},
-    paths={"four remedies": ("float32", STACKED, tiny)},
+    paths={"four remedies": ("float32", STACKED, tiny), "the other remedies": ("float32", STACKED, others)},
 ))  # fmt: skip

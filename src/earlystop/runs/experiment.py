@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from shutil import rmtree
@@ -64,10 +65,10 @@ class Experiment:
     draw: dict[str, Callable[[Any], Any]] = field(default_factory=dict)  # pictures by the end of their name
     paths: Paths = field(default_factory=dict)  # the tiny runs of its fingerprint
 
-    @property
-    def code(self) -> str:
-        """A hash of the code that its numbers come from: the package's, and that of a file outside it."""
-        return digest([source_hash(), FILES[self.name].read_text("utf8")]) if self.name in FILES else source_hash()
+    def code(self, config: Sized) -> str:
+        """A hash of the code that its numbers come from: the package's, and that of files outside it."""
+        outside = [*filter(None, [FILES.get(self.name)]), *named_files(config)]
+        return digest([source_hash(), *(path.read_text("utf8") for path in outside)]) if outside else source_hash()
 
     def all_cells(self, config: Any) -> list[Cell]:
         """Every cell of the sweep of a configuration."""
@@ -85,7 +86,7 @@ class Experiment:
         return {
             "experiment": self.name,
             "config": {k: v for k, v in vars(config).items() if k not in self.sweep.values()},
-            "source": self.code,
+            "source": self.code(config),
             "data": self.data(config),
             "precision": self.precision(precision),
         }
@@ -106,6 +107,14 @@ def grid(config: Sized, sweep: dict[str, str]) -> list[Cell]:
     levels = [getattr(config, size) for size in sweep.values()]
     values = product(*(range(level) if isinstance(level, int) else level for level in levels))
     return [dict(zip(sweep, one)) for one in values]
+
+
+def named_files(config: Sized) -> list[Path]:
+    """The files whose functions and classes its sizes name, as `module:name`, each once."""
+    values = [one if isinstance(one, (list, tuple)) else [one] for one in vars(config).values()]
+    modules = {word.partition(":")[0] for some in values for word in some if isinstance(word, str) and ":" in word}
+    found = [find_spec(module) for module in sorted(modules)]
+    return [Path(spec.origin) for spec in found if spec and spec.has_location and spec.origin]
 
 
 EXPERIMENTS: dict[str, Experiment] = {}
@@ -228,8 +237,7 @@ def _computed(
     started = now()
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    goes_on = any(checkpoint.folder.glob("*.pt"))
-    with machine.at_work(), sound(checkpoint.folder) if goes_on else nullcontext():
+    with machine.at_work(), sound(checkpoint.folder, doubted=lambda: checkpoint.untried):
         runs = experiment.runs(config, cells, checkpoint, machine)
         how = {
             "device": machine.words,
@@ -240,7 +248,7 @@ def _computed(
             "seconds": checkpoint.seconds(),
             "peak memory in GB": peak_memory(machine.device),
             "versions": versions(),
-            "commit": commit() | {"source": experiment.code},
+            "commit": commit() | {"source": experiment.code(config)},
         }
     return [{"cell": cell, "how": how, "run": run} for cell, run in zip(cells, runs, strict=True)]
 

@@ -155,13 +155,20 @@ def _text(value: Any, indent: str = "") -> str:
 
 
 @contextmanager
-def sound(path: Path, advice: str = ": delete it and run again") -> Iterator[None]:
-    """Context that uses the content of a file: what wrong content raises becomes one line that names it."""
+def sound(
+    path: Path, advice: str = ": delete it and run again", doubted: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Context that uses the content of a file: what wrong content raises becomes one line that names it.
+
+    Unless it is no longer `doubted`, or there was no memory.
+    """
     try:
         yield
-    except StoreError:
+    except (StoreError, torch.OutOfMemoryError):
         raise
     except BROKEN as error:
+        if not doubted():
+            raise
         cause = f"{type(error).__name__}: {error}"
         raise StoreError(f"{path} does not hold what it should ({cause}){advice}") from error
 
@@ -194,6 +201,7 @@ class Checkpoint:
         self.folder, self.identity, self.every = folder, identity, every
         self.last = self.started = time.monotonic()
         self.before = 0.0  # seconds that ended runs had spent when they were saved
+        self.untried = False  # whether a state was loaded and the run has not gone on from it yet
 
     def seconds(self) -> float:
         """Time spent on this run so far, with that of the runs that it goes on from."""
@@ -212,17 +220,19 @@ class Checkpoint:
         if saved["identity"] != self.identity:
             raise StoreError(f"{path} belongs to another run: delete {self.folder} to start again")
         self.before = max(self.before, saved["seconds"])
+        self.untried = True
         return saved["state"]
 
     def save(self, state: dict, name: str = "training") -> None:
         """Write the state, replacing the one before; at most 5 % of the time is spent on it."""
-        start = time.monotonic()
+        start, self.untried = time.monotonic(), False
         write_state(self.path(name), {"identity": self.identity, "state": state, "seconds": self.seconds()})
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))
 
     def save_when_due(self, state: Callable[[], dict], now: bool = False) -> None:
         """Save if `every` seconds have passed since the last time, or `now`."""
+        self.untried = False
         if now or time.monotonic() - self.last >= self.every:
             self.save(state())
 

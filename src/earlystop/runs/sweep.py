@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 import psutil
 
-from earlystop.runs.experiment import FILES, Cell, Experiment, Kept, compute, find
+from earlystop.runs.experiment import FILES, Cell, Experiment, Kept, compute, find, named_files
 from earlystop.runs.fingerprint import record
 from earlystop.runs.machine import Machine, cores, threads
 from earlystop.runs.progress import progress
@@ -48,7 +48,7 @@ def run(
     cells, kept = experiment.all_cells(config), Kept(out, experiment, config, machine.precision)
     write_json(kept.folder / "writable.json", {"schema": SCHEMA})  # fail before, not after the work
     remove_left_overs(kept.folder)
-    found = adopt(experiment, out, kept.identity, cells)
+    found = adopt(experiment, config, out, kept.identity, cells)
     for cell in cells:
         if digest(cell) not in found and (one := kept.finished(cell)):
             found[digest(cell)] = summarized(experiment, kept, one)
@@ -98,11 +98,15 @@ def summarized(experiment: Experiment, kept: Kept, finished: dict) -> dict[str, 
         return {"how": finished["how"], "entry": plain(cell | experiment.summary(finished["run"], cell))}
 
 
-def adopt(experiment: Experiment, out: Path, identity: dict[str, Any], cells: Sequence[Cell]) -> dict[str, dict]:
+def adopt(
+    experiment: Experiment, config: Sized, out: Path, identity: dict[str, Any], cells: Sequence[Cell]
+) -> dict[str, dict]:  # fmt: skip
     """The finished cells that result files in `out` hold, by the digest of the cell.
 
-    Only those of the same sizes, data and precision, from code that gives today's numbers.
+    Only those of the same sizes, data and precision, from the same code or code that gives today's numbers; which a
+    fingerprint cannot tell of code that sizes name, as `module:name`.
     """
+    told = not named_files(config)
     wanted = {digest(plain(cell)): digest(cell) for cell in cells}
 
     def fits(result: Result) -> bool:
@@ -116,7 +120,7 @@ def adopt(experiment: Experiment, out: Path, identity: dict[str, Any], cells: Se
             cell = wanted.get(digest({key: entry.get(key) for key in cells[0]}))
             if not cell or how["precision"] != identity["precision"]:
                 continue
-            if how.get("commit", {}).get("source") == identity["source"] or not result.stale:
+            if how.get("commit", {}).get("source") == identity["source"] or (told and not result.stale):
                 seconds = how["seconds"] / how["cells"] * how["together"]
                 values = {key: value for key, value in entry.items() if key != "run"}
                 yield cell, {"how": how | {"seconds": seconds}, "entry": values}
