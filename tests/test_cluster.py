@@ -152,6 +152,33 @@ def test_a_group_that_kills_every_worker_ends_the_command_in_one_line(monkeypatc
         next(sweep.on_cluster([()], "tcp://127.0.0.1:1"))
 
 
+@pytest.mark.parametrize("error", [TimeoutError("no answer"), ValueError("the loss is nan")])
+def test_groups_that_are_finished_are_kept_before_another_ones_error_is_told(monkeypatch, error):
+    groups = iter(["first", error, "third"])
+
+    class Group:
+        def __init__(self):
+            self.found = next(groups)
+
+        def result(self):
+            if isinstance(self.found, Exception):
+                raise self.found
+            return [self.found]
+
+    class Cluster:
+        __enter__ = lambda self: self
+        __exit__ = lambda self, *_: None
+        submit = lambda self, *_, **__: Group()
+        scheduler_info = lambda self: {"workers": {"a": 1}}
+
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: Cluster())
+    monkeypatch.setattr(distributed, "wait", lambda futures, **_: (futures, set()))
+    found, groups_of = [], sweep.on_cluster([(), (), ()], "tcp://127.0.0.1:1")
+    with pytest.raises(type(error), match=str(error)):
+        found.extend(groups_of)
+    assert sorted(found) == [["first"], ["third"]]
+
+
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(StoreError, match=r"pip install 'earlystop\[cluster\]'"):

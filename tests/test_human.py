@@ -13,6 +13,7 @@ from earlystop.figures.splits import load_split
 from earlystop.label_noise import transition
 from earlystop.runs.machine import Machine
 from earlystop.runs.results import Result
+from earlystop.runs.store import Checkpoint
 from earlystop.streams import random_stream
 
 SMALL = human.Human.at(
@@ -55,6 +56,23 @@ def test_networks_are_trained_and_looked_at_as_by_a_plain_loop(path, double):
             assert run[f"unseen {other}"][-1] == (unseen.argmax(1) == held[other])[away].double().mean().item()
             expected = F.cross_entropy(seen[wrong], labels[other][wrong]).item()
             assert run[f"loss {other}"][-1] == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch):
+    original, whole = human.train_epoch, human.runs(SMALL, CELLS, None, MACHINE)
+
+    def interrupted(step, labels, epoch, *rest):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        original(step, labels, epoch, *rest)
+
+    monkeypatch.setattr(human, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        human.runs(SMALL, CELLS, Checkpoint(tmp_path, "me", every=0), MACHINE)
+    trained = []
+    monkeypatch.setattr(human, "train_epoch", lambda *all_of: trained.append(all_of[2]) or original(*all_of))
+    assert human.runs(SMALL, CELLS, Checkpoint(tmp_path, "me"), MACHINE) == whole
+    assert trained == [2]
 
 
 def test_the_three_start_alike_and_see_the_same_images_and_matrix():
@@ -138,5 +156,5 @@ def test_undecided_is_an_answer():
 
 
 def test_the_data_are_named_by_their_hashes():
-    assert human.hashes(SMALL) == {}
-    assert set(human.hashes(replace(SMALL, data="cifar10n"))) == {"train", "test", "labels"}
+    assert human.EXPERIMENT.data(SMALL) == {}
+    assert set(human.EXPERIMENT.data(replace(SMALL, data="cifar10n"))) == {"train", "test", "labels"}

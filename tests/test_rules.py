@@ -136,6 +136,10 @@ def test_a_rule_of_ones_own_comes_by_module_and_name():
         (lambda: rules.regret({"test": [0.1]}, lambda curves: -1), "the rule gives -1, should give an index"),
         (lambda: rules.regret({"test": [0.1]}, lambda curves: None), "the rule gives None, should give an index"),
         (lambda: rules.regret({"test": [0.1]}, lambda curves: True), "the rule gives True, should give an index"),
+        (
+            lambda: rules.regret({"given": [0.1, 0.2], "test": [0.1]}, rules.last),
+            "curves have 2 numbers, but 'test' has 1",
+        ),
         (lambda: rules.oracle({"given": [0.1]}), "key is 'test', but curves are given"),
         (lambda: rules.oracle({"test": []}), "the curve test of curves is empty"),
         (lambda: rules.oracle({"test": [0.1, math.nan]}), "the curve test of curves has numbers that are not finite"),

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from earlystop import __main__
-from earlystop.figures import EXPERIMENTS, league
+from earlystop.figures import EXPERIMENTS, league, shares
 from earlystop.images import HUB
 from earlystop.runs import experiment, fingerprint, machine, provenance, store, sweep
 from earlystop.runs.experiment import register
@@ -297,6 +297,22 @@ def test_a_batch_has_cells_of_one_kind_only(size, expected):
     cells = [{"loss": loss, "number": number} for number, loss in enumerate("ababba")]
     groups = EXPERIMENTS["fig1"].groups(cells, size)
     assert [[cell["number"] for cell in group] for group in groups] == expected
+
+
+def test_what_takes_turns_in_a_batch_is_kept_one_by_one(tmp_path, monkeypatch):
+    """With a GPU 40 cells are a batch; where they take turns, an interrupted one would lose them all."""
+    room, done = EXPERIMENTS["shares"], []
+
+    def estimated(*where):
+        done.append(where)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return {"low": 0.0, "high": 1.0}
+
+    monkeypatch.setattr(shares, "estimated", estimated)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(room, room.config.at("quick"), "quick", tmp_path, Machine(threads=1), jobs=1, together=40)
+    assert len(list(tmp_path.glob("parts/shares-*.pt"))) == 2
 
 
 @pytest.mark.parametrize("jobs", [None, 1, 2, 5])

@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from earlystop.arguments import counts, kinds, refuse, values, whole
+from earlystop.arguments import counts, kinds, refuse, short, values, whole
 from earlystop.runs.progress import nobody_watches, progress
 from earlystop.streams import random_stream
 
@@ -186,7 +187,10 @@ def loader(name: str) -> Callable[[str], Images]:
     reason = ""
     try:
         if ":" in name:
-            return pkgutil.resolve_name(name)
+            found: Any = pkgutil.resolve_name(name)
+            if callable(found):
+                return found
+            reason = f" ({short(found)} is no function)"
     except (ImportError, AttributeError, ValueError) as error:
         reason = f" ({error})"
     known = ", ".join(TITLES)

@@ -167,12 +167,14 @@ def chosen(curves: Curves, rule: Rule) -> int:
 def regret(curves: Curves, rule: Rule, key: str = "test") -> float:
     """What a rule loses: the highest value of a curve, minus that where the rule stops. At least 0.
 
-    Raises `ValueError` for an index that is none of the curves, and without finite numbers in the curve `key`.
+    Raises `ValueError` for an index that is none of the curves, without finite numbers in the curve `key`, and where
+    that is shorter or longer than the others.
 
     >>> round(earlystop.rules.regret({"test": [0.1, 0.9, 0.7]}, earlystop.rules.last), 3)
     0.2
     """
-    curve = _curve(curves, key)
+    curve, epochs = _curve(curves, key), last(curves) + 1
+    refuse({f"curves have {epochs} numbers, but {key!r} has {len(curve)}": len(curve) != epochs})
     return max(curve) - curve[chosen(curves, rule)]
 
 

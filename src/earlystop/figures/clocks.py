@@ -147,6 +147,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=Clocks,
     runs=runs,
+    one_by_one=True,
     cells=cells,
     sweep={"seed": "seeds"},
     work=lambda config: config.iterations,

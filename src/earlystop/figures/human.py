@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from earlystop import plots
 from earlystop.architectures import resnet, seeded
-from earlystop.cifar10n import HASH
 from earlystop.figures.bench import share
 from earlystop.figures.splits import SplitStack, data_hashes, data_set, number
-from earlystop.images import HUB
 from earlystop.label_noise import corrupt, matched
 from earlystop.metrics import interval
 from earlystop.runs.experiment import Cell, Experiment, register
@@ -139,9 +137,20 @@ def runs(config: Human, cells: Sequence[Cell], checkpoint: Any, machine: Machine
             look()
         return values
 
-    look()
-    for epoch in machine.progress(range(1, config.epochs + 1), "epochs"):
+    def state(epoch: int) -> dict[str, Any]:
+        return {"networks": stack.state(), "optimizer": optimizer.state_dict(), "rows": rows, "epoch": epoch}
+
+    saved: dict[str, Any] = (checkpoint and checkpoint.load()) or {"epoch": 0}
+    if saved["epoch"]:
+        stack.load(saved["networks"])
+        optimizer.load_state_dict(saved["optimizer"])
+        rows, count = saved["rows"], steps * saved["epoch"]
+    else:
+        look()
+    for epoch in machine.progress(range(saved["epoch"] + 1, config.epochs + 1), "epochs"):
         train_epoch(step, given, epoch, config.batch_size, data.seeds)
+        if checkpoint:
+            checkpoint.save_when_due(partial(state, epoch))
     return [{key: [row[key] for row in run] for key in run[0]} for run in rows]
 
 
@@ -277,11 +286,6 @@ def work(config: Human) -> float:
     return config.epochs * config.train_size + looks * seen / 3
 
 
-def hashes(config: Human) -> dict[str, str]:
-    """Hashes of images and labels that are not made by this package."""
-    return HUB["cifar10"][3] | {"labels": HASH} if config.data == "cifar10n" else data_hashes(config)
-
-
 def tiny(network: str, machine: Machine) -> Numbers:
     """Losses along a small training, of two kinds of labels."""
     small = {"train_size": 24, "unseen_size": 20, "test_size": 20, "batch_size": 16, "epochs": 2, "looks": 2}
@@ -300,7 +304,7 @@ EXPERIMENT = register(Experiment(
     sweep={"seed": "seeds", "labels": "labels"},
     work=work,
     trials=({"train_size": 256, "epochs": 1}, {"train_size": 256, "epochs": 3}),
-    data=hashes,
+    data=data_hashes,
     deep=False,
     draw={"": draw},
     paths={kind: ("float32", path, partial(tiny, kind)) for kind, path in (("cnn", STACKED), ("resnet", SIDE_BY_SIDE))},

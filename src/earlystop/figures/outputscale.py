@@ -260,6 +260,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=OutputScale,
     runs=runs,
+    one_by_one=True,
     cells=cells,
     sweep={"level": "scales", "corruption_rate": "corruption_rates", "seed": "seeds"},
     work=lambda config: config.iterations + config.steps,

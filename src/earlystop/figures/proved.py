@@ -144,6 +144,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=Proved,
     runs=runs,
+    one_by_one=True,
     sweep={"input_noise": "input_noises", "width": "widths", "seed": "seeds"},
     work=lambda config: config.iterations,
     trials=({"iterations": 20}, {"iterations": 60}),

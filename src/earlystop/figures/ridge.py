@@ -167,6 +167,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=Ridge,
     runs=runs,
+    one_by_one=True,
     sweep={"corruption_rate": "corruption_rates", "seed": "seeds"},
     work=lambda config: config.patience * sum(1 / penalty for penalty in config.penalties) + config.iterations,
     trials=({"iterations": 100, "patience": 1}, {"iterations": 200, "patience": 2}),

@@ -157,6 +157,7 @@ EXPERIMENT = register(Experiment(
     title="The share of wrong labels, estimated",
     config=Shares,
     runs=runs,
+    one_by_one=True,
     sweep={"seed": "seeds", "noise": "noises"},
     work=lambda config: config.train_size * config.epochs * (config.folds + 1),
     trials=({"train_size": 300, "epochs": 4}, {"train_size": 300, "epochs": 12}),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from earlystop.architectures import INITIALIZATIONS, conv_net
 from earlystop.augment import AUGMENTATIONS
+from earlystop.cifar10n import HASH
 from earlystop.data import redraw_labels
 from earlystop.images import HUB, TITLES, Images, content_hash, load_images, loader, sample_split
 from earlystop.runs.experiment import Cell
@@ -177,6 +178,8 @@ def run_curves(history: dict[str, list[Tensor]], run: int) -> dict[str, list[Any
 
 def data_hashes(config: Any) -> dict[str, str]:
     """Hashes of the pixels and labels that an experiment reads, if they are not made by this package."""
+    if config.data == "cifar10n":
+        return HUB["cifar10"][3] | {"labels": HASH}
     if config.data in TITLES:
         return HUB[config.data][3] if config.data in HUB else {}
     parts = {split: _images(config.data, split) for split in ("train", "test")}

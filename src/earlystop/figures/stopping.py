@@ -257,6 +257,7 @@ EXPERIMENT = register(Experiment(
     title="When to stop without clean labels",
     config=Stopping,
     runs=runs,
+    one_by_one=True,
     cells=cells,
     own=True,
     sweep={"seed": "seeds", "noise": "noises", "pace": "paces", "loss": "losses"},

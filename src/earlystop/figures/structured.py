@@ -393,6 +393,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=Structured,
     runs=runs,
+    one_by_one=True,
     cells=cells,
     sweep={"seed": "seeds"},
     work=work,

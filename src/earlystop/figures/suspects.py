@@ -311,6 +311,7 @@ EXPERIMENT = register(Experiment(
     title="Suspicious labels, and training without them",
     config=Suspects,
     runs=runs,
+    one_by_one=True,
     sweep={"seed": "seeds", "noise": "noises"},
     work=lambda config: config.train_size * config.epochs * (config.folds + 6),
     trials=({"train_size": 300, "epochs": 4}, {"train_size": 300, "epochs": 12}),

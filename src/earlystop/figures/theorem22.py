@@ -164,6 +164,7 @@ EXPERIMENT = register(Experiment(
     own=True,
     config=Theorem22,
     runs=runs,
+    one_by_one=True,
     cells=cells,
     sweep={"seed": "seeds"},
     work=work,

@@ -54,6 +54,7 @@ class Experiment:
     work: Callable[[Any], float]
     trials: tuple[dict[str, int], dict[str, int]]
     together: tuple[str, ...] = ()
+    one_by_one: bool = False  # whether a batch of them would take turns: each is kept as soon as it is finished
     cells: Callable[[Any], list[Cell]] | None = None  # default: all combinations of the sweep's values
     summary: Callable[[Run, Cell], Run] = lambda run, cell: run  # what of a run is published
     data: Callable[[Any], dict[str, str]] = lambda config: {}  # hashes of the data that are not made by code
@@ -76,6 +77,7 @@ class Experiment:
 
     def groups(self, cells: Sequence[Cell], size: int) -> list[list[Cell]]:
         """Cells that can be computed as one batch, at most `size` in each group."""
+        size = 1 if self.one_by_one else size
         kinds: dict[tuple, list[Cell]] = {}
         for cell in cells:
             kinds.setdefault(tuple(cell[key] for key in self.together), []).append(cell)

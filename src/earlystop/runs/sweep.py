@@ -192,6 +192,7 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
         client = Client(address, timeout=20)
     except (OSError, ValueError) as error:
         raise StoreError(f"no dask scheduler at {address} ({error}): check --address") from error
+    lost = lambda error: StoreError(f"the cluster lost a group of cells ({error}): the same command goes on")
     with client:
         pending = {client.submit(run_group, *call, pure=False) for call in calls}
         deserted = False
@@ -200,12 +201,22 @@ def on_cluster(calls: Sequence[tuple], address: str) -> Iterator[list]:
             if deserted > before:
                 print(f"the cluster at {address} has no workers now: waiting for some")
             try:
-                with suppress(TimeoutError):
-                    waited: Any = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
-                    done, pending = waited
-                    yield from [future.result() for future in done]
-            except (KilledWorker, CancelledError) as error:
-                raise StoreError(f"the cluster lost a group of cells ({error}): the same command goes on") from error
+                waited: Any = wait(pending, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+                done, pending = waited
+            except TimeoutError:
+                continue
+            except CancelledError as error:
+                raise lost(error) from error
+            failed = None
+            for future in done:  # first those that are finished: they may lie on workers' own disks
+                try:
+                    found = future.result()
+                except Exception as error:
+                    failed = error
+                else:
+                    yield found
+            if failed:
+                raise lost(failed) if isinstance(failed, (KilledWorker, CancelledError)) else failed
 
 
 def assemble(experiment: Experiment, config: Sized, scale: str, out: Path, found: Sequence[dict]) -> Path:
