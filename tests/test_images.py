@@ -127,7 +127,7 @@ def test_a_data_set_unlike_the_books_is_refused_by_name(own, message):
 
 def test_a_data_set_that_is_not_there_is_unknown(own):
     reasons = {f"{own}:absent": "no attribute 'absent'", "nowhere:load": "No module named 'nowhere'"}
-    for name, why in (reasons | {"math:pi": "3.14.* is no function"}).items():
+    for name, why in (reasons | {"math:pi": "it is 3.14.*, should be a function"}).items():
         with pytest.raises(ValueError, match=f"'{name}' is unknown .*{why}.*, use one of digits"):
             load_images(name)
 

@@ -11,14 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from earlystop.arguments import counts, kinds, refuse, short, values, whole
+from earlystop.arguments import counts, functions, kinds, refuse, values, whole
 from earlystop.runs.progress import nobody_watches, progress
 from earlystop.streams import random_stream
 
@@ -187,10 +186,9 @@ def loader(name: str) -> Callable[[str], Images]:
     reason = ""
     try:
         if ":" in name:
-            found: Any = pkgutil.resolve_name(name)
-            if callable(found):
-                return found
-            reason = f" ({short(found)} is no function)"
+            found = pkgutil.resolve_name(name)
+            functions(it=found)
+            return found
     except (ImportError, AttributeError, ValueError) as error:
         reason = f" ({error})"
     known = ", ".join(TITLES)
