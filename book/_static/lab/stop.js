@@ -117,8 +117,8 @@ class Stop {
   describe({ iteration, outputs }) {
     const { all, wrong, right, errors } = counted(this.known.data, outputs), { window } = this.known;
     const labels = wrong ? `${right} of ${wrong} wrong labels are put right, and` : "no label is wrong, and";
-    const theory = window ? `The theory of chapter 6 says: stop between ${number(window[0])} and ${window[1] === Infinity ? "any later iteration" : number(window[1])} (shaded)`
-      : "The theory of chapter 6 says: at every iteration some answer is wrong";
+    const theory = window ? `Told the true labels, the theory of chapter 6 says: stop between ${number(window[0])} and ${window[1] === Infinity ? "any later iteration" : number(window[1])} (shaded)`
+      : "Told the true labels, the theory of chapter 6 says: at every iteration some answer is wrong";
     const text = `Stopped after iteration ${number(iteration)}: ${labels} ${errors} of ${all} answers are not the true label. ${theory}.`;
     this.speech.say(text);
     this.chart.svg.setAttribute("aria-label", `Share of wrong answers against the iteration. ${text}`);

@@ -83,9 +83,9 @@ def laws(result: Result) -> list[list[str]]:
     """What the theorem says of time, distance, drift and noise, and what is measured: mean, lowest and highest seed."""
     measures = {
         "power of ‖C‖²/λ(C) in the time": ("1", law.time_slope),
-        f"power of K in the distance, d = {law.DIMS[-1]}": ("½", law.distance_slope),
+        f"power of K in the distance, d = {law.DIMS[-1]}": ("at most ½", law.distance_slope),
         "power of ε₀ in the drift": ("1", law.drift_slope),
-        "harmless share of wrong labels, in units of δ/8": ("at least 1", safe_share),
+        "harmless share of wrong labels, in units of δ/8 (in steps of ½)": ("at least 1", safe_share),
     }
     ends = (torch.mean, torch.min, torch.max)
     return [[name, word, *(f"{end(found(result)):.2f}" for end in ends)] for name, (word, found) in measures.items()]

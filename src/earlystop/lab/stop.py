@@ -17,7 +17,7 @@ def draw(**changes: Any) -> Figure:
     kept = plots.some(now["iterations"] + 1)
     fig, ax = plt.subplots(figsize=(7, 3.2))
     if window := predicted_window(now):
-        ax.axvspan(*window, color="#e4e4e4", label="stop here, says the theory")
+        ax.axvspan(*window, color="#e4e4e4", label="predicted with true labels")
     for errors, name, look in ((noisy.by_given, "judged by given labels", plots.NOISY),
                                (noisy.by_true, "judged by true labels", plots.TRUE),
                                (clean.by_true, "the same without wrong labels", plots.CONTROL)):  # fmt: skip
