@@ -44,21 +44,21 @@ def test_a_finding_is_said_with_its_spread_over_seeds(told):
     told.clear()
     page.finding("sure", True, "It is 1.3.", "It is not.", 1.3)
     page.finding("wordless", True, "Yes.", "No.")
-    assert [text for text, _ in told] == ["It is 1.3 (over 6 seeds: 1.3 in each).", "Yes (the same over 6 seeds)."]
+    assert [text for text, _ in told] == ["It is 1.3 (over 6 seeds: 1.3 in each).", "Yes (the sentence holds in 6 of 6 seeds)."]
 
 
 def test_a_finding_that_differs_says_so_and_is_marked(told):
     page.finding("steady", False, "Yes.", "No.")
     text, mark = told[0]
-    assert text.startswith("No (over 6 seeds: 1.25 to 1.5, the same in none of them). **On this machine")
+    assert text.startswith("No (over 6 seeds: 1.25 to 1.5; the sentence holds in none of the 6). **On this machine")
     assert "a machine" in text and mark == {"finding": "steady", "differs": True}
 
 
 def test_a_finding_that_seeds_or_rounding_decide_says_how_often(told):
     page.finding("mixed", True, "Yes.", "No.")
     page.finding("mixed", False, "Yes.", "No.")
-    assert told[0][0].startswith("Yes (over 6 seeds, the same in 4 of them; where only the rounding")
-    assert "the same in 3 of 5 runs" in told[0][0] and "the same in 2 of 5 runs" in told[1][0]
+    assert told[0][0].startswith("Yes (the sentence holds in 4 of 6 seeds; where only the rounding")
+    assert "it holds in 3 of 5 runs" in told[0][0] and "it holds in 2 of 5 runs" in told[1][0]
     assert [mark["differs"] for _, mark in told] == [False, True]
 
 

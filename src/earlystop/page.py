@@ -92,11 +92,11 @@ def _spread(record: dict[str, Any], outcome: bool, form: str) -> str:
     if seeds["range"]:
         low, high = (format(end, form).replace("-", "−") for end in seeds["range"])
         count += f": {low} to {high}" if low != high else f": {low} in each"
-    held = "" if same[0] == seeds["runs"] else f", the same in {same[0] or 'none'} of them"
-    if not seeds["range"] and not held:
-        count = f"the same {count}"
+    held = "" if same[0] == seeds["runs"] else f"; the sentence holds in {same[0] or 'none'} of the {seeds['runs']}"
+    if not seeds["range"]:
+        count, held = f"the sentence holds in {same[0] or 'none'} of {seeds['runs']} seeds", ""
     if same[1] not in (0, rounding["runs"]):
-        held += f"; where only the rounding differs, the same in {same[1]} of {rounding['runs']} runs"
+        held += f"; where only the rounding differs, it holds in {same[1]} of {rounding['runs']} runs"
     return f" ({count}{held})"
 
 
