@@ -31,10 +31,10 @@ ANGLE = "def walked_angle(r):\n    return 2 * math.asin(r / 2)\n"
 EIGHT = "list(range(8))"
 
 
-def outvoted(changed, prediction=6, seed="SEED", rho=0.0):
+def outvoted(changed, prediction=6, seed="SEED", rho=0.0, more=""):
     """The answer whose link has these labels changed."""
     return f"""prediction = {prediction}
-now = lab.state("stop", seed={seed}, corruption_rate={rho}, changed={changed})
+now = lab.state("stop", seed={seed}, corruption_rate={rho}, changed={changed}{more})
 address = lab.address("stop", now)
 """
 
@@ -427,6 +427,9 @@ WRONG = {
         "too few labels": (outvoted("[0, 1, 2]"), {2}),
         "data of another student": (outvoted(EIGHT, seed="SEED + 1"), {1}),
         "with other wrong labels": (outvoted(EIGHT, rho=0.1), {1}),
+        "with other clusters": (outvoted(EIGHT, more=", input_noise=0.4"), {1}),
+        "hardly trained": (outvoted("[0]", more=", pace=0.01"), {1}),
+        "hardly trained, and another cluster is lost": (outvoted("[12]", more=", pace=0.01"), {1, 2}),
         "labels of two clusters": (outvoted("[*range(8), 12]"), {3}),
         "every label of the cluster": (outvoted("list(range(12))"), {3}),
         "one is enough": (outvoted(EIGHT, prediction=1), {4}),
