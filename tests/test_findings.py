@@ -44,7 +44,10 @@ def test_a_finding_is_said_with_its_spread_over_seeds(told):
     told.clear()
     page.finding("sure", True, "It is 1.3.", "It is not.", 1.3)
     page.finding("wordless", True, "Yes.", "No.")
-    assert [text for text, _ in told] == ["It is 1.3 (over 6 seeds: 1.3 in each).", "Yes (the sentence holds in 6 of 6 seeds)."]
+    assert [text for text, _ in told] == [
+        "It is 1.3 (over 6 seeds: 1.3 in each).",
+        "Yes (the sentence holds in 6 of 6 seeds).",
+    ]
 
 
 def test_a_finding_that_differs_says_so_and_is_marked(told):
