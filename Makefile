@@ -24,7 +24,7 @@ book: with-book notebooks claims ## execute the chapters that changed and build 
 
 claims: _build/claims.json ## judge the paper's claims by book/claims.yml
 
-_build/claims.json: book/claims.yml $(wildcard book/results/*) $(wildcard src/earlystop/*.py src/earlystop/*/*.py) | with-book
+_build/claims.json: book/claims.yml book/results $(wildcard book/results/*) $(wildcard src/earlystop/*.py src/earlystop/*/*.py) | with-book
 	$(BIN)/python -m earlystop verify --json $@
 
 test: with-tests ## run the tests

@@ -552,6 +552,7 @@ def rooms(tmp_path):
     ("load('fig1')", {"fig1", "data"}), ("from earlystop.data import draw", {"data"}),
     ("%pylab\nfrom earlystop import data", {"data"}),
     ("import earlystop\nearlystop.data.draw()", {"data"}), ("import earlystop", set()),
+    ("import earlystop as es\nes.data.draw()", {"data"}), ("x = 'earlystop.figures.fig2:SIZE'", {"fig2"}),
     ("import torch", set()), ("1 +", set()),
 ])  # fmt: skip
 def test_a_page_depends_on_the_modules_that_it_uses(rooms, page, uses):

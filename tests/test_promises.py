@@ -39,7 +39,11 @@ def start(out, *options, file=TOY, **more):
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "earlystop", "run", file, "--yes", "--out", out, *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
-    return subprocess.Popen(list(map(str, command)), **pipes | more)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    try:
+        return subprocess.Popen(list(map(str, command)), **pipes | more)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
@@ -412,9 +416,7 @@ def test_two_processes_killed_nine_times_end_with_the_same_numbers(tmp_path, toy
     [("SIGINT", 1), *(pytest.param(number, 2, marks=pytest.mark.leg) for number in ("SIGINT", "SIGKILL"))],
 )
 def test_an_ended_command_leaves_no_process_and_whole_checkpoints(tmp_path, number, jobs):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     process = start(tmp_path, "--set=steps=10000000", f"--jobs={jobs}", "--save-every=0", start_new_session=True)
-    signal.signal(signal.SIGINT, before)
     deadline, workers = time.monotonic() + 120, []
     try:
         while len(list(tmp_path.glob("parts/*/training.pt"))) < jobs:

@@ -37,6 +37,9 @@ def key(sources: list[str], root: Path) -> str:
 
 
 @lru_cache(maxsize=1000)
+OBJECT = re.compile(r"earlystop(\.\w+)+:\w+")  # as pkgutil.resolve_name takes it
+
+
 def of_file(path: Path, changed: int) -> str:
     """A hash of what a file means."""
     content = path.read_bytes()
@@ -55,9 +58,10 @@ def tree(path: Path, changed: int) -> ast.Module:
 
 def imported(code: ast.Module, package: list[str]) -> set[str]:
     """What code imports, absolutely; `package` is that of its module.  Also `a.b.name` of ``from a.b import name``,
-    and `a.name` of an attribute, which may be a module of the package `a`."""
-    names = set()
-    for node in ast.walk(code):
+    `a.name` of an attribute, which may be a module of the package `a`, and what a text "earlystop.b:name" names."""
+    names, nodes = set(), [*ast.walk(code)]
+    short = {one.asname: one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -65,7 +69,9 @@ def imported(code: ast.Module, package: list[str]) -> set[str]:
             base = ".".join([*above, *filter(None, [node.module])])
             names |= {f"{base}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            names.add(f"{node.value.id}.{node.attr}")
+            names.add(f"{short.get(node.value.id, node.value.id)}.{node.attr}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and OBJECT.fullmatch(node.value):
+            names.add(node.value.replace(":", "."))
     return names
 
 
