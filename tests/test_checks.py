@@ -40,7 +40,6 @@ FOUND = (
     "lambda_of_random_centers",
     "learning_time_of_close_centers",
     "scale_of_the_start",
-    "condition_number",
     "distance_over_width",
     "proved_window",
     "power_of_the_distance",

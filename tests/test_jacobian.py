@@ -7,6 +7,7 @@ import torch
 from reference import named, network, problem, smooth
 from torch import nn
 from torch.func import jacrev
+from torch.nn.utils import prune
 
 from earlystop.architectures import resnet
 from earlystop.jacobian import (
@@ -107,6 +108,34 @@ def test_the_part_of_linear_layers_equals_their_rows():
     found = model_gram(model, x, lambda out: out[1].square())
     torch.testing.assert_close(found, rows @ rows.T, rtol=1e-12, atol=1e-14)
     assert [type(one) for one in _linear_layers(model, x)] == [nn.Linear] * 2  # first and frozen
+
+
+class Mirrored(nn.Module):
+    """A linear layer whose weights are used once more, transposed, without its being called."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(self.layer(x).tanh(), self.layer.weight.T)
+
+
+@pytest.mark.parametrize("make", [
+    Mirrored,
+    lambda: nn.Sequential(prune.l1_unstructured(nn.Linear(4, 3), "weight", 0.5), nn.Tanh()),
+    lambda: nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 3)), nn.Tanh()),
+])  # fmt: skip
+def test_a_linear_layer_with_weights_of_another_kind_is_taken_by_its_rows(make):
+    torch.manual_seed(0)
+    model, x = make().double().eval(), torch.randn(5, 4, dtype=torch.float64)
+    rows = []
+    for one in x:
+        gradients = torch.autograd.grad(model(one[None])[0].square().sum(), [*model.parameters()])
+        rows.append(torch.cat([part.flatten() for part in gradients]))
+    expected = torch.stack(rows) @ torch.stack(rows).T
+    found = model_gram(model, x, lambda out: out.square().sum())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9 * expected.max().item())
 
 
 def test_a_linear_layer_that_an_output_does_not_use_has_no_part():

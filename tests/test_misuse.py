@@ -187,6 +187,7 @@ CALLS = {  # by function: its arguments
     spaces.seen: dict(noise=Y, vectors=BASIS, ranks=(1, 2)),
     spaces.constant_share: dict(noise=Y, groups=DATA.clusters),
     streams.random_stream: dict(seed=0, purpose="dice"),
+    streams.batches: dict(order=torch.arange(6), batch_size=2),
     suspects.cross_fit: dict(task=TASK, folds=2, name="cross_entropy"),
     suspects.fold_of: dict(labels=CLASSES, folds=2, seed=0),
     suspects.suspicion: dict(probabilities=SAID, labels=torch.tensor([0, 1, 0])),
@@ -273,12 +274,34 @@ def misuses(value):
     if isinstance(value, int):
         return [None, "text", 2.5, [1], torch.ones(2)]
     if isinstance(value, float):
-        return [None, "text", [1.0], torch.ones(2), 1j]
+        return [None, "text", [1.0], torch.ones(2), 1j, float("nan")]
     if isinstance(value, tuple):
         return ["text", 5, {"a": 1}, ("a", "b")]
     if isinstance(value, str):
         return [None, 5, "no such name"]
     return [None, "text", 5, torch.ones(2)]  # an object, or a function
+
+
+NAN = [float("nan")] * 2
+
+
+@pytest.mark.parametrize(("call", "told"), [
+    (lambda: metrics.auroc([0.1, 0.2], NAN), "flipped contain NaN"), (lambda: metrics.auroc(NAN, [0.1]), "clean"),
+    (lambda: metrics.overlap(NAN, [0.1]), "finite losses"), (lambda: metrics.overlap([0.1], [float("inf")]), "finite"),
+    (lambda: metrics.loss_shares(NAN, 1.0), "losses contain NaN"), (lambda: metrics.loss_shares([-1.0], 1), "negative"),
+    (lambda: metrics.loss_shares([0.1], float("inf")), "top is inf"),
+    (lambda: metrics.error_rate(NAN, [1.0, 1.0], [-1.0, 1.0]), "outputs contain NaN"),
+    (lambda: metrics.error_rate([0.1], [1.0], []), "classes are"),
+    (lambda: data.nearest_label([0.1], [-1.0, float("nan")]), "classes"),
+    (lambda: data.ground_truth_label([NAN], [[0.0, 1.0]], [1.0]), "inputs contain NaN"),
+    (lambda: data.ground_truth_label([[0.0, 1.0]], torch.ones(0, 2), torch.ones(0)), "centers are none"),
+    (lambda: training.accuracy([NAN], [0]), "outputs contain NaN"),
+    (lambda: training.accuracy(torch.ones(1, 0), [0]), "outputs have no classes"),
+])  # fmt: skip
+def test_what_is_no_number_is_no_score(call, told):
+    """A comparison passes over NaN: the scores of nothing would be those of the best."""
+    with pytest.raises(ValueError, match=told):
+        call()
 
 
 def optional(function, name):
@@ -293,7 +316,7 @@ def optional(function, name):
 
 ANY_SHAPE = {(own.Samples, "inputs"), (label_noise.corrupt, "inputs"), (remedies.Task, "inputs"),
              (data.nearest_label, "outputs"), (metrics.in_words, "values"), (training.channels_last, "x"),
-             (images.content_hash, "pixels"), (training.accuracy, "outputs"),
+             (images.content_hash, "pixels"), (training.accuracy, "outputs"), (streams.batches, "order"),
              (rules.uniform_law, "accuracy")}  # fmt: skip
 WORDS = {(streams.random_stream, "purpose"), (lab.read, "text"), (plots.band, "label"), (metrics.in_words, "form"),
          (network.Activation, "name")}  # fmt: skip

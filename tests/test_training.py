@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earlystop import training
+from earlystop import remedies, streams, training
 from earlystop.architectures import ResidualBlock, conv_net, count_parameters, resnet
 from earlystop.images import Images, load_images
 from earlystop.runs import store
@@ -168,6 +168,19 @@ def test_every_epoch_visits_every_sample_once_in_a_new_seeded_order():
     assert not torch.equal(torch.cat(other), torch.cat(batches))
 
 
+def test_a_sample_that_would_be_a_batch_of_its_own_joins_the_one_before():
+    """Batch normalization refuses one sample, and how many are left over depends on the data of a reader."""
+    for n, sizes in ((23, [8, 8, 7]), (25, [8, 8, 9]), (8, [8]), (1, [1])):
+        assert [len(one) for one in streams.batches(torch.arange(n), 8)] == sizes
+    assert [one.tolist() for one in streams.batches(torch.arange(3), 1)] == [[0], [1], [2]]
+    _, images, labels = tiny(n=17)
+    stack = Stack([nn.Sequential(nn.Flatten(), nn.BatchNorm1d(9), nn.Linear(9, 3))])
+    train(stack, images, labels, optimizer=descent(stack), epochs=1, batch_size=8, seeds=[0])
+    task = remedies.Task(torch.randn(17, 9), labels[0], lambda seed: nn.Sequential(nn.BatchNorm1d(9), nn.Linear(9, 3)),
+                         epochs=1, batch_size=8)  # fmt: skip
+    assert list(remedies.train(remedies.remedy("cross_entropy", task))) == [0, 1]
+
+
 def test_training_equals_matrix_products(double):
     trained, batches = recorded_order()
     stack, images, labels = tiny()
@@ -229,6 +242,19 @@ def test_training_that_diverges_is_refused_with_its_epoch_and_seed():
         train(stack, ImageStack.of([images] * 2, [images] * 2), labels.expand(2, -1), **run)
 
 
+def test_a_last_step_that_diverges_is_refused_too():
+    stack, images, labels = tiny()
+    stack.parameters["1.weight"].data *= 1e4
+    with pytest.raises(ValueError, match="weights are not finite after epoch 1 of seed 5: lower the step size"):
+        train(stack, images, labels, optimizer=descent(stack, 1e38), epochs=1, batch_size=23, seeds=[5])
+
+
+@pytest.mark.parametrize("name", training.OPTIMIZERS)
+def test_an_infinite_step_is_refused(name):
+    with pytest.raises(ValueError, match="step_size is inf, should be above 0 and finite"):
+        training.OPTIMIZERS[name](tiny()[0], float("inf"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -236,6 +262,7 @@ def test_training_that_diverges_is_refused_with_its_epoch_and_seed():
         (dict(batch_size=0), "batch_size is 0"),
         (dict(labels=torch.zeros(1, 22).long()), r"labels has shape \(1, 22\), should have \(1, 23\)"),
         (dict(labels=torch.zeros(2, 23).long()), r"labels has shape \(2, 23\), should have \(1, 23\)"),
+        (dict(optimizer=torch.optim.SGD(nn.Linear(9, 3).parameters(), lr=0.1)), "optimizer is of other weights"),
     ],
 )
 def test_bad_training_arguments_are_refused(change, message):

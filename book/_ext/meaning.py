@@ -21,6 +21,7 @@ SWITCHES = {"EARLYSTOP_SCALE": "quick", "EARLYSTOP_DEVICE": "", "EARLYSTOP_PRECI
 FREE = {".py", ".pyc"}  # compared by meaning, or made from it
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 WALKS = {"iter_modules", "walk_packages"}
+OBJECT = re.compile(r"earlystop(\.\w+)+:\w+")  # as pkgutil.resolve_name takes it
 
 
 def key(sources: list[str], root: Path) -> str:
@@ -37,9 +38,6 @@ def key(sources: list[str], root: Path) -> str:
 
 
 @lru_cache(maxsize=1000)
-OBJECT = re.compile(r"earlystop(\.\w+)+:\w+")  # as pkgutil.resolve_name takes it
-
-
 def of_file(path: Path, changed: int) -> str:
     """A hash of what a file means."""
     content = path.read_bytes()

@@ -1,5 +1,6 @@
 """What functions ask of their arguments, said at the door. Lists and NumPy arrays are taken by their numbers."""
 
+import math
 from collections.abc import Iterator
 from numbers import Real
 from operator import index
@@ -103,11 +104,18 @@ def check_shapes(asked: dict[str, tuple[Tensor, str]]) -> None:
             refuse({f"{wrong}, where {letter} is {count} as of {other}": size != count})
 
 
+def without_nan(**named: Tensor) -> None:
+    """Raise `ValueError` naming the first tensor in which a number is none: a comparison would pass over it."""
+    for name, one in named.items():
+        refuse({f"{name} contain NaN": bool(one.isnan().any())})
+
+
 def numbers(**named: Any) -> None:
     """Raise `ValueError` naming the first argument that is not one number."""
     for name, value in named.items():
         alone = isinstance(value, Real) or (isinstance(value, Tensor) and value.ndim == 0 and not value.is_complex())
-        refuse({f"{name} is {short(value)}, should be a number": not alone or isinstance(value, bool)})
+        wrong = not alone or isinstance(value, bool) or math.isnan(value)
+        refuse({f"{name} is {short(value)}, should be a number": wrong})
 
 
 def counts(least: int | None = None, **named: Any) -> None:

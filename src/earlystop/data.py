@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from earlystop.arguments import counts, kinds, numbers, refuse, tensors, values
+from earlystop.arguments import counts, kinds, numbers, refuse, tensors, values, without_nan
 from earlystop.streams import random_stream
 
 CENTER_TRIES = 2000  # candidates for one center before the whole draw starts again,
@@ -212,6 +212,8 @@ def ground_truth_label(
     """
     inputs, centers = tensors(inputs=(inputs, "n d"), centers=(centers, "K d"))
     center_labels, _ = values(center_labels=(center_labels, "K"), centers=(centers, "K d"))
+    without_nan(inputs=inputs, centers=centers)
+    refuse({"centers are none: no cluster is the nearest": not len(centers)})
     return center_labels[torch.cdist(inputs, centers).argmin(dim=1)]
 
 
@@ -222,7 +224,8 @@ def nearest_label(outputs: Float[Tensor, "..."], classes: Float[Tensor, " K_bar"
     tensor([-1,  0,  1])
     """
     (outputs,), (classes,) = tensors(outputs=(outputs, "*")), values(classes=(classes, "K"))
-    refuse({f"classes are {classes.tolist()}, should go up": bool((classes[1:] <= classes[:-1]).any())})
+    refuse({f"classes are {classes.tolist()}, should go up": not len(classes) or bool((classes.diff() <= 0).any())})
+    without_nan(outputs=outputs, classes=classes)
     midpoints = (classes[1:] + classes[:-1]) / 2
     return classes[torch.bucketize(outputs, midpoints.to(outputs))]
 

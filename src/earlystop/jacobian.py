@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -58,7 +59,7 @@ def model_gram(
             [1., 2.]], dtype=torch.float64)
     """
     inputs = _taken(model, inputs, output)
-    layers = _linear_layers(model, inputs[:2])
+    layers = [one for one in _linear_layers(model, inputs[:2]) if _is_alone(model, one, inputs[:3], output, machine)]
     gram = sum((_linear_gram(model, layer, inputs, output) for layer in layers), start=inputs.new_zeros(1).double())
     done = {id(p) for layer in layers for p in layer.parameters()}
     others = [name for name, p in model.named_parameters() if id(p) not in done]
@@ -71,12 +72,23 @@ def _linear_layers(model: nn.Module, few: Float[Tensor, "m ..."]) -> list[nn.Lin
     owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
     layers = [module for module in model.modules() if type(module) is nn.Linear]
     layers = [one for one in layers if all(owners[id(p)] == 1 for p in one.parameters())]
+    layers = [one for one in layers if one._parameters.keys() == {"weight", "bias"} and not one._forward_pre_hooks]
     hooks = [one.register_forward_pre_hook(lambda m, x: seen.extend([m] * (1 + (x[0].dim() != 2)))) for one in layers]
     with torch.no_grad():
         model(few)
     for hook in hooks:
         hook.remove()
     return [one for one in layers if sum(module is one for module in seen) == 1]
+
+
+def _is_alone(model: nn.Module, layer: nn.Linear, few: Tensor, output: Callable, machine: Machine) -> bool:
+    """Whether nothing else in the model uses the weights of a linear layer, as seen by the gradients of few samples."""
+    mine = {id(p) for p in layer.parameters()}
+    names = [name for name, p in model.named_parameters() if id(p) in mine]
+    whole = _gram_of_rows(model, names, few, output, replace(machine, watched=False))
+    return torch.allclose(
+        _linear_gram(model, layer, few, output), whole, rtol=1e-3, atol=1e-3 * whole.abs().max().item()
+    )
 
 
 def _linear_gram(model, layer: nn.Linear, inputs, output) -> Float[Tensor, "n n"]:

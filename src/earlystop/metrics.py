@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from earlystop.arguments import counts, mask, numbers, refuse, tensors, values
+from earlystop.arguments import counts, mask, numbers, refuse, tensors, values, without_nan
 from earlystop.data import nearest_label
 
 
@@ -30,6 +30,7 @@ def auroc(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"]) -> float:
     """
     clean, flipped = tensors(clean=(clean, "n"), flipped=(flipped, "m"))
     refuse({"auroc needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
+    without_nan(clean=clean, flipped=flipped)
     clean = clean.sort().values
     below, up_to = (torch.searchsorted(clean, flipped, right=right) for right in (False, True))
     return ((below + up_to).double() / 2 / len(clean)).mean().item()
@@ -45,6 +46,7 @@ def overlap(clean: Float[Tensor, " n"], flipped: Float[Tensor, " m"], bins: int 
     counts(least=1, bins=bins)
     refuse({"overlap needs at least one clean and one flipped loss": not len(clean) or not len(flipped)})
     both = torch.cat([clean, flipped])
+    refuse({"overlap needs finite losses: there is no histogram of others": not bool(both.isfinite().all())})
     top, bottom = both.max().item(), both.min().item()
     if top == bottom:
         return 1.0
@@ -61,7 +63,9 @@ def loss_shares(losses: Float[Tensor, " n"], top: float, bins: int = 40) -> Floa
     (losses,) = tensors(losses=(losses, "n"))
     numbers(top=top)
     counts(least=1, bins=bins)
-    refuse({f"top is {top}, should be above 0": not top > 0})
+    refuse({f"top is {top}, should be above 0 and finite": not 0 < top < float("inf")})
+    without_nan(losses=losses)
+    refuse({"losses have a negative number, should be 0 or more": bool((losses < 0).any())})
     return torch.histc(losses.float().clamp(max=top), bins, 0, top) / max(1, len(losses))
 
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from earlystop.arguments import counts, fitting, functions, kinds, numbers, refuse, short, tensors, values
+from earlystop.arguments import counts, fitting, functions, kinds, numbers, refuse, short, tensors, values, without_nan
 from earlystop.images import Images
 from earlystop.runs.machine import Machine
 from earlystop.runs.store import sound
-from earlystop.streams import random_stream
+from earlystop.streams import batches, random_stream
 
 STREAMS = 8  # networks that a GPU works on at a time
 UNRECORDED = 3  # steps before a GPU records one
@@ -127,7 +127,7 @@ def _weights(stack: Stack, step_size: float) -> list[Tensor]:
     known = isinstance(getattr(stack, "parameters", None), dict)
     refuse({f"stack is {short(stack)}, should be a Stack of networks": not known})
     numbers(step_size=step_size)
-    refuse({f"step_size is {step_size}, should be above 0": not step_size > 0})
+    refuse({f"step_size is {step_size}, should be above 0 and finite": not 0 < step_size < float("inf")})
     return list(stack.parameters.values())
 
 
@@ -264,6 +264,7 @@ def train(
         if epoch:
             images.redraw(epoch, seeds)
             train_epoch(step, labels, epoch, batch_size, seeds)
+            _check_weights(stack, epoch, seeds)
         if measure and stack.machine.measured(epoch, epochs):
             for key, numbers in (measure() | {"epoch": torch.tensor(epoch)}).items():
                 history.setdefault(key, []).append(numbers.cpu())
@@ -282,11 +283,21 @@ def _check_training(stack, images, labels, optimizer, epochs, batch_size, seeds,
     kinds(Sequence, "a list of seeds, one for each network", seeds=seeds)
     functions(loss=loss)
     (labels,) = values(labels=(labels, "M n"))
+    moved = {id(one) for group in optimizer.param_groups for one in group["params"]}
     refuse({
+        "optimizer is of other weights, should be of the stack's, as adadelta(stack) gives":
+            not moved or not moved <= {id(one) for one in stack.parameters.values()},
         f"seeds are {len(seeds)} for {stack.size} networks, should be one for each": len(seeds) != stack.size,
         f"labels has shape {tuple(labels.shape)}, should have {images.size} as images": labels.shape != images.size,
     })  # fmt: skip
     return labels
+
+
+def _check_weights(stack: Stack, epoch: int, seeds: Sequence[int]) -> None:
+    """Raise `ValueError` for weights that the last step of an epoch made infinite: its loss is that before it."""
+    finite = [one.isfinite().reshape(stack.size, -1).all(dim=1) for one in stack.parameters.values()]
+    for seed, whole in zip(seeds, torch.stack(finite).all(dim=0).tolist()):
+        refuse({f"weights are not finite after epoch {epoch} of seed {seed}: lower the step size": not whole})
 
 
 def _state(stack: Stack, optimizer: torch.optim.Optimizer, history: dict[str, list[Tensor]], epoch: int) -> dict:
@@ -323,7 +334,7 @@ def train_epoch(step, labels, epoch, batch_size, seeds) -> None:
         torch.randperm(labels.shape[1], generator=random_stream(seed, f"batches of epoch {epoch}")) for seed in seeds
     ]
     values = torch.zeros(len(seeds))
-    for batch in torch.stack(orders).to(labels.device).split(batch_size, dim=1):
+    for batch in batches(torch.stack(orders).to(labels.device), batch_size):
         values = step(batch)
     for run, value in enumerate(values.tolist()):
         if not abs(value) < float("inf"):
@@ -488,6 +499,8 @@ def accuracy(outputs: Float[Tensor, "... n classes"], labels: Int[Tensor, "... n
     shape = tuple(outputs.shape[-labels.ndim - 1 : -1])
     fits = tuple(labels.shape) == shape
     refuse({f"labels has shape {tuple(labels.shape)}, should have {shape} as outputs": not fits})
+    refuse({"outputs have no classes: none is the largest": not outputs.shape[-1]})
+    without_nan(outputs=outputs)
     right = (outputs.argmax(dim=-1) == labels).sum(dim=-1)
     return right.cpu().double() / labels.shape[-1]  # an Apple GPU has no float64
 

@@ -22,12 +22,6 @@ def scale_of_the_start(seed):
 
 
 @each
-def condition_number(seed):
-    """‖C‖² over max(1, K/d), to which "T is typically" in proportion, for random centers; the largest of three K."""
-    return max(theory.spectral_norm(centers(seed, K)) ** 2 / max(1, K / 20) for K in (5, 20, 80))
-
-
-@each
 def plateau_over_bound(seed):
     """The distance at which an infinitely wide network outputs the mean labels, over √(K/λ(C))."""
     one = clusters(seed, n=60, K=6)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from earlystop.arguments import counts, functions, kinds, refuse, short, values, whole
-from earlystop.streams import random_stream
+from earlystop.streams import batches, random_stream
 
 Pace = Callable[[int, int], float]  # of an epoch from 1 and how many there are: by what the step size is multiplied
 
@@ -229,7 +229,7 @@ def _trained(remedy: Remedy) -> Iterator[int]:
                 group["lr"] = size * task.pace(epoch, task.epochs)
         remedy.begin(epoch)
         order = torch.randperm(len(task.labels), generator=random_stream(task.seed, f"batches of epoch {epoch}"))
-        for rows in order.to(task.labels.device).split(task.batch_size):
+        for rows in batches(order.to(task.labels.device), task.batch_size):
             remedy.step(rows)
         networks = [one for one in vars(remedy).values() if isinstance(one, nn.Module)]
         finite = all(bool(one.isfinite().all()) for network in networks for one in network.parameters())
