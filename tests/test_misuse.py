@@ -304,6 +304,25 @@ def test_what_is_no_number_is_no_score(call, told):
         call()
 
 
+LINEAR, OTHER = nn.Linear(3, 2), nn.Linear(3, 4)
+SHADE = replace(IMAGES, pixels=IMAGES.pixels * 0)
+
+
+@pytest.mark.parametrize(("call", "told"), [
+    (lambda: training.Stack([LINEAR, OTHER]), "models[1] has other weights than models[0]"),
+    (lambda: training.Stack([LINEAR, nn.Conv2d(1, 1, 1)]), "models[1] has other weights"),
+    (lambda: training.ImageStack.of([], []), "sets are none"),
+    (lambda: training.ImageStack.of([IMAGES, IMAGES.subset(slice(2))], [IMAGES] * 2), "sets[1] has the shape (2, 1"),
+    (lambda: training.ImageStack.of([IMAGES], [SHADE]), "training[0] is of one shade"),
+    (lambda: training.distances(*[training.Stack([nn.BatchNorm2d(1)]).state()] * 2), "'num_batches_tracked'"),
+    (lambda: jacobian.energy_share([0.0, 0.0], torch.eye(2)), "values are all zero"),
+    (lambda: jacobian.energy_share([0.0, 1.0], 2 * torch.eye(2)), "basis has columns that are not orthonormal"),
+])  # fmt: skip
+def test_what_does_not_fit_together_is_told_at_the_door(call, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        call()
+
+
 def optional(function, name):
     """Whether None may stand there."""
     return (function, name) in {

@@ -285,11 +285,16 @@ def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n
 
 
 def energy_share(values: Float[Tensor, "... n"], basis: Float[Tensor, "n r"]) -> Float[Tensor, "..."]:
-    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`.
+    """Share of ‖values‖² that lies in the span of the orthonormal columns of `basis`. `ValueError` for zero.
 
     >>> earlystop.jacobian.energy_share([3.0, 4.0], [[1.0], [0.0]])
     tensor(0.3600)
     """
     (basis,) = tensors(basis=(basis, "n r"))
     basis, values = tensors(basis.dtype, basis=(basis, "n r"), values=(values, "... n"))
+    apart = (basis.T @ basis - torch.eye(basis.shape[1]).to(basis)).abs().max() if basis.shape[1] else 0
+    refuse({
+        "values are all zero: they lie in every space": not bool(values.any(dim=-1).all()),
+        "basis has columns that are not orthonormal": not apart < 1e-3,
+    })  # fmt: skip
     return (values @ basis).square().sum(-1) / values.square().sum(-1)

@@ -75,6 +75,8 @@ class Stack:
         kinds(list | tuple, "a list of networks", models=models)
         kinds(nn.Module, "a network, an nn.Module", **{f"models[{i}]": one for i, one in enumerate(models)})
         refuse({"models are none: a stack needs one network or more": not models})
+        shapes = [{name: one.shape for name, one in model.state_dict().items()} for model in models]
+        refuse({f"models[{i}] has other weights than models[0]": one != shapes[0] for i, one in enumerate(shapes)})
         self.model, self.size, self.machine = models[0], len(models), machine
         self.parameters, self.buffers = stack_module_state(list(models))
         self.fused: dict[int, Callable] = {}  # compiled `forward`, by the size of its batch
@@ -208,9 +210,17 @@ class ImageStack:
             kinds(Sequence, "a list of Images, one for each run", **{name: ones})
             kinds(Images, "Images", **{f"{name}[{i}]": one for i, one in enumerate(ones)})
         told = f"sets are {len(sets)}, but training {len(training)}: one of each for a run"
-        refuse({told: len(sets) != len(training)})
+        refuse({told: len(sets) != len(training), "sets are none: a stack needs one or more": not sets})
+        sizes = [tuple(one.pixels.shape) for one in sets]
+        refuse(
+            {f"sets[{i}] has the shape {one}, but sets[0] {sizes[0]}": one != sizes[0] for i, one in enumerate(sizes)}
+        )
         shades = [one.pixels.float() / 255 for one in training]
         mean, std = (torch.stack([getattr(v, key)() for v in shades]) for key in ("mean", "std"))
+        flat = {
+            f"training[{i}] is of one shade: it cannot be normalized": not one > 0 for i, one in enumerate(std.tolist())
+        }
+        refuse(flat)
         if all(one is sets[0] for one in sets):  # shared: no copies
             pixels = sets[0].pixels.expand(len(sets), *sets[0].pixels.shape)
         else:
@@ -527,10 +537,11 @@ def distances(
     >>> earlystop.training.distances({"w": torch.tensor([[3.0]])}, {"w": torch.tensor([[1.0]])})
     (tensor([2.]), tensor([2.]))
     """
-    kinds(dict, "tensors by name, as Stack.state() gives", now=now, start=start)
+    kinds(dict, "tensors by name, as Stack.parameters", now=now, start=start)
     refuse({f"now has no {name!r}, as start has": name not in now for name in start})
-    moved = torch.stack([(now[k].detach() - start[k]).flatten(1).norm(dim=1) for k in start])
-    size = torch.stack([start[k].flatten(1).norm(dim=1) for k in start])
+    refuse({f"start has {name!r}, which are no weights": not one.is_floating_point() for name, one in start.items()})
+    moved = torch.stack([(now[k].detach() - start[k]).reshape(len(start[k]), -1).norm(dim=1) for k in start])
+    size = torch.stack([start[k].reshape(len(start[k]), -1).norm(dim=1) for k in start])
     ratios = torch.where(size > 0, moved / size, float("nan"))
     return moved.norm(dim=0) / size.norm(dim=0), ratios.nanmean(dim=0)
 
