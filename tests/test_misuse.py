@@ -1,5 +1,6 @@
 """Everything public called wrongly, argument by argument: the message names the argument, and nothing passes unseen."""
 
+import contextlib
 import re
 from dataclasses import replace
 
@@ -302,6 +303,22 @@ def test_what_is_no_number_is_no_score(call, told):
     """A comparison passes over NaN: the scores of nothing would be those of the best."""
     with pytest.raises(ValueError, match=told):
         call()
+
+
+@pytest.mark.parametrize(("function", "name"), ARGUMENTS)
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none_never_break_what_is_inside(function, name, number):
+    """They are refused at the door, or pass through; no error of a library that names nothing of ours."""
+    right = CALLS[function][name]
+    if isinstance(right, Tensor) and right.is_floating_point():
+        wrong = right.clone(memory_format=torch.contiguous_format)
+        wrong.view(-1)[0] = number
+    elif type(right) is float:
+        wrong = number
+    else:
+        pytest.skip("it is no number")
+    with contextlib.suppress(ValueError):
+        function(**{**CALLS[function], name: wrong})
 
 
 LINEAR, OTHER = nn.Linear(3, 2), nn.Linear(3, 4)

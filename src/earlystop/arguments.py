@@ -110,6 +110,12 @@ def without_nan(**named: Tensor) -> None:
         refuse({f"{name} contain NaN": bool(one.isnan().any())})
 
 
+def finite(**named: Tensor) -> None:
+    """Raise `ValueError` naming the first tensor with NaN or infinity, of which there are no eigenvalues."""
+    for name, one in named.items():
+        refuse({f"{name} contain NaN or infinity": not bool(one.isfinite().all())})
+
+
 def numbers(**named: Any) -> None:
     """Raise `ValueError` naming the first argument that is not one number."""
     for name, value in named.items():

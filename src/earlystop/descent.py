@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earlystop.arguments import counts, kinds, numbers, refuse, tensors
+from earlystop.arguments import counts, finite, kinds, numbers, refuse, tensors
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, Inputs, Weights, check_activation, output_weights, predict
 from earlystop.runs.progress import progress as bar
@@ -83,6 +83,7 @@ def largest_stable_step(
     1.57
     """
     weights, inputs = tensors(weights=(weights, "k d"), inputs=(inputs, "n d"))
+    finite(weights=weights, inputs=inputs)
     _check_criterion(criterion)
     refuse({"there are no inputs: no step is too large or too small": not len(inputs)})
     largest = torch.linalg.eigvalsh(gram(weights, inputs, activation).double())[-1].item()

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earlystop.arguments import counts, fitting, functions, kinds, refuse, tensors
+from earlystop.arguments import counts, finite, fitting, functions, kinds, refuse, tensors
 from earlystop.network import ERF, Activation, Inputs, Weights, check_activation, output_weights
 from earlystop.runs.machine import Machine
 
@@ -144,6 +144,7 @@ def _taken(model: nn.Module, inputs: Float[Tensor, "n ..."], output: Callable[[T
     functions(output=output)
     _check_mode(model)
     inputs = fitting(model, inputs)
+    finite(inputs=inputs)
     _check_separate(model, inputs)
     return inputs
 
@@ -269,6 +270,7 @@ def singular_values(gram: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
     tensor([2., 1.], dtype=torch.float64)
     """
     (gram,) = tensors(torch.float64, gram=(gram, "n n"))
+    finite(gram=gram)
     return torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().flip(0)
 
 
@@ -279,6 +281,7 @@ def information_space(gram: Float[Tensor, "n n"], rank: int) -> Float[Tensor, "n
     tensor([0., 1.], dtype=torch.float64)
     """
     (gram,) = tensors(torch.float64, gram=(gram, "n n"))
+    finite(gram=gram)
     counts(rank=rank)
     refuse({f"rank is {rank}, should be between 1 and {len(gram)}": not 1 <= rank <= len(gram)})
     return torch.linalg.eigh(gram).eigenvectors[:, -rank:].flip(1)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from earlystop.arguments import counts, numbers, refuse, tensors, whole
+from earlystop.arguments import counts, finite, numbers, refuse, tensors, whole
 from earlystop.streams import random_stream
 
 KINDS = {
@@ -56,6 +56,7 @@ def corrupt(
 def _by_sample(labels, corruption_rate, classes, inputs, seed, draw) -> Int[Tensor, " n"]:
     """Every sample with a rate of its own, and the wrong class that its true class's random function prefers."""
     (inputs,) = tensors(inputs=(inputs, "*"))
+    finite(inputs=inputs)
     told = f"inputs has shape {tuple(inputs.shape)}, should have {len(labels)} rows, as labels"
     refuse({told: inputs.shape[:1] != labels.shape})
     flat = inputs.flatten(1).double()

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from earlystop.arguments import counts, refuse, tensors, values, whole
+from earlystop.arguments import counts, finite, refuse, tensors, values, whole
 from earlystop.theory import cluster_means
 
 
@@ -21,6 +21,7 @@ def leverage(gram: Float[Tensor, "n n"], ranks: Sequence[int]) -> tuple[Tensor, 
     (tensor([2., 1.], dtype=torch.float64), tensor([2., 2.], dtype=torch.float64))
     """
     (gram,) = tensors(torch.float64, gram=(gram, "n n"))
+    finite(gram=gram)
     n, ranks = len(gram), _taken(ranks, len(gram))
     values, vectors = torch.linalg.eigh(gram)
     first = vectors.flip(1)[:, : max(ranks)]

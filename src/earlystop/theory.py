@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from earlystop.arguments import counts, numbers, refuse, tensors, whole
+from earlystop.arguments import counts, finite, numbers, refuse, tensors, whole
 from earlystop.data import check_rate
 from earlystop.network import ERF, Activation, Weights, check_activation, predict
 from earlystop.streams import random_stream
@@ -20,6 +20,7 @@ def spectral_norm(matrix: Float[Tensor, "m n"]) -> float:
     3.0
     """
     (matrix,) = tensors(matrix=(matrix, "m n"))
+    finite(matrix=matrix)
     return torch.linalg.matrix_norm(matrix, 2).item()
 
 
@@ -66,6 +67,7 @@ def smallest_eigenvalue(covariance: Float[Tensor, "K K"]) -> float:
     1.0
     """
     (covariance,) = tensors(torch.float64, covariance=(covariance, "K K"))
+    finite(covariance=covariance)
     return torch.linalg.eigvalsh(covariance)[0].item()
 
 
@@ -154,6 +156,7 @@ def interpolation_distance_bound(
     check_smooth(activation)
     numbers(label_gap=label_gap)
     weights, first, second = tensors(weights=(weights, "k d"), first=(first, "d"), second=(second, "d"))
+    finite(weights=weights, first=first, second=second)
     pair, gap = torch.stack([first, second]), (second - first).norm().item()
     refuse({
         "the two inputs coincide: no network fits two labels there": gap == 0,
@@ -183,6 +186,7 @@ def jacobian_bound(inputs: Float[Tensor, "n d"], activation: Activation = ERF) -
     """
     check_smooth(activation)
     (inputs,) = tensors(torch.float64, inputs=(inputs, "n d"))
+    finite(inputs=inputs)
     return activation.smoothness * spectral_norm(inputs)
 
 
@@ -195,6 +199,11 @@ def nuisance_bound(weights: Weights, input_noise: float, samples: int, activatio
     check_smooth(activation)
     (weights,) = tensors(weights=(weights, "k d"))
     numbers(input_noise=input_noise)
+    finite(weights=weights)
+    refuse({
+        f"input_noise is {input_noise}, should be 0 or more": input_noise < 0,
+        "weights have no hidden units": not len(weights),
+    })  # fmt: skip
     counts(least=0, samples=samples)
     spread = 1 + spectral_norm(weights) / math.sqrt(len(weights))
     return activation.smoothness * input_noise * math.sqrt(samples) * spread

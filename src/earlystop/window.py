@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from earlystop.arguments import counts, kinds, mask, numbers, refuse, tensors
+from earlystop.arguments import counts, finite, kinds, mask, numbers, refuse, tensors
 from earlystop.data import Dataset
 from earlystop.jacobian import gram
 from earlystop.network import ERF, Activation, Weights, predict
@@ -100,6 +100,7 @@ def _checked(weights: Weights, data: Dataset, iterations: int, activation: Activ
     sizes, count = torch.bincount(data.clusters, minlength=len(data.centers)), len(data.inputs)
     counts(least=0, iterations=iterations)
     weights, _ = tensors(weights=(weights, "k d"), inputs=(data.inputs, "n d"))
+    finite(weights=weights)
     longest = torch.cat([data.inputs, data.centers]).norm(dim=1).max().item()
     refuse({
         f"cluster {sizes.argmin()} has no samples": not sizes.min() > 0,
