@@ -138,7 +138,7 @@ def test_small_loss_steps_on_the_plain_mean_of_the_samples_it_keeps():
 
 @pytest.mark.parametrize("name, setting, value, message", [
     ("ridge", "strength", -1, "0 or more"),
-    ("auxiliary", "strength", float("nan"), "0 or more"),
+    ("auxiliary", "strength", float("nan"), "should be a number"),
     ("auxiliary", "strength", "much", "a number"),
     ("sparse", "price", 0, "more than 0"),
     ("sparse", "price", float("inf"), "more than 0"),
