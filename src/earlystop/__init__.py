@@ -36,7 +36,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-__version__ = "0.2.0+h9edf0593"
+__version__ = "0.2.0+h234a1693"
 
 # Torch on Linux asks for memory in pages of 2 MB instead of 4 kB: training on a CPU else spends
 # a good part of its time on new pages. Torch looks at this once, at its first array.

@@ -1,6 +1,5 @@
 """What functions ask of their arguments, said at the door. Lists and NumPy arrays are taken by their numbers."""
 
-import math
 from collections.abc import Iterator
 from numbers import Real
 from operator import index
@@ -120,7 +119,7 @@ def numbers(**named: Any) -> None:
     """Raise `ValueError` naming the first argument that is not one number."""
     for name, value in named.items():
         alone = isinstance(value, Real) or (isinstance(value, Tensor) and value.ndim == 0 and not value.is_complex())
-        wrong = not alone or isinstance(value, bool) or math.isnan(value)
+        wrong = not alone or isinstance(value, bool) or bool(value != value)
         refuse({f"{name} is {short(value)}, should be a number": wrong})
 
 

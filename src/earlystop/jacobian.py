@@ -71,7 +71,6 @@ def _linear_layers(model: nn.Module, few: Float[Tensor, "m ..."]) -> list[nn.Lin
     owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
     layers = [module for module in model.modules() if type(module) is nn.Linear]
     layers = [one for one in layers if all(owners[id(p)] == 1 for p in one.parameters())]
-    layers = [one for one in layers if one._parameters.keys() == {"weight", "bias"} and not one._forward_pre_hooks]
     hooks = [one.register_forward_pre_hook(lambda m, x: seen.extend([m] * (1 + (x[0].dim() != 2)))) for one in layers]
     with torch.no_grad():
         model(few)

@@ -212,15 +212,12 @@ class ImageStack:
         told = f"sets are {len(sets)}, but training {len(training)}: one of each for a run"
         refuse({told: len(sets) != len(training), "sets are none: a stack needs one or more": not sets})
         sizes = [tuple(one.pixels.shape) for one in sets]
-        refuse(
-            {f"sets[{i}] has the shape {one}, but sets[0] {sizes[0]}": one != sizes[0] for i, one in enumerate(sizes)}
-        )
+        for i, one in enumerate(sizes):
+            refuse({f"sets[{i}] has the shape {one}, but sets[0] {sizes[0]}": one != sizes[0]})
         shades = [one.pixels.float() / 255 for one in training]
         mean, std = (torch.stack([getattr(v, key)() for v in shades]) for key in ("mean", "std"))
-        flat = {
-            f"training[{i}] is of one shade: it cannot be normalized": not one > 0 for i, one in enumerate(std.tolist())
-        }
-        refuse(flat)
+        for i, one in enumerate(std.tolist()):
+            refuse({f"training[{i}] is of one shade: it cannot be normalized": not one > 0})
         if all(one is sets[0] for one in sets):  # shared: no copies
             pixels = sets[0].pixels.expand(len(sets), *sets[0].pixels.shape)
         else:
